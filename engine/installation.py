@@ -1,7 +1,8 @@
-"""Shipped files and installed versions, in a checkout and in an installed wheel."""
+"""What is installed: shipped files, in a checkout or a wheel, versions, the BLAS library, and cores."""
 
 from __future__ import annotations
 
+import os
 from importlib import metadata
 from pathlib import Path
 
@@ -39,3 +40,24 @@ def cupy_version() -> str | None:
     names = ("cupy-cuda13x", "cupy-cuda12x", "cupy")
     versions = [f"{version} ({name})" for name in names if (version := installed_version(name))]
     return ", ".join(versions) or None
+
+
+def blas_text() -> str:
+    """NumPy's BLAS library, its kernels and its threads."""
+    from threadpoolctl import threadpool_info
+
+    libraries = [pool for pool in threadpool_info() if pool.get("user_api") == "blas"]
+    if not libraries:
+        return "BLAS unknown"
+    return ", ".join(
+        f"{pool['internal_api']} {pool['version']}, {pool.get('architecture', 'unnamed')} kernels, "
+        f"{pool['num_threads']} threads"
+        for pool in libraries
+    )
+
+
+def core_count() -> int:
+    """The cores that this process may use, or all if unknown."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,18 @@ def imports(tree: ast.AST) -> set[str]:
     return found
 
 
+# Every module that is no package, by its full name.
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in SOURCES if path.name != "__init__.py"
+}
+
+
+def outside(path: Path, module: str) -> bool:
+    """Whether a file is outside the package of a module, and that package is neither `engine` nor `xo_gui`."""
+    package = Path(*module.split(".")[:-1])
+    return len(package.parts) > 1 and not path.relative_to(ROOT).is_relative_to(package)
+
+
 def called(node: ast.AST) -> str | None:
     """The plain name that a call calls, or None: `exec(...)`, but not Qt's `dialog.exec()`."""
     return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
@@ -63,19 +76,6 @@ def called(node: ast.AST) -> str | None:
 def catches_everything(handler: ast.ExceptHandler) -> bool:
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return any(isinstance(kind, ast.Name) and kind.id in {"Exception", "BaseException"} for kind in caught)
-
-
-PANELS = {
-    ast.unparse(node.args[0])
-    for node in ast.walk(parsed(ROOT / "xo_gui/window/panels.py"))
-    if isinstance(node, ast.Call) and ast.unparse(node.func) == "Panel"
-}
-
-
-def is_panel(path: Path) -> bool:
-    """Whether a module defines a view of the table of panels: what the window shows, not a part of one."""
-    classes = {node.name for node in ast.walk(parsed(path)) if isinstance(node, ast.ClassDef)}
-    return bool(classes & PANELS)
 
 
 def does_nothing(statement: ast.stmt) -> bool:
@@ -95,15 +95,39 @@ def test_every_folder_of_modules_is_a_package() -> None:
     assert not [str(path.parent) for path in SOURCES if not (path.parent / "__init__.py").exists()]
 
 
-def test_nothing_in_views_imports_a_panel_but_their_table() -> None:
-    views = [path for path in SOURCES if path.is_relative_to(ROOT / "xo_gui/views") and path.name != "__init__.py"]
-    panels = {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts)
-        for path in views
-        if is_panel(path) and path.stem not in ("network_view", "strips_view")
+def test_packages_are_imported_by_their_face() -> None:
+    """From outside, only what the `__init__` of a package lists is used; what it lists is public."""
+    past, private = [], []
+    for path in SOURCES:
+        for node in ast.walk(parsed(path)):
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            past += [f"{place(path, node)} {name}" for name in imports(node) & set(MODULES) if outside(path, name)]
+            if isinstance(node, ast.ImportFrom) and path.name == "__init__.py":
+                private += [
+                    f"{place(path, node)} {alias.name}" for alias in node.names if alias.name.startswith("_")
+                ]
+    assert (past, private) == ([], [])
+
+
+def test_modules_do_not_import_each_other_in_circles() -> None:
+    uses = {
+        name: {used for used in imports(parsed(path)) if used in MODULES} - {name} for name, path in MODULES.items()
     }
-    for path in views:
-        assert not imports(parsed(path)) & panels, path.name
+    sorter = TopologicalSorter(uses)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])), pytrace=False)
+
+
+def test_public_class_names_occur_once() -> None:
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in parsed(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(place(path, node))
+    assert not {name: found for name, found in places.items() if len(found) > 1}
 
 
 def test_no_error_is_swallowed() -> None:
@@ -146,11 +170,11 @@ def test_every_file_names_its_noun() -> None:
 
 
 @pytest.mark.parametrize("path", ALL_FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_file_is_short_and_says_what_it_is(path: Path) -> None:
+def test_file_is_short_and_has_a_docstring(path: Path) -> None:
     text = path.read_text("utf-8")
     empty_package = path.name == "__init__.py" and not text.strip()
     assert empty_package or ast.get_docstring(parsed(path)), (
-        "a module opens with a docstring that says what it is and is not"
+        "a module opens with a docstring that names its subject"
     )
     assert len(text.splitlines()) <= MOST_LINES
 

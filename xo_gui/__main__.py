@@ -14,8 +14,8 @@ from xo_gui.bootstrap import ensure_environment, ensure_system_libraries
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from engine.nn.model import Model
-    from xo_gui.window.main_window import MainWindow
+    from engine.nn import Model
+    from xo_gui.window import MainWindow
 
 TIMEOUT_MS = 30_000
 SETTLE_MS = 300
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
     from PySide6.QtWidgets import QApplication
 
-    from xo_gui.app.process import GarbageCollector, SignalHandler, install_exception_hook, open_log
+    from xo_gui.app import GarbageCollector, SignalHandler, install_exception_hook, open_log
 
     crash = open_log()
     app = QApplication.instance() or QApplication(sys.argv[:1])
@@ -108,17 +108,12 @@ def run(args: argparse.Namespace) -> int:
 def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     """The window with its session and its running engine thread. Raises ValueError or OSError for a file or preset
     that cannot be opened."""
-    from engine.documents.document import Document
-    from engine.documents.open_request import read_file
-    from engine.documents.project_file import ProjectState
-    from engine.drawings.drawing import Drawing
-    from engine.nn.model import Model
-    from xo_gui.app.preferences import Preferences
-    from xo_gui.app.theme import apply_theme, load_fonts, resolve_theme
-    from xo_gui.state.autosave import Autosave, session_folder
-    from xo_gui.state.engine_thread import EngineThread
-    from xo_gui.state.session import Session
-    from xo_gui.window.main_window import MainWindow
+    from engine.documents import Document, ProjectState, read_file
+    from engine.drawings import Drawing
+    from engine.nn import Model
+    from xo_gui.app import Preferences, apply_theme, load_fonts, resolve_theme
+    from xo_gui.state import Autosave, EngineThread, Session, session_folder
+    from xo_gui.window import MainWindow
 
     # The longest wait for Python's lock, in seconds. Measured: with 1 ms instead of 5, training in the window is
     # about 4 % faster, and a stroke no slower.
@@ -163,8 +158,7 @@ def _start_model(name: str | None) -> tuple[Model, str]:
 
     Raises ValueError or OSError if the preset named cannot be opened.
     """
-    from engine.documents.model_file import shipped_model
-    from engine.documents.presets import preset
+    from engine.documents import preset, shipped_model
 
     try:
         return shipped_model(name or "default"), preset(name or "default").untrained_reason
@@ -178,7 +172,7 @@ def save_screenshot(app: QApplication, window: MainWindow, path: Path) -> int:
     """Show the window until it has painted a prediction, save a picture of it, and close it."""
     from PySide6.QtCore import QTimer
 
-    from xo_gui.window import import_export as files
+    from xo_gui.window import png_bytes, write_file
 
     exit_codes: list[int] = []
     latencies: list[float] = []
@@ -193,7 +187,7 @@ def save_screenshot(app: QApplication, window: MainWindow, path: Path) -> int:
 
     def save() -> None:
         try:
-            files.write_file(path, files.png_bytes(window.grab().toImage()))
+            write_file(path, png_bytes(window.grab().toImage()))
             exit_codes.append(0)
         except (ValueError, OSError) as error:
             print(f"xo-gui: {error}", file=sys.stderr)
@@ -216,7 +210,7 @@ def save_animation(app: QApplication, window: MainWindow, path: Path) -> int:
     """Train while recording the window, save the recording, and close the window."""
     from PySide6.QtCore import QTimer
 
-    from xo_gui.window.recording import WindowRecorder
+    from xo_gui.window import WindowRecorder
 
     try:
         animation = WindowRecorder(window, path)

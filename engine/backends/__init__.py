@@ -1,0 +1,43 @@
+"""Where arrays live and what computes on them: the operations (`Ops`), NumPy, CUDA, and the choice between them."""
+
+from engine.backends.backend import (
+    Backend,
+    DeviceChoice,
+    DeviceUnavailable,
+    choose_backend,
+    numpy_backend,
+    one_blas_thread,
+)
+from engine.backends.convolution_cost import preferred_batch
+from engine.backends.ops import (
+    Activation,
+    Array,
+    Calls,
+    DifferentiableOp,
+    HostArray,
+    HostInput,
+    HostOutput,
+    Ops,
+    iter_slices,
+    replay,
+)
+
+__all__ = [
+    "Activation",
+    "Array",
+    "Backend",
+    "Calls",
+    "DeviceChoice",
+    "DeviceUnavailable",
+    "DifferentiableOp",
+    "HostArray",
+    "HostInput",
+    "HostOutput",
+    "Ops",
+    "choose_backend",
+    "iter_slices",
+    "numpy_backend",
+    "one_blas_thread",
+    "preferred_batch",
+    "replay",
+]

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from engine.backends.ops import HostArray
-from engine.documents.presets import PRESETS
+from engine.backends import HostArray
+from engine.documents import PRESETS
+from engine.nn import Network
 from engine.nn.layers import (
     Arrays,
     AvgPool2D,
@@ -30,9 +31,7 @@ from engine.nn.layers import (
     Tanh,
     Votes,
 )
-from engine.nn.network import Network
-from engine.training.optimizers import SGD
-from engine.training.recipe import Recipe
+from engine.training import SGD, Recipe
 
 # Hanuschkin trained on 1,400 of his 2,000 pictures.
 HANUSCHKIN_EPOCH = 1400

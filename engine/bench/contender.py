@@ -8,13 +8,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from engine.backends.backend import Backend
+from engine.backends import Backend, Calls, HostArray
 from engine.backends.cuda import fuse_launches
-from engine.backends.ops import Calls, HostArray
 from engine.bench.cases import BenchNet, noise_batch, start_parameters
-from engine.nn.losses import targets
-from engine.nn.plan import Plan
-from engine.training.train_step import TrainStep
+from engine.nn import Plan, targets
+from engine.training import TrainStep
 
 Family: TypeAlias = Literal["engine", "pytorch", "onnxruntime", "yardstick"]
 

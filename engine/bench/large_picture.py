@@ -18,9 +18,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from engine.backends.backend import Backend, choose_backend, one_blas_thread
-from engine.backends.ops import Array, Calls, HostArray, Ops
+from engine.backends import Array, Backend, Calls, HostArray, Ops, choose_backend, one_blas_thread
 from engine.bench.contender import Contender, engine_title
+from engine.nn import cheapest_order, layer_names
 from engine.nn.layers import (
     Arrays,
     Conv2D,
@@ -34,8 +34,6 @@ from engine.nn.layers import (
     ShapeError,
     shape_text,
 )
-from engine.nn.network import layer_names
-from engine.nn.plan import cheapest_order
 
 # Memory of the widest layer of a band: what stays in a core's cache, or fills a GPU.
 BAND_BYTES = {"cpu": 1_000_000, "gpu": 256_000_000}

@@ -10,9 +10,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from threadpoolctl import threadpool_info
 
-from engine.installation import cupy_version, program_version
+from engine.installation import blas_text, core_count, cupy_version, program_version
 
 # Each changes the speed of a contender, so a report lists those that are set.
 SPEED_VARIABLES = (
@@ -100,22 +99,3 @@ def simd_extensions() -> str:
     config: dict[str, Any] = np.show_config(mode="dicts")  # type: ignore[assignment]
     extensions = config.get("SIMD Extensions", {})
     return ", ".join([*extensions.get("baseline", []), *extensions.get("found", [])]) or "unknown"
-
-
-def blas_text() -> str:
-    """NumPy's BLAS library, its kernels and its threads."""
-    libraries = [pool for pool in threadpool_info() if pool.get("user_api") == "blas"]
-    if not libraries:
-        return "BLAS unknown"
-    return ", ".join(
-        f"{pool['internal_api']} {pool['version']}, {pool.get('architecture', 'unnamed')} kernels, "
-        f"{pool['num_threads']} threads"
-        for pool in libraries
-    )
-
-
-def core_count() -> int:
-    """The cores that this process may use, or all if unknown."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -6,7 +6,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from engine.backends.ops import HostArray
+from engine.backends import HostArray
 from engine.bench.cases import BenchNet, noise_batch, start_parameters
 from engine.bench.contender import BenchError, Contender
 from engine.nn.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU

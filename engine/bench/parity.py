@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from engine.backends.backend import Backend
-from engine.backends.ops import HostArray
+from engine.backends import Backend, HostArray
 from engine.bench.cases import (
     LAYER_CASES,
     REFERENCE_NETS,
@@ -20,14 +19,10 @@ from engine.bench.cases import (
     start_parameters,
 )
 from engine.bench.report import ParityResult
-from engine.documents.presets import WALKTHROUGH
+from engine.documents import WALKTHROUGH
+from engine.nn import Network, Plan, targets
 from engine.nn.layers import Arrays, Layer, Shape
-from engine.nn.losses import targets
-from engine.nn.network import Network
-from engine.nn.plan import Plan
-from engine.training.optimizers import SGD
-from engine.training.recipe import Recipe
-from engine.training.train_step import TrainStep
+from engine.training import SGD, Recipe, TrainStep
 
 # Tolerances: of two summation orders in float32, and after ten consecutive steps.
 ABSOLUTE, RELATIVE, AFTER_STEPS = 1e-5, 1.3e-6, 1e-4

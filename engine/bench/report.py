@@ -13,7 +13,7 @@ import msgspec
 from engine.bench.contender import BenchError
 from engine.bench.machine import Machine
 from engine.bench.timing import Quartiles, Timing
-from engine.formats.atomic_file import read_bytes
+from engine.formats import read_bytes
 
 VERSION = 1
 LARGEST = 1 << 20

@@ -11,8 +11,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from engine.backends.backend import Backend, numpy_backend
-from engine.backends.ops import Calls, HostArray
+from engine.backends import Backend, Calls, HostArray, numpy_backend
 from engine.bench import contender, large_picture, onnx_contender, torch_contender
 from engine.bench.cases import REFERENCE_NETS, BenchNet, hanuschkin_net
 from engine.bench.contender import Contender, ContenderEntry, check_contenders, reference_work
@@ -20,8 +19,8 @@ from engine.bench.machine import this_machine
 from engine.bench.parity import parity
 from engine.bench.report import BenchReport, BenchRow, ParityResult, Roofline, ScalingCurve
 from engine.bench.timing import collect_samples, quartiles, time_contenders
+from engine.nn import Network
 from engine.nn.layers import Arrays, Conv2D, Layer, LayerArrays
-from engine.nn.network import Network
 
 # Sizes of the probes, by device: calls in sequence, values copied, rows of the square matrices multiplied.
 CALLS = 200

@@ -10,10 +10,11 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from engine.backends.ops import HostArray
+from engine.backends import HostArray
 from engine.bench.cases import BenchNet, noise_batch, start_parameters
 from engine.bench.contender import BATCH_COUNT, BenchError, Contender, ContenderEntry, no_op
-from engine.bench.machine import core_count
+from engine.installation import core_count
+from engine.nn import Network, Parameters, layer_names
 from engine.nn.layers import (
     Arrays,
     AvgPool2D,
@@ -29,8 +30,7 @@ from engine.nn.layers import (
     Sigmoid,
     Tanh,
 )
-from engine.nn.network import Network, Parameters, layer_names
-from engine.training.optimizers import SGD
+from engine.training import SGD
 
 Tensor: TypeAlias = Any
 Step: TypeAlias = Callable[[Tensor], Tensor]

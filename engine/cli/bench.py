@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.backends.backend import choose_backend, one_blas_thread
-from engine.bench.cost_charts import cost_chart
-from engine.bench.report import (
+from engine.backends import choose_backend, one_blas_thread
+from engine.bench import (
+    KINDS,
     REGRESSION_MARGIN,
     BenchReport,
+    BenchSuite,
+    case_text,
     compare_reports,
+    cost_chart,
     markdown_section,
     read_report,
     regression_text,
@@ -23,8 +26,7 @@ from engine.bench.report import (
     report_markdown,
     report_text,
 )
-from engine.bench.suite import KINDS, BenchSuite, case_text
-from engine.formats.atomic_file import write_atomically
+from engine.formats import write_atomically
 
 CHART = "cost.svg"
 

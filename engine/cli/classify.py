@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from engine.backends.backend import Backend
-    from engine.nn.model import Model
+    from engine.backends import Backend
+    from engine.nn import Model
 
     Array = NDArray[np.float32]
 
@@ -32,8 +32,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def chosen_model(args: argparse.Namespace) -> Model:
     """The model of --preset or --model. Raises ValueError or FileNotFoundError with one sentence."""
-    from engine.documents.model_file import load_model, shipped_model
-    from engine.documents.presets import preset
+    from engine.documents import load_model, preset, shipped_model
 
     if args.model is not None:
         return load_model(args.model)
@@ -65,7 +64,7 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Classify all pictures and print a line for each; returns 1 if any file could not be read. Raises ValueError
     and OSError."""
-    from engine.backends.backend import choose_backend
+    from engine.backends import choose_backend
 
     classifier = Classifier(chosen_model(args), choose_backend(args.device))
     source = PictureSource(args.files, classifier.side, classifier.model.network.classes, args.fit)
@@ -134,8 +133,7 @@ class PictureSource:
 
     def _expanded(self, path: Path) -> list[Path]:
         """The path itself, or the image files below a folder, sorted."""
-        from engine.formats.atomic_file import quoted
-        from engine.formats.pictures import PICTURE_SUFFIXES
+        from engine.formats import PICTURE_SUFFIXES, quoted
 
         if not path.is_dir():
             return [path]
@@ -146,12 +144,12 @@ class PictureSource:
         return found
 
     def _of_image(self, path: Path) -> Iterator[PictureEntry]:
-        from engine.formats.pictures import read_picture
+        from engine.formats import read_picture
 
         yield PictureEntry(str(path), self._input(read_picture(path)))
 
     def _of_npz(self, path: Path) -> Iterator[PictureEntry]:
-        from engine.formats.array_files import read_npz
+        from engine.formats import read_npz
 
         found = read_npz(path)
         classes = self._classes if found.classes is None else found.classes
@@ -166,9 +164,8 @@ class PictureSource:
             yield PictureEntry(str(path), self._input(picture), index, label)
 
     def _input(self, picture: Array) -> Array:
-        from engine.drawings.drawing import Drawing
-        from engine.drawings.raster import fit_to_frame, render
-        from engine.formats.pictures import to_input
+        from engine.drawings import Drawing, fit_to_frame, render
+        from engine.formats import to_input
 
         if not self._fit:
             return to_input(picture, self._side)
@@ -184,8 +181,7 @@ class Classifier:
 
     def __init__(self, subject: Model, backend: Backend) -> None:
         """Raises ShapeError unless the network's input is one square map."""
-        from engine.nn.inference import Predictor
-        from engine.nn.plan import Plan
+        from engine.nn import Plan, Predictor
 
         self.model, self.side = subject, Predictor(subject, backend).side
         self.shows_percent = subject.network.vote == "softmax"
@@ -209,7 +205,7 @@ class Classifier:
         """Classify at most a batch, padded with blank pictures."""
         import numpy as np
 
-        from engine.nn.inference import compute_votes, predict_class
+        from engine.nn import compute_votes, predict_class
 
         pictures = np.full((self._plan.batch, 1, self.side, self.side), -1, np.float32)
         for index, entry in enumerate(entries):

@@ -36,9 +36,8 @@ def run(args: argparse.Namespace) -> int:
 def _report() -> dict[str, Any]:
     import numpy as np
 
-    from engine.backends.backend import choose_backend
-    from engine.bench.machine import blas_text, core_count
-    from engine.installation import cupy_version, program_version
+    from engine.backends import choose_backend
+    from engine.installation import blas_text, core_count, cupy_version, program_version
 
     backend = choose_backend("auto")
     return {
@@ -54,7 +53,7 @@ def _report() -> dict[str, Any]:
 
 
 def _presets() -> list[dict[str, Any]]:
-    from engine.documents.presets import PRESETS
+    from engine.documents import PRESETS
     from engine.nn.layers import shape_text
 
     return [
@@ -72,7 +71,7 @@ def _presets() -> list[dict[str, Any]]:
 
 def _model(name: str) -> str:
     """Where the preset's weights come from."""
-    from engine.documents.presets import WALKTHROUGH, preset
+    from engine.documents import WALKTHROUGH, preset
     from engine.installation import asset_path
 
     if name == WALKTHROUGH.name:

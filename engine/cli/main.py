@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(command: ModuleType, args: argparse.Namespace) -> int:
-    from engine.backends.backend import DeviceUnavailable  # not before --help and --version, which need no NumPy
+    from engine.backends import DeviceUnavailable  # not before --help and --version, which need no NumPy
 
     try:
         code = int(command.run(args))

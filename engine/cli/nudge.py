@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from engine.charts import ChartLine, log_chart
-from engine.data.pool import FixedSource
-from engine.data.xo.article import article_examples
-from engine.documents.presets import ARTICLE_KERNELS, TRAINABLE_WALKTHROUGH
-from engine.formats.atomic_file import write_atomically
+from engine.data import FixedSource
+from engine.data.xo import article_examples
+from engine.documents import ARTICLE_KERNELS, TRAINABLE_WALKTHROUGH
+from engine.formats import write_atomically
+from engine.nn import targets
 from engine.nn.layers import Arrays
-from engine.nn.losses import targets
 from engine.nudging import (
     Nudge,
     Nudger,
@@ -28,8 +28,7 @@ from engine.nudging import (
     central_difference_gradients,
     compare_rules,
 )
-from engine.training.optimizers import SGD
-from engine.training.recipe import Recipe
+from engine.training import SGD, Recipe
 
 LOWEST = 1e-6  # errors below it are drawn at it and written as "below"
 TITLE = "Error against multiplies: backpropagation and nudging"

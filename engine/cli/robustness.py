@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from engine.cli.classify import add_model_arguments, chosen_model
 
 if TYPE_CHECKING:
-    from engine.data.xo.variations import DrawingProperty
-    from engine.explain.robustness import RobustnessResult
-    from engine.nn.model import Model
+    from engine.data.xo import DrawingProperty
+    from engine.explain import RobustnessResult
+    from engine.nn import Model
 
 
 def add(subparsers: Any) -> None:
@@ -30,9 +30,9 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run all tests and print the result. Raises ValueError for a network with another input or other classes."""
-    from engine.backends.backend import choose_backend
-    from engine.explain.robustness import RobustnessTest
-    from engine.formats.atomic_file import write_atomically
+    from engine.backends import choose_backend
+    from engine.explain import RobustnessTest
+    from engine.formats import write_atomically
 
     model = chosen_model(args)
     test = RobustnessTest(model.network, model.parameters, choose_backend(args.device))

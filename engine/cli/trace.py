@@ -22,11 +22,9 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the arrays and list their shapes. Raises ValueError for a file name that does not end in .npz."""
-    from engine.backends.backend import choose_backend
-    from engine.formats.array_files import npz_bytes
-    from engine.formats.atomic_file import write_atomically
-    from engine.formats.pictures import read_picture, to_input
-    from engine.nn.inference import Predictor
+    from engine.backends import choose_backend
+    from engine.formats import npz_bytes, read_picture, to_input, write_atomically
+    from engine.nn import Predictor
     from engine.nn.layers import shape_text
 
     if args.out.suffix.lower() != ".npz":

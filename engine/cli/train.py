@@ -16,16 +16,14 @@ from time import perf_counter
 from types import FrameType, TracebackType
 from typing import Any, Final
 
-from engine.backends.backend import Backend
+from engine.backends import Backend
 from engine.cli.train_options import MODEL_SUFFIX, TrainJob
 from engine.cli.train_output import EpochReport, RunOutcome, TrainingLog, save_result, train_result
-from engine.data.dataset import Dataset
-from engine.data.pool import DataSource
-from engine.documents.model_file import save_model
-from engine.documents.training_file import save_checkpoint
-from engine.formats.atomic_file import FileError, quoted
-from engine.nn.model import Model
-from engine.training.trainer import Evaluated, StepDone, Trainer, TrainingError
+from engine.data import Dataset, DataSource
+from engine.documents import save_checkpoint, save_model
+from engine.formats import FileError, quoted
+from engine.nn import Model
+from engine.training import Evaluated, StepDone, Trainer, TrainingError
 
 _MESSAGE: Final = b"\nStopping after this step, and saving the run ...\n"
 
@@ -296,7 +294,7 @@ def run(args: argparse.Namespace) -> int:
     if args.resume is not None and fixed:
         option = fixed[0].replace("_", "-")
         args.wrong(f"--{option} can be given only at the start of a run, not with --resume")
-    from engine.backends.backend import choose_backend, one_blas_thread
+    from engine.backends import choose_backend, one_blas_thread
     from engine.cli.train_options import train_job
     from engine.cli.train_output import JsonLog, TerminalLog, TextLog
 

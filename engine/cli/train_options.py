@@ -12,21 +12,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from engine.data.augmentation import Augmentation, make_source
-from engine.data.dataset import Dataset
-from engine.data.files import read_dataset
-from engine.data.pool import DataSource, ExamplePool, FixedSource, GeneratedSource, PoolSettings
-from engine.data.xo.generator import CLASSES
-from engine.data.xo.settings import XOSettings
-from engine.documents.model_file import load_model
-from engine.documents.presets import DEFAULT, PRESETS, preset
-from engine.documents.training_file import FileData, InterruptedRun, load_checkpoint
-from engine.formats.atomic_file import quoted
+from engine.data import (
+    Augmentation,
+    Dataset,
+    DataSource,
+    ExamplePool,
+    FixedSource,
+    GeneratedSource,
+    PoolSettings,
+    make_source,
+    read_dataset,
+)
+from engine.data.xo import CLASSES, XOSettings
+from engine.documents import DEFAULT, PRESETS, FileData, InterruptedRun, load_checkpoint, load_model, preset
+from engine.formats import quoted
+from engine.nn import Network
 from engine.nn.layers import Arrays, ShapeError, shape_text
-from engine.nn.network import Network
-from engine.training.checkpoint import Checkpoint
-from engine.training.optimizers import OPTIMIZERS, SGD, Optimizer
-from engine.training.recipe import SCHEDULES, Recipe, Schedule, settings_from
+from engine.training import OPTIMIZERS, SCHEDULES, SGD, Checkpoint, Optimizer, Recipe, Schedule, settings_from
 
 Chosen = TypeVar("Chosen")
 _SWITCHES: Final = {"yes": True, "no": False}

@@ -13,14 +13,12 @@ from typing import Any, Final, Protocol, TextIO
 
 import numpy as np
 
-from engine.backends.backend import Backend
+from engine.backends import Backend
 from engine.cli.train_options import TrainJob
-from engine.documents.model_file import save_model
+from engine.documents import save_model
+from engine.nn import Model, softmax
 from engine.nn.layers import Arrays
-from engine.nn.losses import softmax
-from engine.nn.model import Model
-from engine.training.evaluation import Calibration, Metrics, calibrate_threshold, evaluate
-from engine.training.trainer import STOP_MESSAGES, StepDone, Trainer
+from engine.training import STOP_MESSAGES, Calibration, Metrics, StepDone, Trainer, calibrate_threshold, evaluate
 
 REDRAW_SECONDS: Final = 0.1
 _WIDEST, _NARROWEST = 30, 6

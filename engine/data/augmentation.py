@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.data.dataset import Dataset
 from engine.data.pool import FixedSource
-from engine.drawings.drawing import FloatArray
+from engine.drawings import FloatArray
 
 # Second word of the seed: a random stream beside TRAINING_STREAM and HELD_OUT_STREAM in engine/data/pool.py.
 AUGMENTATION_STREAM: Final = 2

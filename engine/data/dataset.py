@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from engine.drawings.drawing import FloatArray
+from engine.drawings import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,18 +18,20 @@ from engine.data.folders import (
     read_tree,
     scan_folder,
 )
-from engine.drawings.drawing import FloatArray
-from engine.formats.array_files import (
+from engine.drawings import FloatArray
+from engine.formats import (
     GZIP_SUFFIX,
     MAX_CLASSES,
+    FileError,
     Labels,
+    checked_size,
     find_labels_file,
     is_idx,
+    quoted,
     read_idx,
     read_npz,
+    to_input,
 )
-from engine.formats.atomic_file import FileError, checked_size, quoted
-from engine.formats.pictures import to_input
 from engine.nn.layers import ShapeError, shape_text
 
 FILE_LIMIT: Final = 1 << 30

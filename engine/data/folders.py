@@ -16,10 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.dataset import Dataset
-from engine.drawings.drawing import FloatArray
-from engine.formats.array_files import PICTURES_LIMIT, resolve_classes
-from engine.formats.atomic_file import MEBIBYTE, FileError, InvalidFile, checked_size, quoted
-from engine.formats.pictures import PICTURE_SUFFIXES, decode_picture, read_picture, to_input
+from engine.drawings import FloatArray
+from engine.formats import (
+    MEBIBYTE,
+    PICTURE_SUFFIXES,
+    PICTURES_LIMIT,
+    FileError,
+    InvalidFile,
+    checked_size,
+    decode_picture,
+    quoted,
+    read_picture,
+    resolve_classes,
+    to_input,
+)
 
 PathParts: TypeAlias = "tuple[str, ...]"
 # Called with the number of pictures read and the total; an exception from it stops the reading.

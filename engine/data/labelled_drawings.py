@@ -9,8 +9,7 @@ from typing import Final
 import numpy as np
 
 from engine.data.dataset import Dataset
-from engine.drawings.drawing import Drawing
-from engine.drawings.raster import render
+from engine.drawings import Drawing, render
 
 NO_CLASS: Final = "neither"
 MAX_WEIGHT: Final = 20

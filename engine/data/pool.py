@@ -10,8 +10,7 @@ import numpy as np
 
 from engine.data.dataset import Dataset
 from engine.data.labelled_drawings import LabelledDrawing, render_labelled, total_weight
-from engine.data.xo.generator import CLASSES, class_counts, generate_dataset
-from engine.data.xo.settings import XOSettings
+from engine.data.xo import CLASSES, XOSettings, class_counts, generate_dataset
 
 # Second words of the generator's seeds: separate random streams, so that no held-out drawing is ever trained on.
 TRAINING_STREAM, HELD_OUT_STREAM = 0, 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from engine.data.labelled_drawings import LabelledDrawing
-from engine.drawings.drawing import Drawing
-from engine.nn.model import Model
+from engine.data import LabelledDrawing
+from engine.drawings import Drawing
+from engine.nn import Model
 
 
 @dataclass(frozen=True, eq=False)

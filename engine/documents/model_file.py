@@ -11,19 +11,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.documents.presets import WALKTHROUGH, handmade_parameters, preset
-from engine.formats.atomic_file import (
+from engine.formats import (
     MEBIBYTE,
     FileError,
     FilePath,
     InvalidFile,
+    Json,
+    TensorInfo,
+    one_line,
+    pack,
     quoted,
     read_bytes,
+    reason_text,
+    unpack,
     write_atomically,
 )
-from engine.formats.safetensors_file import Json, TensorInfo, one_line, pack, reason_text, unpack
 from engine.installation import asset_path
-from engine.nn.model import Model
-from engine.nn.network import Network
+from engine.nn import Model, Network
 
 FORMAT_VERSION = 1
 FILE_LIMIT = 64 * MEBIBYTE

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.backends.ops import HostArray
+from engine.backends import HostArray
 from engine.documents.model_file import load_model
 from engine.documents.project_file import SUFFIX, ProjectState, load_project
-from engine.formats.pictures import read_picture
-from engine.nn.model import Model
+from engine.formats import read_picture
+from engine.nn import Model
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.data.augmentation import Augmentation
-from engine.data.xo.settings import XOSettings
+from engine.data import Augmentation
+from engine.data.xo import XOSettings
+from engine.nn import Network
 from engine.nn.layers import Arrays, Center, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Votes
-from engine.nn.network import Network
-from engine.training.optimizers import SGD, AdamW
-from engine.training.recipe import Cosine, Recipe
+from engine.training import SGD, AdamW, Cosine, Recipe
 
 # Rohrer's three kernels ("features"): a falling line, a small cross, a rising line.
 ARTICLE_KERNELS = np.array(

@@ -14,9 +14,8 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 import numpy as np
 
-from engine.backends.ops import HostArray
-from engine.data.labelled_drawings import LabelledDrawing
-from engine.data.pool import PoolSettings, TrainingData
+from engine.backends import HostArray
+from engine.data import LabelledDrawing, PoolSettings, TrainingData
 from engine.documents.document import Document
 from engine.documents.model_file import parse_name, parse_network, stored_value_count
 from engine.documents.training_file import (
@@ -28,29 +27,26 @@ from engine.documents.training_file import (
     parse_training_data,
     training_data_to_json,
 )
-from engine.drawings.drawing import Drawing, DrawingTransform, Stroke
-from engine.formats.atomic_file import (
+from engine.drawings import Drawing, DrawingTransform, Stroke
+from engine.formats import (
+    HEADER_LIMIT,
     MEBIBYTE,
     FileError,
     FilePath,
     InvalidFile,
-    quoted,
-    read_bytes,
-    write_atomically,
-)
-from engine.formats.safetensors_file import (
-    HEADER_LIMIT,
     Json,
     checked_arrays,
     one_line,
     pack_stacks,
+    quoted,
+    read_bytes,
     read_description,
     reason_text,
     unpack,
+    write_atomically,
 )
-from engine.nn.model import Model, RunPoint
-from engine.training.history import SavedRun
-from engine.training.recipe import Recipe
+from engine.nn import Model, RunPoint
+from engine.training import Recipe, SavedRun
 
 _Arrays: TypeAlias = "dict[str, HostArray]"
 

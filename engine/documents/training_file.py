@@ -17,10 +17,9 @@ from typing import Annotated, Any, Final, TypeVar
 import msgspec
 import numpy as np
 
-from engine.backends.ops import HostArray
-from engine.data.labelled_drawings import LabelledDrawing
-from engine.data.pool import PoolSettings, TrainingData
-from engine.data.xo.settings import XOSettings
+from engine.backends import HostArray
+from engine.data import LabelledDrawing, PoolSettings, TrainingData
+from engine.data.xo import XOSettings
 from engine.documents.model_file import (
     check_value_count,
     parse_name,
@@ -28,22 +27,24 @@ from engine.documents.model_file import (
     stored_value_count,
     trainable_value_count,
 )
-from engine.formats.atomic_file import (
+from engine.formats import (
     MEBIBYTE,
     FileError,
     FilePath,
     InvalidFile,
+    Json,
+    TensorFile,
+    one_line,
+    pack,
     quoted,
     read_bytes,
+    reason_text,
+    unpack,
     write_atomically,
 )
-from engine.formats.safetensors_file import Json, TensorFile, one_line, pack, reason_text, unpack
+from engine.nn import Network, RunPoint
 from engine.nn.layers import Arrays
-from engine.nn.model import RunPoint
-from engine.nn.network import Network
-from engine.training.checkpoint import Checkpoint
-from engine.training.history import Branch, BranchOrigin, BranchRecord, Curves, Mark
-from engine.training.recipe import Recipe, settings_from
+from engine.training import Branch, BranchOrigin, BranchRecord, Checkpoint, Curves, Mark, Recipe, settings_from
 
 FORMAT_VERSION = 1
 # A model's weights, the best ones, and two vectors of the optimizer.

@@ -1,1 +1,65 @@
-"""Explanations of a model: attribution, ablation, feature visualization, robustness, traces of training steps."""
+"""Explanations of a trained model: attribution, feature visualization, robustness, one training step in detail."""
+
+from engine.explain.explainer import AvailableExamples, Explainer
+from engine.explain.feature_profile import FeatureProfile, FeatureQuery, FeatureWeights
+from engine.explain.model_difference import ModelDifference
+from engine.explain.queries import SLOW_KINDS, Query, QueryKind, Result
+from engine.explain.receptive_fields import receptive_field, receptive_runs
+from engine.explain.robustness import (
+    COARSE_ROUNDS,
+    COARSE_SECONDS,
+    ROUNDS,
+    RobustnessResult,
+    RobustnessTest,
+    supports,
+)
+from engine.explain.step_trace import NudgeResult, ParameterIndex, StepQuery, StepTrace, WeightTrace
+from engine.explain.step_tracer import LiveStepTracer, TraceRequest, learnable_shapes
+from engine.explain.template_matching import TemplateMatch, Templates, match_templates, templates
+from engine.explain.top_examples import TopExample
+from engine.explain.value_arithmetic import (
+    cell_index,
+    contribution,
+    has_value_formula,
+    softmax_terms,
+    value_formula,
+)
+
+__all__ = [
+    "COARSE_ROUNDS",
+    "COARSE_SECONDS",
+    "ROUNDS",
+    "SLOW_KINDS",
+    "AvailableExamples",
+    "Explainer",
+    "FeatureProfile",
+    "FeatureQuery",
+    "FeatureWeights",
+    "LiveStepTracer",
+    "ModelDifference",
+    "NudgeResult",
+    "ParameterIndex",
+    "Query",
+    "QueryKind",
+    "Result",
+    "RobustnessResult",
+    "RobustnessTest",
+    "StepQuery",
+    "StepTrace",
+    "TemplateMatch",
+    "Templates",
+    "TopExample",
+    "TraceRequest",
+    "WeightTrace",
+    "cell_index",
+    "contribution",
+    "has_value_formula",
+    "learnable_shapes",
+    "match_templates",
+    "receptive_field",
+    "receptive_runs",
+    "softmax_terms",
+    "supports",
+    "templates",
+    "value_formula",
+]

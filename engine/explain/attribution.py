@@ -9,11 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from engine.backends.backend import numpy_backend
-from engine.backends.ops import Calls, HostArray
-from engine.nn.layers.value_formulas import CellIndex
-from engine.nn.network import Network, Parameters
-from engine.nn.plan import Plan
+from engine.backends import Calls, HostArray, numpy_backend
+from engine.nn import Network, Parameters, Plan
+from engine.nn.layers import CellIndex
 
 T = TypeVar("T")
 # Passes of a large network pause after about this many seconds, because they share the engine thread.

@@ -8,8 +8,7 @@ from time import perf_counter
 
 import numpy as np
 
-from engine.data.dataset import Dataset
-from engine.data.pool import TrainingData
+from engine.data import Dataset, TrainingData
 from engine.explain.attribution import (
     Gradients,
     contributions_in_slices,
@@ -21,8 +20,7 @@ from engine.explain.attribution import (
 from engine.explain.feature_profile import FeatureProfiler, same_weights
 from engine.explain.perturbation import Occlusion, ablation, ablation_examples, counterfactual
 from engine.explain.queries import INPUT_INDEPENDENT_KINDS, SLOW_KINDS, Query, Result
-from engine.nn.inference import Prediction
-from engine.nn.weight_editing import weight_layer_of
+from engine.nn import Prediction, weight_layer_of
 
 # Seconds: what takes longer is not computed during a stroke, only after it. During a stroke or training, a query
 # takes at most this share of the time.

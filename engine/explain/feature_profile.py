@@ -10,14 +10,12 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from engine.backends.ops import HostArray
-from engine.data.dataset import Dataset
-from engine.data.pool import TrainingData
+from engine.backends import HostArray
+from engine.data import Dataset, TrainingData
 from engine.explain.attribution import Gradients
 from engine.explain.feature_visualization import ActivationMaximization, MaximizedInput
 from engine.explain.top_examples import ExampleReader, TopExample, TopExamples, ValueDistribution
-from engine.nn.model import Model
-from engine.nn.weight_editing import bias_of, kernel_slices, weight_layer_of
+from engine.nn import Model, bias_of, kernel_slices, weight_layer_of
 
 # Seconds between two steps of the ascent, so that the picture is seen to form; and between two profiles.
 ASCENT_INTERVAL: Final = 0.012

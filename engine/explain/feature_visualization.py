@@ -12,12 +12,12 @@ from typing import Final
 
 import numpy as np
 
-from engine.backends.ops import HostArray
+from engine.backends import HostArray
 from engine.explain.attribution import Gradients
 from engine.explain.receptive_fields import Window
 from engine.explain.top_examples import receptive_box
-from engine.nn.layers.value_formulas import CellIndex
-from engine.nn.network import Network
+from engine.nn import Network
+from engine.nn.layers import CellIndex
 
 STEPS: Final = 120
 # Noise to start from: mean, standard deviation, and blur in pixels, tried in turn until the value has a gradient. 0

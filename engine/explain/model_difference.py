@@ -7,9 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from engine.backends.ops import HostArray
-from engine.nn.inference import Prediction
-from engine.nn.network import Network
+from engine.backends import HostArray
+from engine.nn import Network, Prediction
 
 # Relative difference of two summation orders of the same float32 numbers.
 ROUNDING: Final = 1e-6

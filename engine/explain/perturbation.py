@@ -7,17 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.backends.backend import numpy_backend
-from engine.backends.ops import HostArray
-from engine.data.dataset import Dataset
-from engine.data.xo.generator import CLASSES, generate_dataset
-from engine.data.xo.settings import XOSettings
+from engine.backends import HostArray, numpy_backend
+from engine.data import Dataset
+from engine.data.xo import CLASSES, XOSettings, generate_dataset
 from engine.explain.attribution import Gradients
-from engine.nn.model import Model
-from engine.nn.network import Network, Parameters
-from engine.nn.plan import Plan
-from engine.nn.weight_editing import ablated
-from engine.training.evaluation import Evaluation, Evaluator
+from engine.nn import Model, Network, Parameters, Plan, ablated
+from engine.training import Evaluation, Evaluator
 
 # Value of a covered pixel: background.
 COVER_VALUE = -1.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from engine.backends.ops import HostArray
+from engine.backends import HostArray
 from engine.explain.feature_profile import FeatureProfile, FeatureQuery
 from engine.explain.perturbation import AblationEffect
-from engine.nn.layers.value_formulas import CellIndex
+from engine.nn.layers import CellIndex
 
 # worth: contributions of one value to the scores. ablation: of each feature of a layer, measured on the held-out
 # examples, or else on generated drawings. likes: the profile of one feature. flip: the counterfactual. The others

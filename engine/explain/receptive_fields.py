@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from engine.backends.ops import HostArray
-from engine.nn.layers.value_formulas import CellIndex
-from engine.nn.network import Network
+from engine.backends import HostArray
+from engine.nn import Network
+from engine.nn.layers import CellIndex
 
 Window: TypeAlias = tuple[range, range]
 

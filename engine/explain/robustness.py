@@ -12,18 +12,13 @@ from typing import Final
 
 import numpy as np
 
-from engine.backends.backend import Backend
-from engine.backends.ops import HostArray
-from engine.data.xo.generator import CLASSES
-from engine.data.xo.variations import VALUES_PER_PROPERTY, DrawingProperty, DrawingVariations, drawing_properties
-from engine.drawings.drawing import Drawing
+from engine.backends import Backend, HostArray
+from engine.data.xo import CLASSES, VALUES_PER_PROPERTY, DrawingProperty, DrawingVariations, drawing_properties
+from engine.drawings import Drawing
 from engine.explain.template_matching import template_scores, templates
+from engine.nn import Network, Parameters, Plan, RunPoint
 from engine.nn.layers import shape_text
-from engine.nn.model import RunPoint
-from engine.nn.network import Network, Parameters
-from engine.nn.plan import Plan
-from engine.training.evaluation import without_overflow_warnings
-from engine.training.train_step import inference_batch_size
+from engine.training import inference_batch_size, without_overflow_warnings
 
 SEED: Final = 90_210  # outside the seeds of training, which start at 1
 ROUNDS: Final = 16

@@ -9,19 +9,12 @@ from time import perf_counter
 
 import numpy as np
 
-from engine.backends.backend import Backend, choose_backend
-from engine.backends.ops import Array, HostArray, replay
+from engine.backends import Array, Backend, HostArray, choose_backend, replay
 from engine.explain.step_trace import ExamplePass, NudgeResult, ParameterIndex, ParameterUpdate
+from engine.nn import Network, Parameters, Plan, softmax
 from engine.nn.layers import Arrays, GradientTerms, Layer, LayerArrays
-from engine.nn.losses import softmax
-from engine.nn.network import Network, Parameters
-from engine.nn.plan import Plan
-from engine.nudging import LossProbe, Nudge
-from engine.nudging.central_differences import Kink, KinkFinder
-from engine.training.checkpoint import Checkpoint
-from engine.training.recipe import Recipe
-from engine.training.train_step import TrainStep
-from engine.training.trainer import NextBatch
+from engine.nudging import Kink, KinkFinder, LossProbe, Nudge
+from engine.training import Checkpoint, NextBatch, Recipe, TrainStep
 
 # Bytes of the examples passed together: little enough that a new request is noticed soon.
 CHUNK_BYTES = 8_000_000

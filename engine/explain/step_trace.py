@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from engine.backends.ops import HostArray
+from engine.backends import HostArray
+from engine.nn import Network, RunPoint
 from engine.nn.layers import Arrays, GradientTerms
-from engine.nn.model import RunPoint
-from engine.nn.network import Network
 from engine.nudging import Nudge
-from engine.training.optimizers import FormulaLine
-from engine.training.recipe import Recipe
+from engine.training import FormulaLine, Recipe
 
 ParameterIndex: TypeAlias = "tuple[str, tuple[int, ...]]"
 

@@ -10,10 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from engine.backends.backend import Backend, numpy_backend
+from engine.backends import Backend, HostArray, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.backends.ops import HostArray
-from engine.data.dataset import Dataset
+from engine.data import Dataset
 from engine.explain.step_passes import NudgeCheck, StepReplay, TracedPasses
 from engine.explain.step_trace import (
     ExamplePass,
@@ -24,14 +23,9 @@ from engine.explain.step_trace import (
     StepTrace,
     WeightTrace,
 )
+from engine.nn import Network, RunPoint, targets
 from engine.nn.layers import GradientTerms
-from engine.nn.losses import targets
-from engine.nn.model import RunPoint
-from engine.nn.network import Network
-from engine.training.checkpoint import Checkpoint
-from engine.training.optimizers import FormulaLine, UpdateTerms
-from engine.training.recipe import Recipe
-from engine.training.trainer import NextBatch, next_batch
+from engine.training import Checkpoint, FormulaLine, NextBatch, Recipe, UpdateTerms, next_batch
 
 # Bytes of a batch's pass up to which its buffers are kept for the next step.
 MAX_KEPT_BYTES = 200_000_000

@@ -12,14 +12,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from engine.backends.ops import HostArray
-from engine.data.xo.article import ARTICLE_PICTURES
-from engine.data.xo.article import SIDE as ARTICLE_SIDE
-from engine.data.xo.generator import CLASSES
-from engine.data.xo.variations import baseline
-from engine.drawings.drawing import Drawing, Stroke
-from engine.drawings.raster import ink_share, render
-from engine.nn.inference import BLANK_INK, UNSURE
+from engine.backends import HostArray
+from engine.data.xo import ARTICLE_PICTURES, CLASSES, baseline
+from engine.data.xo import SIDE as ARTICLE_SIDE
+from engine.drawings import Drawing, Stroke, ink_share, render
+from engine.nn import BLANK_INK, UNSURE
 
 _CIRCLE_POINTS = 48
 

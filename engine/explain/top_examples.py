@@ -9,17 +9,21 @@ from typing import Final
 
 import numpy as np
 
-from engine.backends.backend import numpy_backend
-from engine.backends.ops import HostArray, iter_slices
-from engine.data.dataset import Dataset
-from engine.data.labelled_drawings import NO_CLASS, render_labelled
-from engine.data.pool import CHUNK_SIZE, LABELLED_CHUNK_SIZE, TRAINING_STREAM, TrainingData, generate_chunk
-from engine.data.xo.generator import CLASSES
+from engine.backends import HostArray, iter_slices, numpy_backend
+from engine.data import (
+    CHUNK_SIZE,
+    LABELLED_CHUNK_SIZE,
+    NO_CLASS,
+    TRAINING_STREAM,
+    Dataset,
+    TrainingData,
+    generate_chunk,
+    render_labelled,
+)
+from engine.data.xo import CLASSES
 from engine.explain.receptive_fields import Window, receptive_field, receptive_mask
-from engine.nn.layers.value_formulas import CellIndex
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.nn.plan import Plan
+from engine.nn import Model, Network, Plan
+from engine.nn.layers import CellIndex
 
 # Examples kept of each feature, of the highest and of the lowest.
 TOP_COUNT: Final = 9

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.backends.ops import HostArray
-from engine.nn.inference import Prediction
-from engine.nn.layers import Arrays
-from engine.nn.layers.value_formulas import CellIndex, ValueFormula
-from engine.nn.network import Network
+from engine.backends import HostArray
+from engine.nn import Network, Prediction
+from engine.nn.layers import Arrays, CellIndex, ValueFormula
 
 
 @dataclass(frozen=True, eq=False)

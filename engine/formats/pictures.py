@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from engine.drawings.image_ops import area_resample
+from engine.drawings import area_resample
 from engine.formats.atomic_file import MEBIBYTE, FileError, FilePath, checked_size, quoted
 
 Array = NDArray[np.float32]

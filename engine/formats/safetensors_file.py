@@ -19,7 +19,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from engine.backends.ops import HostArray
+from engine.backends import HostArray
 from engine.formats.atomic_file import MEBIBYTE, Buffer, InvalidFile
 from engine.nn.layers import Arrays
 

@@ -1,0 +1,57 @@
+"""Networks: layers in order, plans that run them, models that hold parameters, predictions."""
+
+from engine.nn.inference import (
+    BLANK_INK,
+    UNSURE,
+    Activations,
+    ChannelRanges,
+    Prediction,
+    Predictor,
+    compute_votes,
+    input_side,
+    predict_class,
+)
+from engine.nn.losses import cross_entropy, softmax, targets
+from engine.nn.model import Model, RunPoint
+from engine.nn.network import Network, Parameters, layer_names
+from engine.nn.plan import Plan, cheapest_order
+from engine.nn.weight_editing import (
+    ablated,
+    bias_of,
+    is_ablated,
+    kernel_slices,
+    normalized_kernel,
+    weight_layer_of,
+    with_bias,
+    with_kernel_slices,
+)
+
+__all__ = [
+    "BLANK_INK",
+    "UNSURE",
+    "Activations",
+    "ChannelRanges",
+    "Model",
+    "Network",
+    "Parameters",
+    "Plan",
+    "Prediction",
+    "Predictor",
+    "RunPoint",
+    "ablated",
+    "bias_of",
+    "cheapest_order",
+    "compute_votes",
+    "cross_entropy",
+    "input_side",
+    "is_ablated",
+    "kernel_slices",
+    "layer_names",
+    "normalized_kernel",
+    "predict_class",
+    "softmax",
+    "targets",
+    "weight_layer_of",
+    "with_bias",
+    "with_kernel_slices",
+]

@@ -8,9 +8,8 @@ from typing import TypeAlias, overload
 
 import numpy as np
 
-from engine.backends.backend import Backend
-from engine.backends.ops import HostArray
-from engine.drawings.raster import ink_share
+from engine.backends import Backend, HostArray
+from engine.drawings import ink_share
 from engine.nn.layers import Shape, ShapeError, shape_text
 from engine.nn.losses import softmax
 from engine.nn.model import Model

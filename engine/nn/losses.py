@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backends.ops import HostArray
+from engine.backends import HostArray
 
 
 def softmax(scores: HostArray) -> HostArray:

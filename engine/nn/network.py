@@ -12,9 +12,19 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 import numpy as np
 
-from engine.nn.layers import LAYERS, Arrays, Cost, Dense, Layer, Residual, Shape, ShapeError, shape_text
-from engine.nn.layers.layer import group_by_layer
-from engine.nn.layers.residual import MAX_NESTING
+from engine.nn.layers import (
+    LAYERS,
+    MAX_NESTING,
+    Arrays,
+    Cost,
+    Dense,
+    Layer,
+    Residual,
+    Shape,
+    ShapeError,
+    group_by_layer,
+    shape_text,
+)
 
 Parameters: TypeAlias = "Mapping[str, np.ndarray[Any, Any]]"
 

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.backends.backend import Backend
-from engine.backends.ops import Array, Calls, HostArray, HostInput, HostOutput, Ops, iter_slices, replay
+from engine.backends import Array, Backend, Calls, HostArray, HostInput, HostOutput, Ops, iter_slices, replay
 from engine.nn.layers import (
     Arrays,
     Conv2D,
@@ -25,9 +24,9 @@ from engine.nn.layers import (
     PaddedInput,
     Shape,
     ShapeError,
+    derive_rng_key,
     shape_text,
 )
-from engine.nn.layers.layer import derive_rng_key
 from engine.nn.network import GIBIBYTE, IMAGE_BYTES_LIMIT, Network, Parameters
 
 # A batch of one in float64 always fits.

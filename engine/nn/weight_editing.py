@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.backends.ops import HostArray
+from engine.backends import HostArray
 from engine.nn.model import Model
 from engine.nn.network import Network
 

@@ -1,9 +1,9 @@
-"""Learning by nudging, as the article describes it: every value a little up, a little down. Central differences,
-and a comparison of both with backpropagation."""
+"""Learning as the article describes it: each value a little up, a little down, and the better one kept."""
 
 from engine.nudging.central_differences import (
     CentralDifferences,
     Kink,
+    KinkFinder,
     backprop_gradients,
     central_difference_gradients,
 )
@@ -14,6 +14,7 @@ from engine.nudging.probe import LossProbe, backward_multiplies, forward_multipl
 __all__ = [
     "CentralDifferences",
     "Kink",
+    "KinkFinder",
     "LossProbe",
     "Nudge",
     "NudgeState",

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.backends.backend import choose_backend
-from engine.backends.ops import HostArray
+from engine.backends import HostArray, choose_backend
+from engine.nn import Network, Parameters, Plan
 from engine.nn.layers import Arrays, Layer, LayerArrays
-from engine.nn.network import Network, Parameters
-from engine.nn.plan import Plan
 from engine.nudging.probe import LossProbe
 
 # The largest rounding error of a value, in units in the last place of the largest one of its layer; a smaller

@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.backends.backend import choose_backend
-from engine.data.dataset import Dataset
-from engine.data.pool import FixedSource
-from engine.nn.losses import targets
-from engine.nn.network import Network, Parameters
+from engine.backends import choose_backend
+from engine.data import Dataset, FixedSource
+from engine.nn import Network, Parameters, targets
 from engine.nudging.nudger import Nudger, NudgingConfig
 from engine.nudging.probe import LossProbe, backward_multiplies, forward_multiplies
-from engine.training.recipe import Recipe
-from engine.training.trainer import StepDone, Trainer
+from engine.training import Recipe, StepDone, Trainer
 
 
 @dataclass(frozen=True)

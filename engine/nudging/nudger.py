@@ -10,13 +10,12 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from engine.backends.ops import HostArray
-from engine.data.pool import DataSource
+from engine.backends import HostArray
+from engine.data import DataSource
+from engine.nn import Network, Parameters, targets
 from engine.nn.layers import Arrays
-from engine.nn.losses import targets
-from engine.nn.network import Network, Parameters
 from engine.nudging.probe import LossProbe
-from engine.training.evaluation import check_compatible
+from engine.training import check_compatible
 
 NudgeDirection: TypeAlias = Literal["up", "down", "same"]
 

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.backends.backend import choose_backend
-from engine.backends.ops import Array, Calls, HostArray, Ops, replay
+from engine.backends import Array, Calls, HostArray, Ops, choose_backend, replay
+from engine.nn import Network, Plan
 from engine.nn.layers import Layer, LayerArrays
-from engine.nn.network import Network
-from engine.nn.plan import Plan
 
 
 def forward_multiplies(network: Network, first: int = 0) -> int:

@@ -13,36 +13,37 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from engine.backends.backend import Backend, DeviceUnavailable
-from engine.backends.ops import HostArray
-from engine.data.dataset import Dataset
-from engine.data.labelled_drawings import LabelledDrawing
-from engine.data.pool import ExamplePool, PoolSettings
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing
-from engine.drawings.raster import render
-from engine.explain.robustness import (
+from engine.backends import Backend, DeviceUnavailable, HostArray
+from engine.data import Dataset, ExamplePool, LabelledDrawing, PoolSettings
+from engine.documents import Document
+from engine.drawings import Drawing, render
+from engine.explain import (
     COARSE_ROUNDS,
     COARSE_SECONDS,
     ROUNDS,
+    LiveStepTracer,
     RobustnessResult,
     RobustnessTest,
+    StepTrace,
+    TraceRequest,
     supports,
 )
-from engine.explain.step_trace import StepTrace
-from engine.explain.step_tracer import LiveStepTracer, TraceRequest
-from engine.nn.inference import compute_votes, predict_class
-from engine.nn.model import Model, RunPoint
-from engine.nn.network import Network, Parameters
-from engine.nn.plan import Plan
+from engine.nn import Model, Network, Parameters, Plan, RunPoint, compute_votes, predict_class
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest, TrainingState
-from engine.training.checkpoint import Checkpoint, adapt_checkpoint
-from engine.training.evaluation import HeldOutEvaluation, HeldOutJob, TrainingAccuracyJob
-from engine.training.history import History
-from engine.training.layer_statistics import NetworkStatistics, ParameterChange, StatisticsObserver
-from engine.training.replay import Replay
-from engine.training.train_step import inference_batch_size
-from engine.training.trainer import Trainer
+from engine.training import (
+    Checkpoint,
+    HeldOutEvaluation,
+    HeldOutJob,
+    History,
+    NetworkStatistics,
+    ParameterChange,
+    Replay,
+    StatisticsObserver,
+    Trainer,
+    TrainingAccuracyJob,
+    adapt_checkpoint,
+    inference_batch_size,
+)
 
 log = logging.getLogger(__name__)
 

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.data.pool import PoolSettings
-from engine.data.xo.generator import GeneratorSamples
-from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document
-from engine.documents.open_request import OpenRequest, OpenResult
-from engine.drawings.drawing import Drawing
-from engine.explain.queries import Query, Result
-from engine.explain.robustness import RobustnessResult
-from engine.explain.template_matching import TemplateMatch
-from engine.nn.inference import ChannelRanges, Prediction
+from engine.data import PoolSettings
+from engine.data.xo import GeneratorSamples, XOSettings
+from engine.documents import Document, OpenRequest, OpenResult
+from engine.drawings import Drawing
+from engine.explain import Query, Result, RobustnessResult, TemplateMatch
+from engine.nn import ChannelRanges, Prediction
 from engine.runtime.jobs import DrawingPrediction
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest
-from engine.training.evaluation import HeldOutEvaluation
+from engine.training import HeldOutEvaluation
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,24 +10,18 @@ from typing import Final
 
 import numpy as np
 
-from engine.backends.backend import Backend, DeviceChoice, DeviceUnavailable, choose_backend, numpy_backend
+from engine.backends import Backend, DeviceChoice, DeviceUnavailable, HostArray, choose_backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.backends.ops import HostArray
-from engine.data.xo.generator import CLASSES, GeneratorSamples, generate_samples
-from engine.data.xo.settings import XOSettings
-from engine.documents.open_request import OpenRequest, OpenResult, open_file
-from engine.drawings.raster import fit_to_frame, render
-from engine.explain.explainer import AvailableExamples, Explainer
-from engine.explain.queries import Result
-from engine.explain.template_matching import TemplateMatch, match_templates, templates
-from engine.nn.inference import Prediction, Predictor
-from engine.nn.model import Model
-from engine.nn.network import Parameters
+from engine.data.xo import CLASSES, GeneratorSamples, XOSettings, generate_samples
+from engine.documents import OpenRequest, OpenResult, open_file
+from engine.drawings import fit_to_frame, render
+from engine.explain import AvailableExamples, Explainer, Result, TemplateMatch, match_templates, templates
+from engine.nn import Model, Parameters, Prediction, Predictor
 from engine.runtime.jobs import ActiveQueries, QueryJobs, QueryResults
 from engine.runtime.protocol import DeviceReport, Notice, Request, Snapshot
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
-from engine.training.history import SAVE_INTERVAL, SavedRun, SaveThrottle
+from engine.training import SAVE_INTERVAL, SavedRun, SaveThrottle
 
 log = logging.getLogger(__name__)
 

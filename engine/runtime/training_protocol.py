@@ -9,18 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from engine.backends.ops import HostArray
-from engine.data.dataset import Dataset
-from engine.data.labelled_drawings import LabelledDrawing
-from engine.data.pool import PoolSettings, TrainingData
-from engine.explain.step_trace import StepQuery, StepTrace
+from engine.backends import HostArray
+from engine.data import Dataset, LabelledDrawing, PoolSettings, TrainingData
+from engine.explain import StepQuery, StepTrace
+from engine.nn import Model, RunPoint
 from engine.nn.layers import Arrays
-from engine.nn.model import Model, RunPoint
-from engine.training.evaluation import Evaluation
-from engine.training.history import Branch, BranchOrigin, SavedRun
-from engine.training.layer_statistics import NetworkStatistics
-from engine.training.recipe import Recipe
-from engine.training.trainer import StopReason
+from engine.training import Branch, BranchOrigin, Evaluation, NetworkStatistics, Recipe, SavedRun, StopReason
 
 TrainingState: TypeAlias = Literal["preparing", "running", "paused", "ended", "diverged", "failed"]
 

@@ -11,29 +11,35 @@ from typing import Final
 
 import numpy as np
 
-from engine.backends.backend import Backend
-from engine.data.pool import ExamplePool, FixedSource, PoolCache, TrainingData
-from engine.data.xo.generator import CLASSES
+from engine.backends import Backend
+from engine.data import ExamplePool, FixedSource, PoolCache, TrainingData
+from engine.data.xo import CLASSES
+from engine.nn import Network, Parameters, RunPoint
 from engine.nn.layers import Arrays
-from engine.nn.model import RunPoint
-from engine.nn.network import Network, Parameters
 from engine.runtime.jobs import BranchJobs, TrainingContext, TrainingStatus
 from engine.runtime.training_protocol import Keyframe, TrainingReport, TrainingRequest, TrainingState
-from engine.training.checkpoint import Checkpoint, adapt_checkpoint
-from engine.training.evaluation import EvaluationCache
-from engine.training.history import (
+from engine.training import (
     HISTORY_BYTES,
+    STOP_MESSAGES,
     BranchOrigin,
+    Checkpoint,
+    Evaluated,
+    EvaluationCache,
     History,
+    HistoryCursor,
+    Recipe,
+    Replay,
     SavedRun,
     SaveThrottle,
+    StepDone,
+    Trainer,
+    TrainingError,
+    adapt_checkpoint,
     best_point,
+    describe_changes,
     keyframe_bytes,
     last_stable_point,
 )
-from engine.training.recipe import Recipe, describe_changes
-from engine.training.replay import HistoryCursor, Replay
-from engine.training.trainer import STOP_MESSAGES, Evaluated, StepDone, Trainer, TrainingError
 
 SLICE_SECONDS: Final = 0.010  # seconds of a slice of a step or evaluation
 REPLAY_SLICE_SECONDS: Final = 0.003  # seconds of a slice while a point of the history is replayed

@@ -10,16 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from engine.backends.backend import Backend, numpy_backend
+from engine.backends import Backend, HostArray, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.backends.ops import HostArray
-from engine.data.dataset import Dataset
-from engine.data.pool import CHUNK_SIZE, HELD_OUT_STREAM, PoolSettings, generate_chunk
+from engine.data import CHUNK_SIZE, HELD_OUT_STREAM, Dataset, PoolSettings, generate_chunk
+from engine.nn import Model, Network, Parameters, Plan, RunPoint, cross_entropy
 from engine.nn.layers import ShapeError, shape_text
-from engine.nn.losses import cross_entropy
-from engine.nn.model import Model, RunPoint
-from engine.nn.network import Network, Parameters
-from engine.nn.plan import Plan
 from engine.training.history import History
 from engine.training.train_step import inference_batch_size
 

@@ -15,10 +15,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.backends.ops import HostArray
-from engine.data.pool import TrainingData
-from engine.nn.model import RunPoint
-from engine.nn.network import Network
+from engine.backends import HostArray
+from engine.data import TrainingData
+from engine.nn import Network, RunPoint
 from engine.training.checkpoint import Checkpoint
 from engine.training.recipe import Recipe
 

@@ -9,14 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from engine.backends.backend import Backend, numpy_backend
+from engine.backends import Backend, HostArray, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.backends.ops import HostArray
-from engine.data.dataset import Dataset
+from engine.data import Dataset
+from engine.nn import Network, Parameters, Plan, RunPoint
 from engine.nn.layers import Arrays
-from engine.nn.model import RunPoint
-from engine.nn.network import Network, Parameters
-from engine.nn.plan import Plan
 
 BINS: Final = 32  # even, so that 0 lies between two bins of a two-sided scale
 MAX_VALUES: Final = 250_000  # counted per layer: more would take long and show the same

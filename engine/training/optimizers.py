@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from engine.backends.ops import Array, Calls, Ops
+from engine.backends import Array, Calls, Ops
 from engine.form_fields import FormField, form_field
 
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from engine.data.augmentation import Augmentation
-from engine.data.xo.settings import XOSettings
+from engine.data import Augmentation
+from engine.data.xo import XOSettings
 from engine.form_fields import FormField, form_field, form_field_of
 from engine.training.optimizers import MAX_SETTING, OPTIMIZERS, Adam, Optimizer
 

@@ -7,9 +7,8 @@ from dataclasses import replace
 from time import perf_counter, sleep
 from typing import Final
 
-from engine.data.pool import ExamplePool
-from engine.nn.model import RunPoint
-from engine.nn.network import Parameters
+from engine.data import ExamplePool
+from engine.nn import Parameters, RunPoint
 from engine.training.checkpoint import Checkpoint
 from engine.training.history import History
 from engine.training.layer_statistics import ParameterChange

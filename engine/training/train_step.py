@@ -11,11 +11,9 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-from engine.backends.backend import Backend
-from engine.backends.ops import Array, Calls, HostArray, iter_slices, replay
+from engine.backends import Array, Backend, Calls, HostArray, iter_slices, replay
+from engine.nn import Network, Parameters, Plan
 from engine.nn.layers import Arrays, ShapeError
-from engine.nn.network import Network, Parameters
-from engine.nn.plan import Plan
 from engine.training.optimizers import UpdateArrays
 from engine.training.recipe import Recipe
 

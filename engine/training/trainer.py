@@ -11,14 +11,11 @@ from typing import Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from engine.backends.backend import Backend, numpy_backend
+from engine.backends import Backend, HostArray, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.backends.ops import HostArray
-from engine.data.dataset import Dataset
-from engine.data.pool import DataSource
+from engine.data import Dataset, DataSource
+from engine.nn import Network, Parameters, targets
 from engine.nn.layers import Arrays
-from engine.nn.losses import targets
-from engine.nn.network import Network, Parameters
 from engine.training.checkpoint import Checkpoint
 from engine.training.evaluation import Evaluation, Evaluator, check_compatible
 from engine.training.layer_statistics import ParameterChange

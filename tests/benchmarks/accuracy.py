@@ -35,7 +35,7 @@ def main() -> int:
 
 def conditions() -> dict[str, object]:
     """Settings of the generator, one a row."""
-    from engine.data.xo.settings import XOSettings
+    from engine.data.xo import XOSettings
 
     plain = XOSettings(neither=0.3)
     even = replace(plain, cut=0.0, arms=(0.6, 1.0), gap=(-90.0, 20.0), neither=0.0)
@@ -54,7 +54,7 @@ def generated(settings: object, fit: bool) -> tuple[object, object]:
     """Votes (N, 2) and labels (N,) for drawings made as `settings` say."""
     import numpy as np
 
-    from engine.data.xo.generator import generate_dataset, generate_drawing
+    from engine.data.xo import generate_dataset, generate_drawing
 
     if not fit:
         made = generate_dataset(settings, COUNT, SEED)
@@ -70,8 +70,8 @@ def from_folders(folders: dict[str, str], fit: bool) -> tuple[object, object]:
     """Votes and labels for the pictures in the folders."""
     import numpy as np
 
-    from engine.drawings.drawing import Drawing
-    from engine.formats.pictures import PICTURE_SUFFIXES, read_picture, to_input
+    from engine.drawings import Drawing
+    from engine.formats import PICTURE_SUFFIXES, read_picture, to_input
 
     pictures, labels = [], []
     for letter, folder in folders.items():
@@ -84,7 +84,7 @@ def from_folders(folders: dict[str, str], fit: bool) -> tuple[object, object]:
 
 def fitted_picture(drawing: object) -> object:
     """The drawing, centred and sized to the frame, as the network reads it."""
-    from engine.drawings.raster import fit_to_frame, render
+    from engine.drawings import fit_to_frame, render
 
     return render(fit_to_frame(drawing), 32)
 
@@ -93,11 +93,11 @@ def read(pictures: object) -> object:
     """Votes (N, 2) of the shipped network."""
     import numpy as np
 
-    from engine.backends.backend import choose_backend
-    from engine.data.dataset import Dataset
-    from engine.documents.model_file import shipped_model
-    from engine.nn.losses import softmax
-    from engine.training.evaluation import evaluate
+    from engine.backends import choose_backend
+    from engine.data import Dataset
+    from engine.documents import shipped_model
+    from engine.nn import softmax
+    from engine.training import evaluate
 
     subject = shipped_model("default")
     images = np.asarray(pictures, np.float32)[:, None]
@@ -108,7 +108,7 @@ def read(pictures: object) -> object:
 
 def row(name: str, votes: object, labels: object) -> None:
     """Print one line of the table."""
-    from engine.documents.model_file import shipped_model
+    from engine.documents import shipped_model
 
     sure, top = votes.max(1) >= shipped_model("default").threshold, votes.argmax(1)
     cells = [f"{(sure & (top == letter))[labels == letter].mean():.1%}" for letter in (0, 1)]

@@ -43,7 +43,7 @@ class Bench:
 
     def __init__(self, app: object, preset: str, size: str) -> None:
         from xo_gui.__main__ import build_window, parse_arguments
-        from xo_gui.views.inspector.inspector_view import InspectorView
+        from xo_gui.views.inspector import InspectorView
 
         self.app = app
         self.window = build_window(
@@ -95,7 +95,7 @@ class Bench:
 
     def _cell(self, rng: random.Random) -> object:
         """Some value of a column that is shown."""
-        from xo_gui.state.selection import CellRef
+        from xo_gui.state import CellRef
 
         shapes = self.window.last.predictions[0].model.network.shapes
         layer = rng.choice([at for at in range(len(shapes)) if self._column(at) is not None])
@@ -175,7 +175,7 @@ class Bench:
 
     def draw(self, rounds: int) -> None:
         """Strokes with a held value and without, in turns."""
-        from xo_gui.state.selection import CellRef
+        from xo_gui.state import CellRef
 
         cells = (CellRef(1, 2, 11, 20), CellRef(4, 9, 6, 5), CellRef(8, 3), None)
         found: dict[object, list[float]] = {cell: [] for cell in cells}
@@ -205,7 +205,7 @@ class Bench:
 
     def train(self) -> None:
         """Press Train and go on."""
-        from xo_gui.state.commands import Start
+        from xo_gui.state import Start
 
         self.window.training.execute(Start())
         wait(1.0)

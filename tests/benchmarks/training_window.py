@@ -67,7 +67,7 @@ class Bench:
 
     def __init__(self, app: object, size: str) -> None:
         from xo_gui.__main__ import build_window, parse_arguments
-        from xo_gui.views.training.timeline_view import TimelineView
+        from xo_gui.views.training import TimelineView
 
         arguments = ["--preset", "default", "--device", "cpu", "--size", size, "--theme", "dark"]
         self.window = build_window(app, parse_arguments(arguments))
@@ -100,7 +100,7 @@ class Bench:
 
     def reach_99(self) -> None:
         """From pressing Train until an epoch's judgement says 99 %; then strokes while it trains on."""
-        from xo_gui.state.commands import Start
+        from xo_gui.state import Start
 
         for stroke in strokes()[:2]:
             draw(self.window.drawing_view.canvas, stroke)
@@ -122,7 +122,7 @@ class Bench:
         """The measurements that follow need more epochs than the window starts with."""
         from dataclasses import replace
 
-        from xo_gui.state.commands import SetConfig
+        from xo_gui.state import SetConfig
 
         self.wish(SetConfig(replace(self.window.training.settings.recipe, epochs=1000)))
 
@@ -145,7 +145,7 @@ class Bench:
         """Steps a second of both, in turns: the window, animating while nobody draws, and the loop of xo train."""
         import numpy as np
 
-        from xo_gui.state.commands import Pause, Start
+        from xo_gui.state import Pause, Start
 
         reading = self.window.last.predictions[0]
         alone, ratios = Alone(self.training, self.window.training.goal, reading.model), []
@@ -164,7 +164,7 @@ class Bench:
 
     def train_to(self, steps: int) -> None:
         """Train on, without drawing."""
-        from xo_gui.state.commands import Pause, Start
+        from xo_gui.state import Pause, Start
 
         self.wish(Start())
         while self.training.now.step < steps and self.training.state in ("running", "paused", "preparing"):
@@ -196,9 +196,9 @@ class Alone:
     """The loop of `xo train` on the window's examples and recipe, without any window's work."""
 
     def __init__(self, training: object, goal: object, subject: object) -> None:
-        from engine.backends.backend import choose_backend
-        from engine.data.pool import FixedSource
-        from engine.training.trainer import Trainer
+        from engine.backends import choose_backend
+        from engine.data import FixedSource
+        from engine.training import Trainer
 
         source, backend = FixedSource(training.examples), choose_backend("cpu")
         values = subject.parameters  # how many values are 0, and so the speed, changes as a network learns
@@ -207,7 +207,7 @@ class Alone:
 
     def speed(self, seconds: float) -> float:
         """Steps a second."""
-        from engine.backends.backend import one_blas_thread
+        from engine.backends import one_blas_thread
 
         first, begun = self._trainer.steps_made, perf_counter()
         with one_blas_thread():

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import Backend
+from engine.backends import Backend
 from engine.bench.cases import network_around, random_parameters
+from engine.nn import Network, Plan
 from engine.nn.layers import Layer, Shape
-from engine.nn.network import Network
-from engine.nn.plan import Plan
 from tests.engine import reference
 
 # Large enough for float64 rounding, small enough for curvature; away from kinks the error is about 1e-9.

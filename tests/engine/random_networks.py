@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.nn import Network
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -24,7 +25,6 @@ from engine.nn.layers import (
     Tanh,
     Votes,
 )
-from engine.nn.network import Network
 
 
 def random_network(rng: np.random.Generator) -> Network:

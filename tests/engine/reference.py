@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.nn import Network
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -29,7 +30,6 @@ from engine.nn.layers import (
     Tanh,
     Votes,
 )
-from engine.nn.network import Network
 
 Values = dict[str, np.ndarray]
 

@@ -6,13 +6,12 @@ import hashlib
 
 import numpy as np
 
-from engine.backends.backend import choose_backend
-from engine.data.pool import GeneratedSource
-from engine.data.xo.settings import XOSettings
+from engine.backends import choose_backend
+from engine.data import GeneratedSource
+from engine.data.xo import XOSettings
+from engine.nn import Network
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, Tanh
-from engine.nn.network import Network
-from engine.training.recipe import Recipe
-from engine.training.trainer import Trainer
+from engine.training import Recipe, Trainer
 
 CPU = choose_backend("cpu")
 SMALL = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))

@@ -9,12 +9,11 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.bench.cases import LAYER_CASES, case_id, network_around
-from engine.documents.presets import PRESETS
+from engine.documents import PRESETS
+from engine.nn import Network, Plan
 from engine.nn.layers import Layer, Shape, shape_text
-from engine.nn.network import Network
-from engine.nn.plan import Plan
 from tests.engine import reference
 
 

@@ -14,16 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.documents.model_file import load_model, save_model
-from engine.nn.inference import Predictor
+from engine.backends import choose_backend
+from engine.documents import load_model, save_model
+from engine.nn import Model, Network, Plan, Predictor
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, ReLU, Residual
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.nn.plan import Plan
+from engine.training import Recipe, TrainStep
 from engine.training.optimizers import Adam
-from engine.training.recipe import Recipe
-from engine.training.train_step import TrainStep
 
 CPU = choose_backend("cpu")
 # Stack frames beyond those of the test itself; recursion over a thousand layers would need a thousand.

@@ -9,18 +9,15 @@ from dataclasses import replace
 
 import pytest
 
-from engine.data.pool import PoolSettings
-from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing
+from engine.data import PoolSettings
+from engine.data.xo import XOSettings
+from engine.documents import Document
+from engine.drawings import Drawing
+from engine.nn import Model, Network
 from engine.nn.layers import Dense, Flatten
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.runtime.protocol import Request
-from engine.runtime.runner import Runner
-from engine.runtime.training_protocol import TrainingRequest
+from engine.runtime import Request, Runner, TrainingRequest
+from engine.training import Recipe
 from engine.training.optimizers import Adam
-from engine.training.recipe import Recipe
 from tests.conftest import Effort
 
 NETWORK = Network((1, 8, 8), (Flatten(), Dense(2)))

@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.dataset import Dataset
-from engine.data.pool import FixedSource
+from engine.backends import choose_backend
+from engine.data import Dataset, FixedSource
 from engine.documents.presets import HANUSCHKIN
+from engine.nn import Network, Plan
 from engine.nn.layers import Center, Conv2D, Dense, Flatten, ReLU, ShapeError
-from engine.nn.network import Network
-from engine.nn.plan import Plan
-from engine.training.recipe import Recipe
-from engine.training.trainer import Trainer
+from engine.training import Recipe, Trainer
 
 CPU = choose_backend("cpu")
 SMALL = Network((1, 6, 6), (Center(), Conv2D(2, 3, padding=1), ReLU(), Flatten(), Dense(2)))

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import Calls, choose_backend
 from engine.backends.numpy import NumpyOps
-from engine.backends.ops import Calls
 from engine.bench.cases import LAYER_MODE_CASES
 from engine.nn.layers import (
     AvgPool2D,

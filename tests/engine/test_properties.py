@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.bench.cases import random_parameters
-from engine.nn.inference import compute_votes
+from engine.nn import Network, Plan, compute_votes
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -27,8 +27,6 @@ from engine.nn.layers import (
     Sigmoid,
     Tanh,
 )
-from engine.nn.network import Network
-from engine.nn.plan import Plan
 from tests.engine.layer_checks import make_plan
 from tests.engine.random_networks import random_network
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.backends.ops import replay
+from engine.backends import choose_backend, replay
 from engine.bench.cases import LAYER_MODE_CASES, mode_case_id, network_around, random_parameters
+from engine.nn import Network
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -28,9 +28,9 @@ from engine.nn.layers import (
     Sigmoid,
     Tanh,
     Votes,
+    derive_rng_key,
+    group_by_layer,
 )
-from engine.nn.layers.layer import derive_rng_key, group_by_layer
-from engine.nn.network import Network
 from tests.engine import reference
 from tests.engine.layer_checks import make_plan
 from tests.engine.random_networks import random_network

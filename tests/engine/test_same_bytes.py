@@ -7,17 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend, one_blas_thread
+from engine.backends import choose_backend, one_blas_thread
 from engine.cli.main import main
-from engine.data.pool import PoolSettings
-from engine.data.xo.settings import XOSettings
-from engine.documents.model_file import load_model
-from engine.documents.presets import DEFAULT
-from engine.nn.model import Model
-from engine.runtime.training_protocol import TrainingRequest
+from engine.data import PoolSettings
+from engine.data.xo import XOSettings
+from engine.documents import DEFAULT, load_model
+from engine.nn import Model
+from engine.runtime import TrainingRequest
 from engine.runtime.training_run import TrainingRun
-from engine.training.optimizers import SGD, AdamW
-from engine.training.recipe import Cosine, Recipe, StepDecay
+from engine.training import SGD, AdamW, Cosine, Recipe
+from engine.training.recipe import StepDecay
 
 # Counts that a pool generates in several slices, the last one short, and a batch that does not divide them.
 DATA = PoolSettings(XOSettings(neither=0.25), 230, 120, seed=4)

@@ -8,14 +8,13 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.pool import GeneratedSource
-from engine.data.xo.settings import XOSettings
+from engine.backends import choose_backend
+from engine.data import GeneratedSource
+from engine.data.xo import XOSettings
+from engine.nn import Network
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.nn.network import Network
-from engine.training.optimizers import SGD, Adam
-from engine.training.recipe import Recipe
-from engine.training.trainer import StepDone, Trainer, TrainingError
+from engine.training import SGD, Recipe, StepDone, Trainer, TrainingError
+from engine.training.optimizers import Adam
 
 CPU = choose_backend("cpu")
 DATA = XOSettings(side=12, size=(0.6, 1.0))

@@ -11,11 +11,11 @@ import math
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.xo.article import ARTICLE_PICTURES
-from engine.documents.presets import WALKTHROUGH, handmade_parameters
-from engine.nn.inference import Prediction, Predictor
-from engine.nn.model import Model
+from engine.backends import choose_backend
+from engine.data.xo import ARTICLE_PICTURES
+from engine.documents import WALKTHROUGH
+from engine.documents.presets import handmade_parameters
+from engine.nn import Model, Prediction, Predictor
 
 PICTURES = {
     "X": [

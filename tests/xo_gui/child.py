@@ -11,13 +11,13 @@ from dataclasses import replace
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from engine.drawings.drawing import Drawing, Stroke
+from engine.drawings import Drawing, Stroke
 from tests.xo_gui.lessons import DATA, STROKES
 from xo_gui.__main__ import build_window, parse_arguments
-from xo_gui.app.process import GarbageCollector, SignalHandler
-from xo_gui.state.commands import SetConfig, SetData, Start
+from xo_gui.app import GarbageCollector, SignalHandler
+from xo_gui.state import SetConfig, SetData, Start
 from xo_gui.state.training_controller import DEFAULT_RECIPE
-from xo_gui.window.main_window import MainWindow
+from xo_gui.window import MainWindow
 
 KEEP_EVERY = "0.2"
 # The window's start values, but for longer than any test runs.

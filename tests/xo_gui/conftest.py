@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from xo_gui.__main__ import build_window, parse_arguments
 from xo_gui.views.votes.votes_view import VoteBars
-from xo_gui.window.main_window import MainWindow
+from xo_gui.window import MainWindow
 
 Points: TypeAlias = list[tuple[float, float]]
 OpenWindow: TypeAlias = Callable[..., MainWindow]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pytestqt.qtbot import QtBot
 
 from xo_gui.app import theme
-from xo_gui.views.network.network_view import NetworkView
+from xo_gui.views.network import NetworkView
 
 
 def exposed(qtbot: QtBot, width: int, height: int) -> NetworkView:

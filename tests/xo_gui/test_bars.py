@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtGui import QColor
 
-from xo_gui.app.theme import DARK
-from xo_gui.widgets.map_images import bars_image
+from xo_gui.app import DARK
+from xo_gui.widgets import bars_image
 
 
 def lit(shares: list[float]) -> np.ndarray:

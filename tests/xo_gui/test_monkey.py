@@ -20,9 +20,9 @@ from PySide6.QtGui import QAction, QContextMenuEvent, QDropEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QDialog, QFileDialog, QWidget
 
-from engine.documents.model_file import save_model, shipped_model
+from engine.documents import save_model, shipped_model
 from tests.conftest import Effort
-from xo_gui.window.main_window import MainWindow
+from xo_gui.window import MainWindow
 
 Kind = TypeVar("Kind", bound=QWidget)
 Button, Modifier = Qt.MouseButton, Qt.KeyboardModifier

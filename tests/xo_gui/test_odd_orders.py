@@ -16,20 +16,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from engine.backends.backend import choose_backend
-from engine.data.pool import ExamplePool, FixedSource
-from engine.documents.document import Document
-from engine.documents.project_file import load_project, save_project
-from engine.nn.model import RunPoint
-from engine.nn.network import Network
-from engine.runtime.training_protocol import TrainingReport
-from engine.training.checkpoint import Checkpoint
-from engine.training.history import Branch, BranchOrigin, SavedRun
-from engine.training.trainer import Trainer
+from engine.backends import choose_backend
+from engine.data import ExamplePool, FixedSource
+from engine.documents import Document, save_project
+from engine.documents.project_file import load_project
+from engine.nn import Network, RunPoint
+from engine.runtime import TrainingReport
+from engine.training import Branch, BranchOrigin, Checkpoint, SavedRun, Trainer
 from tests.conftest import Effort
 from tests.xo_gui.conftest import OpenWindow
 from tests.xo_gui.workbench import NETWORK, OTHER, SMALL, Workbench, stroke, subject
-from xo_gui.state.commands import Command, OneEpoch, OneStep, Pause, Restart, SetConfig, SetData, ShowPoint, Start
+from xo_gui.state import Command, OneEpoch, OneStep, Pause, Restart, SetConfig, SetData, ShowPoint, Start
 
 CPU = choose_backend("cpu")
 EPOCHS = 4

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.xo_gui.workbench import OTHER, Workbench, subject
-from xo_gui.state.commands import OneEpoch, OneStep, Pause, ShowPoint, Start
+from xo_gui.state import OneEpoch, OneStep, Pause, ShowPoint, Start
 
 # Which part runs next: the engine reads a request, the engine works, or the window takes a snapshot.
 Order = list[int]

@@ -10,21 +10,17 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from engine.backends.backend import choose_backend
-from engine.nn.inference import Predictor
+from engine.backends import choose_backend
+from engine.nn import Model, Network, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
-from engine.nn.model import Model
-from engine.nn.network import Network
 from tests.xo_gui.lone_view import exposed
 from tests.xo_gui.views.network.test_network_view import image, snapshot
-from xo_gui.app.theme import DARK
-from xo_gui.state.selection import CellRef, Selection
+from xo_gui.app import DARK
+from xo_gui.state import CellRef, Selection
+from xo_gui.views.network import HEADER_SPACE, ColumnLayout, NetworkView, StripLayout
 from xo_gui.views.network.folding import pager_boxes
-from xo_gui.views.network.layout import ColumnLayout, StripLayout
 from xo_gui.views.network.map_zoom import MIN_NUMBER_SIDE, MapZoom
-from xo_gui.views.network.network_view import NetworkView
-from xo_gui.views.network.strip_painting import HEADER_SPACE
-from xo_gui.widgets.number_text import cell_text
+from xo_gui.widgets import cell_text
 
 BLOCK: tuple[Layer, ...] = (Conv2D(2, 3, padding="same"), ReLU(), MaxPool2D(1, 1))
 MANY = Network((1, 12, 12), (Conv2D(512, 3), ReLU(), MaxPool2D(2), Conv2D(300, 1), Flatten(), Dense(2)))

@@ -12,19 +12,15 @@ from itertools import count
 import numpy as np
 import pytest
 
-from engine.data.pool import PoolSettings
-from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing, Stroke
+from engine.data import PoolSettings
+from engine.data.xo import XOSettings
+from engine.documents import Document
+from engine.drawings import Drawing, Stroke
+from engine.nn import Model, Network
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.runtime.protocol import Request, Snapshot
-from engine.runtime.runner import Runner
-from xo_gui.state.commands import Command, SetConfig, SetData
+from engine.runtime import Request, Runner, Snapshot
+from xo_gui.state import Command, Session, SetConfig, SetData, TrainingController
 from xo_gui.state.mailbox import Mailbox
-from xo_gui.state.session import Session
-from xo_gui.state.training_controller import TrainingController
 
 NETWORK = Network((1, 8, 8), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)))
 OTHER = Network((1, 8, 8), (Flatten(), Dense(2)))

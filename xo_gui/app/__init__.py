@@ -1,0 +1,41 @@
+"""The application itself: process, preferences, theme."""
+
+from xo_gui.app.preferences import Preferences
+from xo_gui.app.process import GarbageCollector, SignalHandler, install_exception_hook, log_folder, open_log
+from xo_gui.app.theme import (
+    DARK,
+    LARGE_PX,
+    SMALL_PX,
+    TEXT_PX,
+    TITLE_PX,
+    Theme,
+    apply_theme,
+    colours,
+    font,
+    heading_font,
+    load_fonts,
+    resolve_theme,
+    to_qimage,
+)
+
+__all__ = [
+    "DARK",
+    "LARGE_PX",
+    "SMALL_PX",
+    "TEXT_PX",
+    "TITLE_PX",
+    "GarbageCollector",
+    "Preferences",
+    "SignalHandler",
+    "Theme",
+    "apply_theme",
+    "colours",
+    "font",
+    "heading_font",
+    "install_exception_hook",
+    "load_fonts",
+    "log_folder",
+    "open_log",
+    "resolve_theme",
+    "to_qimage",
+]

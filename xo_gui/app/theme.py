@@ -10,7 +10,7 @@ from PySide6.QtCore import QDir, Qt
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QImage, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
-from engine.backends.ops import HostArray
+from engine.backends import HostArray
 from engine.installation import asset_path
 
 FONT = "Inter"

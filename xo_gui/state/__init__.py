@@ -1,0 +1,72 @@
+"""The state of the window: session, commands, controllers, engine thread, autosave."""
+
+from xo_gui.state.autosave import Autosave, session_folder
+from xo_gui.state.commands import (
+    BranchWithNewData,
+    CollectLayerStatistics,
+    Command,
+    CompareWithCurrent,
+    CompareWithFile,
+    CompareWithPreset,
+    DataPreview,
+    InspectStep,
+    OneEpoch,
+    OneStep,
+    Pause,
+    PreviewData,
+    RenameBranch,
+    Restart,
+    SetBranchVisible,
+    SetConfig,
+    SetData,
+    SetSpeedLimit,
+    ShowPoint,
+    Start,
+    StopComparing,
+    SwapModels,
+    TrainFromCurrentWeights,
+    TrainingSettings,
+)
+from xo_gui.state.comparison_controller import ComparisonController
+from xo_gui.state.engine_thread import EngineThread
+from xo_gui.state.selection import CellRef, Selection
+from xo_gui.state.session import Session
+from xo_gui.state.training_controller import TrainingController, stop_reason_text
+from xo_gui.state.visible_values import MAX_TRACED_VALUES
+
+__all__ = [
+    "MAX_TRACED_VALUES",
+    "Autosave",
+    "BranchWithNewData",
+    "CellRef",
+    "CollectLayerStatistics",
+    "Command",
+    "CompareWithCurrent",
+    "CompareWithFile",
+    "CompareWithPreset",
+    "ComparisonController",
+    "DataPreview",
+    "EngineThread",
+    "InspectStep",
+    "OneEpoch",
+    "OneStep",
+    "Pause",
+    "PreviewData",
+    "RenameBranch",
+    "Restart",
+    "Selection",
+    "Session",
+    "SetBranchVisible",
+    "SetConfig",
+    "SetData",
+    "SetSpeedLimit",
+    "ShowPoint",
+    "Start",
+    "StopComparing",
+    "SwapModels",
+    "TrainFromCurrentWeights",
+    "TrainingController",
+    "TrainingSettings",
+    "session_folder",
+    "stop_reason_text",
+]

@@ -8,14 +8,21 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.cli.train_options import command_arguments
-from engine.data.pool import TrainingData
-from engine.data.xo.generator import CLASSES
-from engine.documents.presets import PRESETS
-from engine.nn.model import Model, RunPoint
-from engine.runtime.training_protocol import TrainingReport
-from engine.training.history import Branch, BranchOrigin, ancestry, recipes_up_to
-from engine.training.recipe import Recipe, describe_changes, without_stop_conditions
+from engine.cli import command_arguments
+from engine.data import TrainingData
+from engine.data.xo import CLASSES
+from engine.documents import PRESETS
+from engine.nn import Model, RunPoint
+from engine.runtime import TrainingReport
+from engine.training import (
+    Branch,
+    BranchOrigin,
+    Recipe,
+    ancestry,
+    describe_changes,
+    recipes_up_to,
+    without_stop_conditions,
+)
 from xo_gui.state.commands import TrainingSettings
 
 

@@ -18,10 +18,9 @@ from typing import TypeAlias
 from platformdirs import user_state_path
 from PySide6.QtCore import QObject, Signal
 
-from engine.documents.open_request import OpenResult
-from engine.documents.project_file import SUFFIX, ProjectState, ProjectSummary, read_project_summary, save_project
-from engine.formats.atomic_file import FileError
-from engine.training.history import SavedRun
+from engine.documents import SUFFIX, OpenResult, ProjectState, ProjectSummary, read_project_summary, save_project
+from engine.formats import FileError
+from engine.training import SavedRun
 from xo_gui.state.mailbox import Mailbox
 from xo_gui.state.session import Session
 from xo_gui.state.training_controller import TrainingController

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from engine.data.pool import PoolSettings, TrainingData
-from engine.explain.step_trace import StepQuery
-from engine.nn.model import RunPoint
-from engine.training.recipe import Recipe
+from engine.data import PoolSettings, TrainingData
+from engine.explain import StepQuery
+from engine.nn import RunPoint
+from engine.training import Recipe
 
 DataPreview: TypeAlias = Literal["", "samples", "own"]
 

@@ -7,11 +7,9 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.documents.model_file import shipped_model
-from engine.documents.presets import preset
-from engine.nn.inference import input_side
-from engine.nn.model import Model
-from engine.runtime.protocol import Snapshot
+from engine.documents import preset, shipped_model
+from engine.nn import Model, input_side
+from engine.runtime import Snapshot
 from xo_gui.state.commands import (
     Command,
     CompareWithCurrent,

@@ -7,10 +7,9 @@ from time import perf_counter
 
 from PySide6.QtCore import QObject, QThread, Signal
 
-from engine.backends.backend import DeviceChoice, one_blas_thread
-from engine.runtime.protocol import Request, Snapshot
-from engine.runtime.runner import Runner
-from engine.training.history import SAVE_INTERVAL, SavedRun
+from engine.backends import DeviceChoice, one_blas_thread
+from engine.runtime import Request, Runner, Snapshot
+from engine.training import SAVE_INTERVAL, SavedRun
 from xo_gui.state.mailbox import Mailbox
 
 log = logging.getLogger(__name__)

@@ -9,16 +9,12 @@ from time import perf_counter
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from engine.data.pool import PoolSettings
-from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document
-from engine.documents.open_request import OpenRequest, OpenResult
-from engine.explain.queries import Query
-from engine.nn.inference import ChannelRanges
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.runtime.protocol import Notice, Request
-from engine.runtime.training_protocol import TrainingRequest
+from engine.data import PoolSettings
+from engine.data.xo import XOSettings
+from engine.documents import Document, OpenRequest, OpenResult
+from engine.explain import Query
+from engine.nn import ChannelRanges, Model, Network
+from engine.runtime import Notice, Request, TrainingRequest
 from xo_gui.state.selection import CellRef, Selection
 from xo_gui.state.visible_values import needed_channels, union
 

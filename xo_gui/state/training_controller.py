@@ -12,18 +12,13 @@ from weakref import WeakSet
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
-from engine.data.pool import PoolSettings, TrainingData
-from engine.data.xo.settings import XOSettings
-from engine.documents.presets import PRESETS
-from engine.documents.project_file import ProjectState
-from engine.explain.step_trace import StepQuery
-from engine.nn.model import Model, RunPoint
-from engine.nn.network import Network
-from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import TrainingReport, TrainingRequest
-from engine.training.history import Branch, SavedRun
-from engine.training.optimizers import AdamW
-from engine.training.recipe import Cosine, Recipe
+from engine.data import PoolSettings, TrainingData
+from engine.data.xo import XOSettings
+from engine.documents import PRESETS, ProjectState
+from engine.explain import StepQuery
+from engine.nn import Model, Network, RunPoint
+from engine.runtime import Snapshot, TrainingReport, TrainingRequest
+from engine.training import AdamW, Branch, Cosine, Recipe, SavedRun
 from xo_gui.state.as_command import TrainCommandLine, command_of_new_run, command_of_run
 from xo_gui.state.commands import (
     BranchWithNewData,

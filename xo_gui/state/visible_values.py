@@ -6,8 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from engine.nn.inference import ChannelRanges
-from engine.nn.network import Network
+from engine.nn import ChannelRanges, Network
 
 # A network of at most so many values, in so many layers, is sent whole: choosing would save nothing.
 WHOLE_VALUES, WHOLE_LAYERS = 1_000_000, 100

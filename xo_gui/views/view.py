@@ -5,11 +5,10 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from engine.documents.document import Document
-from engine.runtime.protocol import Snapshot
-from xo_gui.app.theme import Theme
-from xo_gui.state.commands import TrainingSettings
-from xo_gui.state.selection import CellRef, Selection
+from engine.documents import Document
+from engine.runtime import Snapshot
+from xo_gui.app import Theme
+from xo_gui.state import CellRef, Selection, TrainingSettings
 
 
 class View(QWidget):

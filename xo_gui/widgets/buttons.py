@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QFocusEvent, QPainter, QPaintEvent, QPalette, QPen, QPolygonF, QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QWidget
 
-from xo_gui.app.theme import SMALL_PX, font
+from xo_gui.app import SMALL_PX, font
 
 _GAP, _ROW_GAP, _GROUP_GAP = 4, 6, 10
 _BOX, _BOX_GAP = 15, 7

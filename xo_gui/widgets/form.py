@@ -10,7 +10,7 @@ from PySide6.QtGui import QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPalett
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QWidget
 
 from engine.form_fields import FormField, form_fields_of
-from xo_gui.app.theme import SMALL_PX, font
+from xo_gui.app import SMALL_PX, font
 from xo_gui.widgets.buttons import CheckBox
 
 _MIN_POSITIVE: Final = 1e-6  # the first value above 0 of a number that steps through 1, 2, 5, 10

@@ -6,8 +6,8 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRect, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
-from engine.backends.ops import HostArray
-from xo_gui.app.theme import SMALL_PX, Theme, colours, font, to_qimage
+from engine.backends import HostArray
+from xo_gui.app import SMALL_PX, Theme, colours, font, to_qimage
 
 SYMBOL_CLASSES = ("X", "O")  # the classes that have a symbol
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.nn.network import Network
+from engine.nn import Network
 
 NARROW_SPACE = "\u202f"
 MINUS = "\u2212"

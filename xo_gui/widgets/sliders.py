@@ -21,7 +21,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QWidget
 
-from engine.drawings.drawing import DrawingTransform
+from engine.drawings import DrawingTransform
 from xo_gui.widgets.buttons import FocusFrameWidget
 from xo_gui.widgets.number_text import MINUS
 

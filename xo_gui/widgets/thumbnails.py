@@ -20,9 +20,9 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
 
-from engine.backends.ops import HostArray
-from engine.data.xo.generator import CLASSES
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
+from engine.backends import HostArray
+from engine.data.xo import CLASSES
+from xo_gui.app import DARK, SMALL_PX, Theme, font
 from xo_gui.widgets.buttons import FocusFrameWidget
 from xo_gui.widgets.map_images import paint_class_symbol, picture_atlas
 

@@ -9,28 +9,28 @@ from PySide6.QtCore import QCoreApplication, QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QInputDialog, QMainWindow, QMenu, QSpinBox, QWidget
 
-from engine.documents.presets import PRESETS
-from xo_gui.state.commands import (
+from engine.documents import PRESETS
+from xo_gui.state import (
     Command,
     CompareWithCurrent,
     CompareWithFile,
     CompareWithPreset,
+    ComparisonController,
     OneEpoch,
     OneStep,
     Pause,
     Restart,
+    Session,
     ShowPoint,
     Start,
     StopComparing,
     SwapModels,
     TrainFromCurrentWeights,
+    TrainingController,
 )
-from xo_gui.state.comparison_controller import ComparisonController
-from xo_gui.state.session import Session
-from xo_gui.state.training_controller import TrainingController
-from xo_gui.views.drawing.drawing_view import DrawingView
-from xo_gui.views.inspector.inspector_view import InspectorView
-from xo_gui.views.view import View
+from xo_gui.views import View
+from xo_gui.views.drawing import DrawingView
+from xo_gui.views.inspector import InspectorView
 from xo_gui.window.docks import Docks
 from xo_gui.window.import_export import ImportExport
 

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from xo_gui.app.theme import heading_font
-from xo_gui.views.view import View
+from xo_gui.app import heading_font
+from xo_gui.views import View
 from xo_gui.window.panels import Panel
 
 MARGIN, LEFT_WIDTH, LEAST_LEFT, RIGHT_WIDTH, ROW_HEIGHT = 16, 288, 272, 300, 244

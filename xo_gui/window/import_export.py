@@ -11,20 +11,15 @@ from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QObject, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QImage, QImageWriter
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 
-from engine.backends.ops import HostArray
-from engine.documents.model_file import save_model
-from engine.documents.open_request import OpenRequest, OpenResult
-from engine.documents.project_file import SUFFIX, ProjectState
-from engine.formats.atomic_file import write_atomically
-from engine.formats.pictures import PICTURE_SUFFIXES, as_ink
+from engine.backends import HostArray
+from engine.documents import SUFFIX, OpenRequest, OpenResult, ProjectState, save_model
+from engine.formats import PICTURE_SUFFIXES, as_ink, write_atomically
+from engine.nn import Model
 from engine.nn.layers import shape_text
-from engine.nn.model import Model
-from xo_gui.app.preferences import Preferences
-from xo_gui.state.autosave import Autosave
-from xo_gui.state.comparison_controller import ComparisonController
-from xo_gui.state.session import Session
-from xo_gui.views.drawing.drawing_view import DrawingView
-from xo_gui.views.view import View
+from xo_gui.app import Preferences
+from xo_gui.state import Autosave, ComparisonController, Session
+from xo_gui.views import View
+from xo_gui.views.drawing import DrawingView
 
 Save: TypeAlias = Callable[[], object]
 

@@ -13,24 +13,18 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QToolButton, QWidget
 
-from engine.documents.model_file import shipped_model
-from engine.documents.presets import PRESETS, preset
-from engine.nn.model import Model
-from engine.runtime.protocol import Notice, Snapshot
-from xo_gui.app.preferences import Preferences
-from xo_gui.app.theme import Theme, apply_theme, resolve_theme
-from xo_gui.state.autosave import Autosave
-from xo_gui.state.comparison_controller import ComparisonController
-from xo_gui.state.engine_thread import EngineThread
-from xo_gui.state.session import Session
-from xo_gui.state.training_controller import TrainingController
-from xo_gui.views.compare.compare_view import CompareView
-from xo_gui.views.data.data_view import DataView
-from xo_gui.views.drawing.drawing_view import DrawingView
-from xo_gui.views.inspector.inspector_view import InspectorView
-from xo_gui.views.network.network_view import LayerStripView, NetworkView
-from xo_gui.views.view import View
-from xo_gui.views.votes.votes_view import VotesView
+from engine.documents import PRESETS, preset, shipped_model
+from engine.nn import Model
+from engine.runtime import Notice, Snapshot
+from xo_gui.app import Preferences, Theme, apply_theme, resolve_theme
+from xo_gui.state import Autosave, ComparisonController, EngineThread, Session, TrainingController
+from xo_gui.views import View
+from xo_gui.views.compare import CompareView
+from xo_gui.views.data import DataView
+from xo_gui.views.drawing import DrawingView
+from xo_gui.views.inspector import InspectorView
+from xo_gui.views.network import LayerStripView, NetworkView
+from xo_gui.views.votes import VotesView
 from xo_gui.window import about_dialog
 from xo_gui.window.actions import Menus
 from xo_gui.window.docks import MARGIN, CentralTabs, Docks

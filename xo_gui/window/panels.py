@@ -6,24 +6,25 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import Qt
 
-from xo_gui.views.compare.compare_view import CompareView
-from xo_gui.views.data.data_view import DataView
-from xo_gui.views.drawing.drawing_view import DrawingView
-from xo_gui.views.inspector.inspector_view import InspectorView
-from xo_gui.views.network.network_view import NetworkView
-from xo_gui.views.step.step_view import StepView
-from xo_gui.views.training.branches_view import BranchesView
-from xo_gui.views.training.curves_view import CurvesView
-from xo_gui.views.training.feature_history_view import FeatureHistoryView
-from xo_gui.views.training.held_out_view import HeldOutView
-from xo_gui.views.training.layer_statistics_view import LayerStatisticsView
-from xo_gui.views.training.robustness_view import RobustnessView
-from xo_gui.views.training.settings_view import SettingsView
-from xo_gui.views.training.timeline_view import TimelineView
-from xo_gui.views.training.training_view import TrainingView
-from xo_gui.views.view import View
-from xo_gui.views.votes.template_view import TemplateView
-from xo_gui.views.votes.votes_view import VotesView
+from xo_gui.views import View
+from xo_gui.views.compare import CompareView
+from xo_gui.views.data import DataView
+from xo_gui.views.drawing import DrawingView
+from xo_gui.views.inspector import InspectorView
+from xo_gui.views.network import NetworkView
+from xo_gui.views.step import StepView
+from xo_gui.views.training import (
+    BranchesView,
+    CurvesView,
+    FeatureHistoryView,
+    HeldOutView,
+    LayerStatisticsView,
+    RobustnessView,
+    SettingsView,
+    TimelineView,
+    TrainingView,
+)
+from xo_gui.views.votes import TemplateView, VotesView
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from PIL import Image
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
-from xo_gui.state.commands import Pause, SetSpeedLimit, Start
+from xo_gui.state import Pause, SetSpeedLimit, Start
 from xo_gui.window import import_export
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
 
-from xo_gui.app.theme import font
+from xo_gui.app import font
 
 # How long a message stays: at least, and for each of its characters.
 MESSAGE_MS, CHARACTER_MS = 5_000, 50

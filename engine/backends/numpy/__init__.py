@@ -1,5 +1,7 @@
-"""The array operations on NumPy, as prepared calls with preallocated buffers and views."""
+"""The operations on NumPy arrays."""
 
 from engine.backends.numpy.ops import NumpyOps
 
-__all__ = ["NumpyOps"]
+__all__ = [
+    "NumpyOps",
+]

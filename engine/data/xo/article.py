@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from engine.data.dataset import Dataset
-from engine.drawings.drawing import FloatArray
+from engine.drawings import FloatArray
 
 SIDE: Final = 9
 

@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from engine.data.dataset import Dataset
 from engine.data.xo.settings import XOSettings
 from engine.data.xo.strokes import pen_paths, uniform
-from engine.drawings.drawing import Drawing, FloatArray, Stroke
-from engine.drawings.image_ops import area_resample
-from engine.drawings.raster import PenPaths, pen_coverage
+from engine.drawings import Drawing, FloatArray, PenPaths, Stroke, area_resample, pen_coverage
 
 CLASSES: Final = ("X", "O")
 _GRID_SIDES: Final = (9, 15)  # squares per side of a coarse grid: lowest, and highest + 1

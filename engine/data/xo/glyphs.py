@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.drawings.drawing import FloatArray, smooth_path
+from engine.drawings import FloatArray, smooth_path
 
 Point = tuple[float, float]
 Polylines = list[FloatArray]

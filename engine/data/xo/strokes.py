@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from engine.data.xo.glyphs import OTHER_GLYPHS
 from engine.data.xo.settings import MIN_PEN_WIDTH, MIN_SIZE, Range, XOSettings
-from engine.drawings.drawing import FloatArray
-from engine.drawings.raster import IntArray, PenPaths
+from engine.drawings import FloatArray, IntArray, PenPaths
 
 ARM_POINTS = 22
 CIRCLE_POINTS = 52

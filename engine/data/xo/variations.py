@@ -16,8 +16,16 @@ from numpy.typing import NDArray
 
 from engine.data.xo.settings import MIN_PEN_WIDTH, MIN_SIZE, Range, XOSettings
 from engine.data.xo.strokes import pen_paths
-from engine.drawings.drawing import Drawing, DrawingTransform, FloatArray, Stroke, transform_path
-from engine.drawings.raster import PenPaths, ink_bounds, pen_coverage
+from engine.drawings import (
+    Drawing,
+    DrawingTransform,
+    FloatArray,
+    PenPaths,
+    Stroke,
+    ink_bounds,
+    pen_coverage,
+    transform_path,
+)
 
 VALUES_PER_PROPERTY: Final = 11
 _MAX_SHIFT: Final = 0.3  # of the frame; a drawing of baseline size is cut off from 0.19 on

@@ -1,15 +1,78 @@
-"""The kinds of layer that a network can be built from."""
+"""The layers. `LAYERS` names them all."""
 
 from engine.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from engine.nn.layers.conv2d import Conv2D
 from engine.nn.layers.dense import Dense, Flatten
 from engine.nn.layers.dropout import Dropout
-from engine.nn.layers.layer import Arrays, Cost, Layer, LayerArrays, PaddedInput, Shape, ShapeError, shape_text
+from engine.nn.layers.layer import (
+    Arrays,
+    Cost,
+    Layer,
+    LayerArrays,
+    PaddedInput,
+    Shape,
+    ShapeError,
+    derive_rng_key,
+    group_by_layer,
+    shape_text,
+)
 from engine.nn.layers.normalization import BatchNorm2D, Center
 from engine.nn.layers.pooling import AvgPool2D, GlobalAvgPool, MaxPool2D
-from engine.nn.layers.residual import Residual
-from engine.nn.layers.value_formulas import GradientTerms
+from engine.nn.layers.residual import MAX_NESTING, Residual
+from engine.nn.layers.value_formulas import (
+    OUTSIDE,
+    CellIndex,
+    Centered,
+    ElementwiseFunction,
+    GradientTerms,
+    Identity,
+    Maximum,
+    Normalized,
+    SkipSum,
+    ValueFormula,
+    WeightedSum,
+)
 from engine.nn.layers.votes import Votes
+
+__all__ = [
+    "MAX_NESTING",
+    "OUTSIDE",
+    "Arrays",
+    "AvgPool2D",
+    "BatchNorm2D",
+    "CellIndex",
+    "Center",
+    "Centered",
+    "Conv2D",
+    "Cost",
+    "Dense",
+    "Dropout",
+    "ElementwiseFunction",
+    "Flatten",
+    "GlobalAvgPool",
+    "GradientTerms",
+    "Identity",
+    "Layer",
+    "LayerArrays",
+    "LeakyReLU",
+    "MaxPool2D",
+    "Maximum",
+    "Normalized",
+    "PaddedInput",
+    "ReLU",
+    "Residual",
+    "Shape",
+    "ShapeError",
+    "Sigmoid",
+    "SkipSum",
+    "Tanh",
+    "ValueFormula",
+    "Votes",
+    "WeightedSum",
+    "derive_rng_key",
+    "group_by_layer",
+    "shape_text",
+]
 
 LAYERS: dict[str, type[Layer]] = {
     layer.__name__: layer
@@ -31,31 +94,3 @@ LAYERS: dict[str, type[Layer]] = {
         Votes,
     )
 }
-
-__all__ = [
-    "LAYERS",
-    "Arrays",
-    "AvgPool2D",
-    "BatchNorm2D",
-    "Center",
-    "Conv2D",
-    "Cost",
-    "Dense",
-    "Dropout",
-    "Flatten",
-    "GlobalAvgPool",
-    "GradientTerms",
-    "Layer",
-    "LayerArrays",
-    "LeakyReLU",
-    "MaxPool2D",
-    "PaddedInput",
-    "ReLU",
-    "Residual",
-    "Shape",
-    "ShapeError",
-    "Sigmoid",
-    "Tanh",
-    "Votes",
-    "shape_text",
-]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from engine.backends.ops import Activation as Function
-from engine.backends.ops import Calls, HostArray, Ops
+from engine.backends import Activation as Function
+from engine.backends import Calls, HostArray, Ops
 from engine.nn.layers.layer import Arrays, Layer, LayerArrays, Shape, require_number
 from engine.nn.layers.value_formulas import CellIndex, ElementwiseFunction, flat_index
 

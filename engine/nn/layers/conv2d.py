@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from engine.backends.convolution_cost import preferred_batch
-from engine.backends.ops import Array, Calls, HostArray, Ops
+from engine.backends import Array, Calls, HostArray, Ops, preferred_batch
 from engine.nn.layers.layer import (
     Arrays,
     Layer,

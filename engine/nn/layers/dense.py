@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.backends.ops import Array, Calls, HostArray, Ops
+from engine.backends import Array, Calls, HostArray, Ops
 from engine.nn.layers.layer import (
     Arrays,
     Layer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from engine.backends.ops import Calls, HostArray, Ops
+from engine.backends import Calls, HostArray, Ops
 from engine.nn.layers.layer import Arrays, Layer, LayerArrays, require_number
 from engine.nn.layers.value_formulas import CellIndex, Identity, flat_index
 

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from engine.backends.ops import Array, Calls, HostArray, Ops
+from engine.backends import Array, Calls, HostArray, Ops
 from engine.nn.layers.value_formulas import CellIndex, GradientTerms, ValueFormula
 
 Shape: TypeAlias = tuple[int, ...]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from engine.backends.ops import Array, Calls, HostArray, Ops
+from engine.backends import Array, Calls, HostArray, Ops
 from engine.nn.layers.layer import Arrays, Layer, LayerArrays, Shape, require_maps, require_number
 from engine.nn.layers.value_formulas import CellIndex, Centered, GradientTerms, Normalized, flat_index
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from engine.backends.ops import Calls, DifferentiableOp, HostArray, Ops
+from engine.backends import Calls, DifferentiableOp, HostArray, Ops
 from engine.nn.layers.layer import (
     Arrays,
     Layer,

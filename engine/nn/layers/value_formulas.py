@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from engine.backends.ops import Activation as Function
-from engine.backends.ops import HostArray
+from engine.backends import Activation as Function
+from engine.backends import HostArray
 
 # The index of a value in an output: (channel, row, column), or (i,) in a vector.
 CellIndex: TypeAlias = tuple[int, ...]

@@ -10,24 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import Backend, DeviceUnavailable, choose_backend
+from engine.backends import Backend, DeviceUnavailable, choose_backend
 from engine.backends.cuda import DeviceFault
-from engine.data.pool import GeneratedSource
-from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document
-from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing
-from engine.nn.inference import Predictor
+from engine.data import GeneratedSource
+from engine.data.xo import XOSettings
+from engine.documents import DEFAULT, WALKTHROUGH, Document
+from engine.documents.presets import handmade_parameters
+from engine.drawings import Drawing
+from engine.nn import Model, Network, Plan, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.nn.plan import Plan
-from engine.runtime.protocol import Request
-from engine.runtime.runner import Runner
-from engine.training.evaluation import evaluate
-from engine.training.optimizers import SGD, Adam, Optimizer
-from engine.training.recipe import Recipe
-from engine.training.trainer import Trainer
+from engine.runtime import Request, Runner
+from engine.training import SGD, Optimizer, Recipe, Trainer, evaluate
+from engine.training.optimizers import Adam
 from tests.engine import fake_cupy
 from tests.engine.backends.cuda.cpu_device import needs_compiler
 from tests.engine.fake_cupy import ILLEGAL_ADDRESS, NO_MEMORY

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import date
 
+from engine.bench import BenchReport
 from engine.bench.contender import Family
 from engine.bench.machine import Machine
-from engine.bench.report import BenchReport, BenchRow
+from engine.bench.report import BenchRow
 from engine.bench.timing import Quartiles, Timing
 
 MACHINE = Machine("Abacus", 2, "BEADS", "Desk 1", "hands (chosen)", {"Python": "3.11"}, {}, 0.25)

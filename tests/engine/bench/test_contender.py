@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends.ops import HostArray
+from engine.backends import HostArray
 from engine.bench.contender import BenchError, Contender, ContenderEntry, check_contenders, no_op
 
 EXPECTED = {"maps": np.array([[1.0, -2.0]], np.float32), "scores": np.array([100.0], np.float32)}

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from engine.bench.cost_charts import cost_chart
+from engine.bench import cost_chart
 from engine.bench.report import ScalingCurve
 
 SPACE = "{http://www.w3.org/2000/svg}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.bench.cases import LARGE, TINY, hanuschkin_net
 from engine.bench.suite import DeviceLimits, live_bytes, measure_limits, roofline, train_bytes, train_multiplies
 

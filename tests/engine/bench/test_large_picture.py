@@ -7,8 +7,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.bench.large_picture import Parameters, forward_in_bands, iter_bands
+from engine.nn import Network, Plan
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -27,8 +28,6 @@ from engine.nn.layers import (
     ShapeError,
     Tanh,
 )
-from engine.nn.network import Network
-from engine.nn.plan import Plan
 
 CPU = choose_backend("cpu")
 HEAD = (Flatten(), Dense(2))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.bench import markdown_section
 from engine.bench.contender import BenchError
-from engine.bench.report import BEGIN_MARK, END_MARK, markdown_section
+from engine.bench.report import BEGIN_MARK, END_MARK
 
 
 def test_only_what_lies_between_the_marks_is_replaced(tmp_path: Path) -> None:

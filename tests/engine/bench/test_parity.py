@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import Calls, choose_backend
 from engine.backends.numpy import NumpyOps
 from engine.backends.numpy.pooling import NumpyMaxPool
-from engine.backends.ops import Calls
 from engine.bench.cases import DEFAULT, LAYER_CASES, TINY, case_id
 from engine.bench.parity import NOT_FINITE, compared_nets, parity
 from engine.bench.report import ParityResult
-from engine.documents.presets import PRESETS
+from engine.documents import PRESETS
 
 CPU = choose_backend("cpu")
 

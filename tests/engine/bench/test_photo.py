@@ -7,11 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.bench import large_picture
+from engine.nn import Network, Plan
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.nn.network import Network
-from engine.nn.plan import Plan
 
 CPU = choose_backend("cpu")
 

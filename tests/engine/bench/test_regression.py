@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.bench.report import compare_reports, regression_text
+from engine.bench import compare_reports, regression_text
 from engine.bench.timing import Quartiles
 from tests.engine.bench.made_up import report, row
 

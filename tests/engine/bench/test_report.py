@@ -7,17 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.bench import BenchReport, read_report, report_json
 from engine.bench.contender import BenchError
-from engine.bench.report import (
-    BenchReport,
-    BenchRow,
-    ParityResult,
-    Roofline,
-    ScalingCurve,
-    read_report,
-    report_json,
-)
-from engine.formats.atomic_file import FileError
+from engine.bench.report import BenchRow, ParityResult, Roofline, ScalingCurve
+from engine.formats import FileError
 from tests.engine.bench.made_up import MACHINE, report, row, timing
 
 

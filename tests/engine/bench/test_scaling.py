@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.bench import suite
 from engine.bench.suite import BASE_CASE, CURVES, ConvolutionCase, log_log_slope, scaling_curves
 

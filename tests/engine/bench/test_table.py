@@ -5,15 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.bench.report import (
-    BenchRow,
-    ParityResult,
-    Roofline,
-    ScalingCurve,
-    duration_text,
-    report_markdown,
-    report_text,
-)
+from engine.bench import report_markdown, report_text
+from engine.bench.report import BenchRow, ParityResult, Roofline, ScalingCurve, duration_text
 from tests.engine.bench.made_up import MACHINE, report, row, timing
 
 

@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: it is compared with only where it is")
 
-from engine.backends.backend import choose_backend  # noqa: E402
+from engine.backends import choose_backend  # noqa: E402
 from engine.bench import contender as engine_contender  # noqa: E402
 from engine.bench import large_picture, torch_contender  # noqa: E402
 from engine.bench.cases import (  # noqa: E402  # noqa: E402
@@ -24,8 +24,8 @@ from engine.bench.cases import (  # noqa: E402  # noqa: E402
 from engine.bench.contender import BenchError, check_contenders  # noqa: E402
 from engine.bench.suite import SAME_MAPS, SAME_STEP  # noqa: E402
 from engine.bench.torch_contender import BUILDERS, TorchNetwork  # noqa: E402
+from engine.nn import Plan  # noqa: E402
 from engine.nn.layers import AvgPool2D  # noqa: E402
-from engine.nn.plan import Plan  # noqa: E402
 
 CPU = choose_backend("cpu")
 # Small batches, so that the comparison is fast.

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cli import train
+from engine.cli import command_arguments, train
 from engine.cli.main import _parser
-from engine.cli.train_options import command_arguments, train_job
-from engine.data.xo.settings import XOSettings
-from engine.documents.presets import DEFAULT
+from engine.cli.train_options import train_job
+from engine.data.xo import XOSettings
+from engine.documents import DEFAULT
 from engine.form_fields import form_fields_of
-from engine.training.optimizers import OPTIMIZERS, SGD
-from engine.training.recipe import LEARNING, SCHEDULES, STOPPING, Recipe
+from engine.training import LEARNING, OPTIMIZERS, SCHEDULES, SGD, STOPPING, Recipe
 
 PRESET = ("--preset", "default")
 

@@ -13,9 +13,8 @@ import pytest
 from PIL import Image
 
 from engine.cli.main import main
-from engine.documents.model_file import save_model
-from engine.documents.presets import DEFAULT
-from engine.nn.model import Model
+from engine.documents import DEFAULT, save_model
+from engine.nn import Model
 
 # The article's pictures and values, from Rohrer's slides; maps are nine times the value.
 X = """

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import engine.explain.robustness
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.charts import PLOT_HEIGHT, PLOTS_TOP, Plot, small_multiples_chart
 from engine.cli.main import main
-from engine.documents.model_file import shipped_model
-from engine.explain.robustness import RobustnessTest
+from engine.documents import shipped_model
+from engine.explain import RobustnessTest
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -12,16 +12,13 @@ from PIL import Image
 
 from engine.cli.main import main
 from engine.cli.train_options import parse_drawings, parse_optimizer, parse_schedule
-from engine.data.xo.settings import XOSettings
-from engine.documents.model_file import load_model, save_model
-from engine.documents.presets import DEFAULT
-from engine.documents.training_file import load_checkpoint
+from engine.data.xo import XOSettings
+from engine.documents import DEFAULT, load_checkpoint, load_model, save_model
+from engine.nn import Model, Network
 from engine.nn.layers import Dense, Flatten
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.training.optimizers import SGD, Adam, AdamW
-from engine.training.recipe import Cosine, Linear, Schedule, StepDecay
-from engine.training.trainer import Trainer
+from engine.training import SGD, AdamW, Cosine, Schedule, Trainer
+from engine.training.optimizers import Adam
+from engine.training.recipe import Linear, StepDecay
 
 SHORT = ("--examples", 40, "--epochs", 2, "--batch", 16, "--hold-out", 0.5)
 
@@ -385,7 +382,7 @@ def interrupted(
 ) -> Path:
     """A run on files that was interrupted in its second epoch, by Ctrl+C pressed twice."""
 
-    from engine.training.trainer import Trainer
+    from engine.training import Trainer
 
     make_steps = Trainer._make_steps
 

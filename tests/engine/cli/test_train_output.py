@@ -18,8 +18,7 @@ import pytest
 
 from engine.cli.main import main
 from engine.cli.train_output import ProgressBar, clock_text
-from engine.documents.model_file import load_model
-from engine.documents.training_file import load_checkpoint
+from engine.documents import load_checkpoint, load_model
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="terminals and signals are others there")
 
@@ -254,7 +253,7 @@ def test_a_disk_that_is_full_does_not_stop_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from engine.cli import train as course
-    from engine.formats.atomic_file import FileError
+    from engine.formats import FileError
 
     def full(path: Path, run: object) -> None:
         raise FileError(f"{path} was not saved: there is no room left on the disk; free some space.")

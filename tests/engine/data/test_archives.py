@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.files import read_dataset
+from engine.data import read_dataset
 from tests.engine.data.test_folders import CROSS, TWO, zipped
 from tests.engine.refusal import error_sentence
 

@@ -7,13 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.augmentation import Augmentation, AugmentedSource, make_source, warp_affine
-from engine.data.dataset import Dataset
+from engine.backends import choose_backend
+from engine.data import Augmentation, Dataset, make_source
+from engine.data.augmentation import AugmentedSource, warp_affine
+from engine.nn import Network
 from engine.nn.layers import Center, Conv2D, Dense, Flatten
-from engine.nn.network import Network
-from engine.training.recipe import Recipe
-from engine.training.trainer import Trainer
+from engine.training import Recipe, Trainer
 
 ALL = Augmentation(0.2, 30, 0.3, 0.2, True)
 

@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data.files import read_dataset
-from engine.data.xo.article import ARTICLE_PICTURES
-from engine.drawings.drawing import Drawing
-from engine.drawings.raster import render
+from engine.data import read_dataset
+from engine.data.xo import ARTICLE_PICTURES
+from engine.drawings import Drawing, render
 from tests.engine.data.test_folders import CROSS, RING, TWO, on_disk, zipped
 from tests.engine.formats.test_idx import idx_bytes
 from tests.engine.refusal import error_sentence

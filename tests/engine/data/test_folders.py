@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data.dataset import Dataset
-from engine.data.files import read_dataset
-from engine.data.xo.article import ARTICLE_PICTURES
+from engine.data import Dataset, read_dataset
+from engine.data.xo import ARTICLE_PICTURES
 from tests.engine.refusal import error_sentence
 
 SHAPE = (1, 9, 9)

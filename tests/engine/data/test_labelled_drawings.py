@@ -8,16 +8,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.labelled_drawings import LabelledDrawing, render_labelled
-from engine.data.pool import ExamplePool, FixedSource, PoolCache, PoolSettings, TrainingData
-from engine.data.xo.settings import XOSettings
-from engine.drawings.drawing import Drawing, Stroke
-from engine.drawings.raster import render
-from engine.nn.losses import softmax
-from engine.training.evaluation import evaluate
-from engine.training.recipe import Recipe
-from engine.training.trainer import StepDone, Trainer
+from engine.backends import choose_backend
+from engine.data import (
+    ExamplePool,
+    FixedSource,
+    LabelledDrawing,
+    PoolCache,
+    PoolSettings,
+    TrainingData,
+    render_labelled,
+)
+from engine.data.xo import XOSettings
+from engine.drawings import Drawing, Stroke, render
+from engine.nn import softmax
+from engine.training import Recipe, StepDone, Trainer, evaluate
 from tests.engine.small_runs import SMALL
 
 DATA = PoolSettings(XOSettings(side=12, size=(0.6, 1.0)), 30, 10)

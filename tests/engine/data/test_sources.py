@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.data.dataset import Dataset
-from engine.data.pool import FixedSource, GeneratedSource
+from engine.data import Dataset, FixedSource, GeneratedSource
 from tests.engine.small_runs import DATA
 
 

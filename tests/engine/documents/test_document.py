@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.documents.document import Document
-from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing
+from engine.documents import DEFAULT, WALKTHROUGH, Document
+from engine.documents.presets import handmade_parameters
+from engine.drawings import Drawing
+from engine.nn import Model
 from engine.nn.layers import ShapeError
-from engine.nn.model import Model
 
 SUBJECT = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
 

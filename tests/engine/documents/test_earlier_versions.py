@@ -13,17 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.xo.settings import XOSettings
-from engine.documents.model_file import load_model
+from engine.backends import choose_backend
+from engine.data.xo import XOSettings
+from engine.documents import load_checkpoint, load_model
 from engine.documents.project_file import load_project
-from engine.documents.training_file import load_checkpoint
-from engine.nn.model import RunPoint
-from engine.runtime.training_protocol import TrainingRequest
+from engine.nn import RunPoint
+from engine.runtime import TrainingRequest
 from engine.runtime.training_run import TrainingRun
-from engine.training.optimizers import SGD, AdamW
-from engine.training.recipe import Cosine
-from engine.training.trainer import Trainer
+from engine.training import SGD, AdamW, Cosine, Trainer
 from tests.engine.small_runs import MIXED, generated_source
 
 SAVED = Path(__file__).with_name("saved_by_0_1")

@@ -14,12 +14,11 @@ import pytest
 from safetensors.numpy import load, save
 
 from engine.bench.cases import LAYER_CASES, case_id, network_around, random_parameters
-from engine.documents.model_file import load_model, save_model, shipped_model
-from engine.documents.presets import DEFAULT, HANUSCHKIN, WALKTHROUGH
-from engine.formats.atomic_file import FileError
+from engine.documents import DEFAULT, WALKTHROUGH, load_model, save_model, shipped_model
+from engine.documents.presets import HANUSCHKIN
+from engine.formats import FileError
+from engine.nn import Model, Network
 from engine.nn.layers import BatchNorm2D, Center, Conv2D, Dense, Flatten, Layer, Shape
-from engine.nn.model import Model
-from engine.nn.network import Network
 
 KEY = "xo-gui"
 # Two of its layers hold values that are not learnt, which a file carries too.

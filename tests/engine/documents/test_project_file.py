@@ -10,22 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.labelled_drawings import LabelledDrawing
-from engine.data.pool import PoolSettings
-from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document
-from engine.documents.project_file import ProjectState, load_project, read_project_summary, save_project
-from engine.drawings.drawing import Drawing, DrawingTransform, Stroke
-from engine.formats.atomic_file import FileError
+from engine.backends import choose_backend
+from engine.data import LabelledDrawing, PoolSettings
+from engine.data.xo import XOSettings
+from engine.documents import Document, ProjectState, read_project_summary, save_project
+from engine.documents.project_file import load_project
+from engine.drawings import Drawing, DrawingTransform, Stroke
+from engine.formats import FileError
+from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Model, RunPoint
-from engine.nn.network import Network
-from engine.runtime.training_protocol import TrainingReport, TrainingRequest
+from engine.runtime import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
-from engine.training.history import SavedRun, SaveThrottle
-from engine.training.optimizers import SGD, Adam
-from engine.training.recipe import Recipe
+from engine.training import SGD, Recipe, SavedRun, SaveThrottle
+from engine.training.optimizers import Adam
 from tests.conftest import Effort
 from tests.engine.formats.mutants import mutants
 

@@ -15,15 +15,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from engine.data.xo.settings import XOSettings
-from engine.documents.model_file import load_model, save_model
-from engine.documents.training_file import FileData, InterruptedRun, load_checkpoint, save_checkpoint
-from engine.formats.atomic_file import FileError
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.training.optimizers import SGD, Adam, AdamW
-from engine.training.recipe import Cosine, Linear, Recipe, Schedule, StepDecay
-from engine.training.trainer import Evaluated, StepDone, Trainer
+from engine.data.xo import XOSettings
+from engine.documents import FileData, InterruptedRun, load_checkpoint, load_model, save_checkpoint, save_model
+from engine.formats import FileError
+from engine.nn import Model, Network
+from engine.training import SGD, AdamW, Cosine, Evaluated, Recipe, Schedule, StepDone, Trainer
+from engine.training.optimizers import Adam
+from engine.training.recipe import Linear, StepDecay
 from tests.engine.small_runs import CPU, DATA, MIXED, digest, generated_source
 
 KEY = "xo-gui"

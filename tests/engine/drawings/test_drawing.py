@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.drawings.drawing import MIN_PEN_DIAMETER, Drawing, DrawingTransform, Stroke, smooth_path
+from engine.drawings import MIN_PEN_DIAMETER, Drawing, DrawingTransform, Stroke, smooth_path
 
 
 def line(*points: tuple[float, float], width: float = 0.05) -> np.ndarray:

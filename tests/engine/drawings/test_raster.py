@@ -6,9 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.drawings.drawing import Drawing, DrawingTransform, Stroke
-from engine.drawings.image_ops import area_resample
-from engine.drawings.raster import PenPaths, fit_to_frame, grid_cells, ink_share, pen_coverage, render
+from engine.drawings import (
+    Drawing,
+    DrawingTransform,
+    PenPaths,
+    Stroke,
+    area_resample,
+    fit_to_frame,
+    grid_cells,
+    ink_share,
+    pen_coverage,
+    render,
+)
 
 
 def stroke(*points: tuple[float, float], width: float = 0.08, erase: bool = False, grid: int = 0) -> Stroke:

@@ -9,18 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.data.pool import FixedSource
-from engine.data.xo.generator import generate_dataset
-from engine.explain.step_trace import StepQuery, StepTrace
+from engine.data import FixedSource
+from engine.data.xo import generate_dataset
+from engine.explain import StepQuery, StepTrace
 from engine.explain.step_tracer import StepStart, StepTracer
+from engine.nn import Network, Plan, RunPoint, cross_entropy
 from engine.nn.layers import Conv2D, Dense, Flatten, ReLU, Residual, Tanh
-from engine.nn.losses import cross_entropy
-from engine.nn.model import RunPoint
-from engine.nn.network import Network
-from engine.nn.plan import Plan
-from engine.training.optimizers import SGD, Adam, AdamW, FormulaLine, Optimizer
-from engine.training.recipe import Cosine, Recipe
-from engine.training.trainer import Trainer
+from engine.training import SGD, AdamW, Cosine, FormulaLine, Optimizer, Recipe, Trainer
+from engine.training.optimizers import Adam
 from tests.engine.small_runs import CPU, DATA, MIXED, SMALL
 
 POOL = generate_dataset(DATA, 46, 7)

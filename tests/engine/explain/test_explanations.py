@@ -8,18 +8,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.documents.presets import WALKTHROUGH, handmade_parameters
+from engine.backends import choose_backend
+from engine.documents import WALKTHROUGH
+from engine.documents.presets import handmade_parameters
+from engine.explain import contribution, receptive_runs, softmax_terms, value_formula
 from engine.explain.attribution import Gradients, contributions, contributions_in_slices, score_contributions
-from engine.explain.receptive_fields import influence_mask, receptive_mask, receptive_runs
-from engine.explain.value_arithmetic import contribution, softmax_terms, value_formula
-from engine.nn.inference import Activations, Prediction
-from engine.nn.layers import LAYERS, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual
-from engine.nn.layers.value_formulas import OUTSIDE, Maximum, WeightedSum
-from engine.nn.losses import softmax
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.nn.plan import Plan
+from engine.explain.receptive_fields import influence_mask, receptive_mask
+from engine.nn import Activations, Model, Network, Plan, Prediction, softmax
+from engine.nn.layers import (
+    LAYERS,
+    OUTSIDE,
+    Conv2D,
+    Dense,
+    Flatten,
+    Maximum,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    WeightedSum,
+)
 from tests.engine.random_networks import random_network
 from tests.engine.test_walkthrough import MAPS_X9, PICTURES
 

@@ -9,27 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.labelled_drawings import LabelledDrawing
-from engine.data.pool import ExamplePool, PoolSettings, TrainingData
-from engine.data.xo.settings import XOSettings
-from engine.documents.model_file import shipped_model
-from engine.documents.presets import WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing
+from engine.backends import choose_backend
+from engine.data import ExamplePool, LabelledDrawing, PoolSettings, TrainingData
+from engine.data.xo import XOSettings
+from engine.documents import WALKTHROUGH, shipped_model
+from engine.documents.presets import handmade_parameters
+from engine.drawings import Drawing
+from engine.explain import Explainer, FeatureProfile, FeatureQuery, Query, TopExample
 from engine.explain import explainer as explainer_module
 from engine.explain import feature_profile as feature_profile_module
 from engine.explain import top_examples as top_examples_module
 from engine.explain.attribution import Gradients
-from engine.explain.explainer import Explainer
-from engine.explain.feature_profile import FeatureProfile, FeatureProfiler, FeatureQuery
+from engine.explain.feature_profile import FeatureProfiler
 from engine.explain.feature_visualization import ActivationMaximization, MaximizedInput, Regularization
-from engine.explain.queries import Query
-from engine.explain.top_examples import TOP_COUNT, ExampleReader, TopExample, TopExamples, ValueDistribution
-from engine.nn.inference import Prediction, Predictor
+from engine.explain.top_examples import TOP_COUNT, ExampleReader, TopExamples, ValueDistribution
+from engine.nn import Model, Network, Plan, Prediction, Predictor
 from engine.nn.layers import AvgPool2D, Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Residual, Tanh
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.nn.plan import Plan
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.explain.model_difference import ModelDifference, matching_layers
-from engine.nn.inference import Activations, Prediction, Predictor
+from engine.backends import choose_backend
+from engine.explain import ModelDifference
+from engine.explain.model_difference import matching_layers
+from engine.nn import Activations, Model, Network, Prediction, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
-from engine.nn.model import Model
-from engine.nn.network import Network
 
 CPU = choose_backend("cpu")
 

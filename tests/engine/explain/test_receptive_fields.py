@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.documents.presets import DEFAULT, WALKTHROUGH
-from engine.explain.receptive_fields import receptive_field
+from engine.backends import choose_backend
+from engine.documents import DEFAULT, WALKTHROUGH
+from engine.explain import receptive_field
+from engine.nn import Network, Plan
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.nn.network import Network
-from engine.nn.plan import Plan
 
 TAIL = (Flatten(), Dense(2))
 

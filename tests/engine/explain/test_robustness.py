@@ -8,33 +8,18 @@ import numpy as np
 import pytest
 
 import engine.explain.robustness
-from engine.backends.backend import choose_backend
-from engine.data.pool import PoolSettings
-from engine.data.xo.settings import XOSettings
-from engine.data.xo.variations import DrawingVariations, drawing_properties
-from engine.documents.document import Document
-from engine.documents.model_file import shipped_model
-from engine.drawings.drawing import Drawing
-from engine.drawings.raster import render
-from engine.explain.robustness import (
-    COARSE_ROUNDS,
-    DRAWINGS_PER_ROUND,
-    SEED,
-    RobustnessResult,
-    RobustnessTest,
-    supports,
-)
-from engine.explain.template_matching import match_templates, templates
-from engine.nn.inference import Predictor
+from engine.backends import choose_backend
+from engine.data import PoolSettings
+from engine.data.xo import DrawingVariations, XOSettings, drawing_properties
+from engine.documents import Document, shipped_model
+from engine.drawings import Drawing, render
+from engine.explain import COARSE_ROUNDS, RobustnessResult, RobustnessTest, match_templates, supports, templates
+from engine.explain.robustness import DRAWINGS_PER_ROUND, SEED
+from engine.nn import Model, Network, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
-from engine.nn.model import Model
-from engine.nn.network import Network
+from engine.runtime import Request, Runner, TrainingRequest
 from engine.runtime.jobs import RobustnessJob
-from engine.runtime.protocol import Request
-from engine.runtime.runner import Runner
-from engine.runtime.training_protocol import TrainingRequest
-from engine.training.optimizers import SGD
-from engine.training.recipe import Recipe
+from engine.training import SGD, Recipe
 
 CPU = choose_backend("cpu")
 SIDE = 12

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.dataset import Dataset
-from engine.data.pool import PoolSettings, TrainingData
-from engine.data.xo.generator import generate_dataset
-from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing, Stroke
+from engine.backends import choose_backend
+from engine.data import Dataset, PoolSettings, TrainingData
+from engine.data.xo import XOSettings, generate_dataset
+from engine.documents import Document
+from engine.drawings import Drawing, Stroke
+from engine.explain import AvailableExamples, Explainer, Query, Result
 from engine.explain.attribution import (
     Gradients,
     grad_cam,
@@ -23,18 +22,11 @@ from engine.explain.attribution import (
     score_gradient,
     upsample,
 )
-from engine.explain.explainer import AvailableExamples, Explainer
 from engine.explain.perturbation import GENERATED_COUNT, GENERATED_SEED, Occlusion, counterfactual, patches
-from engine.explain.queries import Query, Result
-from engine.nn.inference import Prediction, Predictor
+from engine.nn import Model, Network, Plan, Prediction, Predictor, ablated
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Tanh
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.nn.plan import Plan
-from engine.nn.weight_editing import ablated
-from engine.runtime.protocol import Request
-from engine.runtime.runner import Runner
-from engine.training.evaluation import evaluate
+from engine.runtime import Request, Runner
+from engine.training import evaluate
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.data.xo.article import ARTICLE_PICTURES
-from engine.data.xo.variations import baseline
-from engine.explain.template_matching import match_templates, template_scores, templates
+from engine.data.xo import ARTICLE_PICTURES, baseline
+from engine.explain import match_templates, templates
+from engine.explain.template_matching import template_scores
 
 ROWS_X = "......... .#.....#. ..#...#.. ...#.#... ....#.... ...#.#... ..#...#.. .#.....#. ........."
 ROWS_O = "......... ...###... ..#...#.. .#.....#. .#.....#. .#.....#. ..#...#.. ...###... ........."

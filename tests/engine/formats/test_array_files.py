@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from numpy.lib import format as npy
 
-from engine.formats.array_files import npz_bytes, read_npz
-from engine.formats.atomic_file import FileError
+from engine.formats import FileError, npz_bytes, read_npz
 
 INK = np.where(np.random.default_rng(4).random((5, 6, 7)) < 0.2, np.float32(1), np.float32(-1))
 INK[:, [0, -1]] = INK[:, :, [0, -1]] = -1

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.documents.model_file import load_model, save_model
-from engine.documents.presets import WALKTHROUGH
-from engine.formats.atomic_file import FileError, read_bytes, write_atomically
-from engine.nn.model import Model
+from engine.documents import WALKTHROUGH, load_model, save_model
+from engine.formats import FileError, read_bytes, write_atomically
+from engine.nn import Model
 from tests.conftest import Effort
 
 OLD, NEW = b"the old file", b"the new file" * 1000

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.formats.array_files import find_labels_file, is_idx, read_idx
+from engine.formats import find_labels_file, is_idx, read_idx
 from tests.engine.refusal import error_sentence
 
 INK = np.where(np.random.default_rng(6).random((5, 6, 7)) < 0.2, np.float32(1), np.float32(-1))

@@ -11,15 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data.files import read_dataset
-from engine.documents.model_file import load_model, save_model
-from engine.documents.presets import WALKTHROUGH
-from engine.documents.training_file import InterruptedRun, load_checkpoint, save_checkpoint
-from engine.formats.array_files import npz_bytes, read_idx, read_npz
-from engine.formats.pictures import read_picture
-from engine.nn.model import Model
-from engine.training.recipe import Recipe
-from engine.training.trainer import Trainer
+from engine.data import read_dataset
+from engine.documents import WALKTHROUGH, InterruptedRun, load_checkpoint, load_model, save_checkpoint, save_model
+from engine.formats import npz_bytes, read_idx, read_npz, read_picture
+from engine.nn import Model
+from engine.training import Recipe, Trainer
 from tests.conftest import Effort
 from tests.engine.data.test_folders import on_disk, zipped
 from tests.engine.formats.mutants import gzip_mutants, mutants, with_png_sums, zip_mutants

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.formats.atomic_file import FileError
-from engine.formats.pictures import as_ink, read_picture, to_input
+from engine.formats import FileError, as_ink, read_picture, to_input
 from tests.engine.formats.mutants import claimed_bmp, claimed_png, with_png_sums
 
 # An F: it looks different however it is turned.

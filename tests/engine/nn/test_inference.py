@@ -7,11 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.nn.inference import BLANK_INK, Predictor, compute_votes, predict_class
+from engine.backends import choose_backend
+from engine.nn import BLANK_INK, Model, Network, Predictor, compute_votes, predict_class
 from engine.nn.layers import Dense, Flatten, ShapeError
-from engine.nn.model import Model
-from engine.nn.network import Network
 
 NETWORK = Network((1, 10, 10), (Flatten(), Dense(2)))
 SUBJECT = Model("Plain", NETWORK, NETWORK.initial_parameters(1), threshold=0.8)

@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.documents import presets
+from engine.nn import Network, Plan
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -25,8 +26,6 @@ from engine.nn.layers import (
     Sigmoid,
     Tanh,
 )
-from engine.nn.network import Network
-from engine.nn.plan import Plan
 
 DEFAULT = presets.DEFAULT.network
 

@@ -8,17 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.backends.numpy.ops import NumpyOps
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing
-from engine.explain.value_arithmetic import has_value_formula, value_formula
-from engine.nn.inference import NotComputed, Prediction, Predictor
+from engine.backends import choose_backend
+from engine.backends.numpy import NumpyOps
+from engine.documents import Document
+from engine.drawings import Drawing
+from engine.explain import has_value_formula, value_formula
+from engine.nn import Model, Network, Prediction, Predictor
+from engine.nn.inference import NotComputed
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.runtime.protocol import Request
-from engine.runtime.runner import Runner
+from engine.runtime import Request, Runner
 
 NETWORK = Network((1, 16, 16), (Conv2D(64, 3), ReLU(), MaxPool2D(), Conv2D(8, 3), Flatten(), Dense(2)))
 SUBJECT = Model("some", NETWORK, NETWORK.initial_parameters(1))

@@ -7,11 +7,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.bench.cases import random_parameters
+from engine.nn import Network, Plan
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
-from engine.nn.network import Network
-from engine.nn.plan import Plan
 from tests.engine import reference
 from tests.engine.random_networks import random_network
 

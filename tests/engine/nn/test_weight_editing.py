@@ -5,17 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.documents.document import Document
-from engine.documents.presets import ARTICLE_KERNELS, WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing
-from engine.nn import weight_editing
-from engine.nn.inference import Predictor
+from engine.backends import choose_backend
+from engine.documents import ARTICLE_KERNELS, WALKTHROUGH, Document
+from engine.documents.presets import handmade_parameters
+from engine.drawings import Drawing
+from engine.nn import Model, Network, Predictor, weight_editing
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual, Votes
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.runtime.protocol import Request
-from engine.runtime.runner import Runner
+from engine.runtime import Request, Runner
 
 NETWORK = Network(
     (1, 8, 8), (Conv2D(3, 3), BatchNorm2D(), ReLU(), MaxPool2D(), Flatten(), Dense(6), ReLU(), Dense(2))

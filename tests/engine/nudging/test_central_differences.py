@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bench.cases import LAYER_CASES, case_id, network_around, random_parameters
-from engine.data.xo.article import ARTICLE_PICTURES
-from engine.documents.presets import WALKTHROUGH, handmade_parameters
+from engine.data.xo import ARTICLE_PICTURES
+from engine.documents import WALKTHROUGH
+from engine.documents.presets import handmade_parameters
+from engine.nn import Network
 from engine.nn.layers import Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Residual, Shape, Tanh, Votes
-from engine.nn.network import Network
 from engine.nudging import CentralDifferences, backprop_gradients, central_difference_gradients
 from tests.engine.random_networks import random_network
 

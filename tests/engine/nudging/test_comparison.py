@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.data.xo.article import article_examples
-from engine.documents.presets import TRAINABLE_WALKTHROUGH
+from engine.data.xo import article_examples
+from engine.documents import TRAINABLE_WALKTHROUGH
+from engine.nn import Network
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -24,10 +25,8 @@ from engine.nn.layers import (
     Tanh,
     Votes,
 )
-from engine.nn.network import Network
 from engine.nudging import NudgingConfig, RuleCurve, backward_multiplies, compare_rules, forward_multiplies
-from engine.training.optimizers import SGD
-from engine.training.recipe import Recipe
+from engine.training import SGD, Recipe
 
 ARTICLE = article_examples()
 START = TRAINABLE_WALKTHROUGH.initial_parameters(1)

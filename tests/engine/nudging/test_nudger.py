@@ -8,12 +8,12 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.bench.cases import random_parameters
-from engine.data.dataset import Dataset
-from engine.data.pool import FixedSource
-from engine.data.xo.article import article_examples
-from engine.documents.presets import TRAINABLE_WALKTHROUGH
+from engine.data import Dataset, FixedSource
+from engine.data.xo import article_examples
+from engine.documents import TRAINABLE_WALKTHROUGH
+from engine.nn import Network, Plan
 from engine.nn.layers import (
     BatchNorm2D,
     Conv2D,
@@ -26,8 +26,6 @@ from engine.nn.layers import (
     ShapeError,
     Votes,
 )
-from engine.nn.network import Network
-from engine.nn.plan import Plan
 from engine.nudging import Nudge, Nudger, NudgeState, NudgingConfig
 
 ARTICLE = article_examples()

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.data.pool import ExamplePool
-from engine.nn.model import RunPoint
+from engine.data import ExamplePool
+from engine.nn import RunPoint
 from engine.runtime.training_run import TrainingRun
-from engine.training.evaluation import TRAINING_SAMPLE, evaluate
-from engine.training.history import History
+from engine.training import History, evaluate
+from engine.training.evaluation import TRAINING_SAMPLE
 from tests.engine.runtime.test_training_run import CPU, DATA, GOAL, NETWORK, following, straight
 
 

@@ -8,15 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.labelled_drawings import LabelledDrawing
-from engine.data.xo.generator import generate_drawing as drawn
-from engine.data.xo.settings import XOSettings
-from engine.documents.model_file import shipped_model
-from engine.drawings.drawing import Drawing
-from engine.drawings.raster import render
-from engine.nn.inference import Predictor
-from engine.nn.model import Model, RunPoint
+from engine.backends import choose_backend
+from engine.data import LabelledDrawing
+from engine.data.xo import XOSettings
+from engine.data.xo import generate_drawing as drawn
+from engine.documents import shipped_model
+from engine.drawings import Drawing, render
+from engine.nn import Model, Predictor, RunPoint
 from engine.runtime.jobs import RUNNING_INTERVAL, DrawingPredictionJob
 
 CPU = choose_backend("cpu")

@@ -11,17 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.backends.backend import Backend
-from engine.documents.document import Document
-from engine.documents.open_request import OpenRequest, OpenResult
-from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing, Stroke
-from engine.nn.inference import Predictor
+from engine.backends import Backend
+from engine.documents import DEFAULT, WALKTHROUGH, Document, OpenRequest, OpenResult
+from engine.documents.presets import handmade_parameters
+from engine.drawings import Drawing, Stroke
+from engine.nn import Model, Network, Predictor
 from engine.nn.layers import Dense, Flatten
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.runtime.protocol import Request
-from engine.runtime.runner import Runner
+from engine.runtime import Request, Runner
 
 LINE = Drawing((Stroke(np.array([[0.2, 0.2, 0.1], [0.8, 0.8, 0.1]], np.float32)),))
 

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.explain.step_trace import StepQuery
-from engine.nn.model import RunPoint
+from engine.explain import StepQuery
+from engine.nn import RunPoint
 from engine.runtime.training_run import TrainingRun
-from engine.training.optimizers import SGD, Adam
+from engine.training import SGD
+from engine.training.optimizers import Adam
 from tests.engine.runtime.test_training_run import CPU, GOAL, following
 
 LOOK = replace(GOAL, step_query=StepQuery())

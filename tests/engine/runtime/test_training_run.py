@@ -7,20 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.labelled_drawings import LabelledDrawing
-from engine.data.pool import ExamplePool, FixedSource, PoolSettings
-from engine.data.xo.settings import XOSettings
-from engine.drawings.drawing import Drawing, Stroke
+from engine.backends import choose_backend
+from engine.data import ExamplePool, FixedSource, LabelledDrawing, PoolSettings
+from engine.data.xo import XOSettings
+from engine.drawings import Drawing, Stroke
+from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Model, RunPoint
-from engine.nn.network import Network
-from engine.runtime.training_protocol import TrainingReport, TrainingRequest
+from engine.runtime import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
-from engine.training.evaluation import evaluate
-from engine.training.optimizers import SGD, Adam
-from engine.training.recipe import Recipe
-from engine.training.trainer import Trainer
+from engine.training import SGD, Recipe, Trainer, evaluate
+from engine.training.optimizers import Adam
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)))

@@ -9,23 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import Backend, choose_backend
+from engine.backends import Backend, Calls, choose_backend, replay
 from engine.backends.cuda import DeviceFault
 from engine.backends.numpy import NumpyOps
-from engine.backends.ops import Calls, replay
-from engine.data.pool import FixedSource, GeneratedSource
-from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document
-from engine.documents.presets import WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing
+from engine.data import FixedSource, GeneratedSource
+from engine.data.xo import XOSettings
+from engine.documents import WALKTHROUGH, Document
+from engine.documents.presets import handmade_parameters
+from engine.drawings import Drawing
+from engine.nn import Model, Network
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.runtime.protocol import Request
-from engine.runtime.runner import Runner
+from engine.runtime import Request, Runner
+from engine.training import Evaluated, Recipe, StepDone, Trainer
 from engine.training.optimizers import Adam
-from engine.training.recipe import Recipe
-from engine.training.trainer import Evaluated, StepDone, Trainer
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(3, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))

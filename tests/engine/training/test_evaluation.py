@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from engine.data.dataset import Dataset
+from engine.data import Dataset
+from engine.nn import Network, cross_entropy, softmax, targets
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU
-from engine.nn.losses import cross_entropy, softmax, targets
-from engine.nn.network import Network
-from engine.training.evaluation import calibrate_threshold, compute_metrics, evaluate
+from engine.training import calibrate_threshold, evaluate
+from engine.training.evaluation import compute_metrics
 from tests.engine.small_runs import CPU
 
 

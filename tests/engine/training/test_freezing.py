@@ -7,14 +7,11 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from engine.data.dataset import Dataset
-from engine.data.pool import FixedSource
+from engine.data import Dataset, FixedSource
+from engine.nn import Network, Plan
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
-from engine.nn.network import Network
-from engine.nn.plan import Plan
-from engine.training.optimizers import SGD, Adam, AdamW, Optimizer
-from engine.training.recipe import Recipe
-from engine.training.trainer import Trainer
+from engine.training import SGD, AdamW, Optimizer, Recipe, Trainer
+from engine.training.optimizers import Adam
 from tests.engine.small_runs import CPU, DATA, MIXED, generated_source
 
 OPTIMIZERS = [SGD(0.05), SGD(0.05, 0.5, nesterov=True), Adam(0.01), AdamW(0.01, decay=0.3)]

@@ -7,17 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.pool import ExamplePool, PoolSettings
-from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing
+from engine.backends import choose_backend
+from engine.data import ExamplePool, PoolSettings
+from engine.data.xo import XOSettings
+from engine.documents import Document
+from engine.drawings import Drawing
+from engine.nn import Model, Network
 from engine.nn.layers import Conv2D, Dense, Flatten, ReLU
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.runtime.protocol import Request
-from engine.runtime.runner import Runner
-from engine.training.evaluation import HeldOutEvaluation, HeldOutJob, evaluate
+from engine.runtime import Request, Runner
+from engine.training import HeldOutEvaluation, HeldOutJob, evaluate
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(3, 3), ReLU(), Flatten(), Dense(2)))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.nn.model import RunPoint
-from engine.training.checkpoint import Checkpoint
-from engine.training.history import GrowingArray, History, recipes_up_to
-from engine.training.recipe import Recipe
+from engine.nn import RunPoint
+from engine.training import Checkpoint, History, Recipe, recipes_up_to
+from engine.training.history import GrowingArray
 
 RECIPE = Recipe()
 

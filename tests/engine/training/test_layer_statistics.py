@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.pool import ExamplePool, PoolSettings
-from engine.data.xo.settings import XOSettings
+from engine.backends import choose_backend
+from engine.data import ExamplePool, PoolSettings
+from engine.data.xo import XOSettings
+from engine.nn import Model, Network, Plan, RunPoint
 from engine.nn.layers import (
     BatchNorm2D,
     Conv2D,
@@ -22,22 +23,10 @@ from engine.nn.layers import (
     Residual,
     Tanh,
 )
-from engine.nn.model import Model, RunPoint
-from engine.nn.network import Network
-from engine.nn.plan import Plan
-from engine.runtime.training_protocol import TrainingRequest
+from engine.runtime import TrainingRequest
 from engine.runtime.training_run import TrainingRun
-from engine.training.layer_statistics import (
-    BINS,
-    MAX_EXAMPLES,
-    DeadFeatures,
-    NetworkStatistics,
-    histogram,
-    layer_groups,
-    relu_layers,
-)
-from engine.training.optimizers import SGD
-from engine.training.recipe import Recipe
+from engine.training import BINS, SGD, DeadFeatures, NetworkStatistics, Recipe
+from engine.training.layer_statistics import MAX_EXAMPLES, histogram, layer_groups, relu_layers
 from tests.engine.runtime.test_training_run import following
 
 CPU = choose_backend("cpu")

@@ -10,15 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.backends.ops import replay
+from engine.backends import choose_backend, replay
+from engine.nn import Network, Plan, targets
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, Residual, Tanh
-from engine.nn.losses import targets
-from engine.nn.network import Network
-from engine.nn.plan import Plan
-from engine.training.optimizers import SGD, Adam, AdamW, Optimizer, UpdateArrays
-from engine.training.recipe import Recipe
-from engine.training.train_step import TrainStep
+from engine.training import SGD, AdamW, Optimizer, Recipe, TrainStep
+from engine.training.optimizers import Adam, UpdateArrays
 
 CPU = choose_backend("cpu")
 GRADIENTS = (0.5, -3.0, 0.25, 0.0, 2.0, -1e-4, 7.0)

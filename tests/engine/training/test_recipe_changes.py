@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.training.optimizers import SGD, Adam
-from engine.training.recipe import Cosine, Recipe, describe_changes
+from engine.training import SGD, Cosine, Recipe, describe_changes
+from engine.training.optimizers import Adam
 
 
 @pytest.mark.parametrize(

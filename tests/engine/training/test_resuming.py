@@ -13,12 +13,10 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from engine.nn import Network
 from engine.nn.layers import ShapeError
-from engine.nn.network import Network
-from engine.training.checkpoint import Checkpoint
-from engine.training.optimizers import SGD, Adam, AdamW
-from engine.training.recipe import Cosine, Recipe
-from engine.training.trainer import Evaluated, StepDone, Trainer
+from engine.training import SGD, AdamW, Checkpoint, Cosine, Evaluated, Recipe, StepDone, Trainer
+from engine.training.optimizers import Adam
 from tests.engine.small_runs import CPU, DATA, MIXED, SLICEABLE, SMALL, digest, generated_source
 
 # Two epochs of three batches, the last of each shorter, each followed by a judgement: eight events.

@@ -9,14 +9,12 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.data.dataset import Dataset
-from engine.data.pool import FixedSource
+from engine.backends import choose_backend
+from engine.data import Dataset, FixedSource
+from engine.nn import Network
 from engine.nn.layers import Dense, Flatten
-from engine.nn.network import Network
-from engine.training.optimizers import AdamW
-from engine.training.recipe import SCHEDULES, Cosine, Linear, Recipe, Schedule, StepDecay
-from engine.training.trainer import StepDone, Trainer
+from engine.training import SCHEDULES, AdamW, Cosine, Recipe, Schedule, StepDone, Trainer
+from engine.training.recipe import Linear, StepDecay
 
 # Five blank pictures that are neither: nothing pulls at a weight, so that what decay leaves of it tells the rate.
 BLANK = FixedSource(Dataset(np.zeros((5, 1, 1, 1), np.float32), np.full(5, -1), ("X", "O")))

@@ -10,15 +10,22 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from engine.data.dataset import Dataset
-from engine.data.pool import FixedSource, GeneratedSource
+from engine.data import Dataset, FixedSource, GeneratedSource
+from engine.nn import Network, cross_entropy
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU, ShapeError
-from engine.nn.losses import cross_entropy
-from engine.nn.network import Network
-from engine.training.evaluation import evaluate
-from engine.training.optimizers import SGD, Adam, AdamW, Optimizer
-from engine.training.recipe import Cosine, Recipe
-from engine.training.trainer import Evaluated, StepDone, Trainer, TrainingError
+from engine.training import (
+    SGD,
+    AdamW,
+    Cosine,
+    Evaluated,
+    Optimizer,
+    Recipe,
+    StepDone,
+    Trainer,
+    TrainingError,
+    evaluate,
+)
+from engine.training.optimizers import Adam
 from tests.engine.small_runs import CPU, DATA, SMALL, chunk_sizes, digest, generated_source, train_to_end
 
 

@@ -17,22 +17,19 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 
-from engine.backends.backend import choose_backend
-from engine.data.pool import ExamplePool, FixedSource, PoolSettings
-from engine.documents.presets import DEFAULT
-from engine.documents.project_file import ProjectSummary, read_project_summary
-from engine.formats.atomic_file import FileError
-from engine.training.recipe import Recipe
-from engine.training.trainer import Trainer
+from engine.backends import choose_backend
+from engine.data import ExamplePool, FixedSource, PoolSettings
+from engine.documents import DEFAULT, ProjectSummary, read_project_summary
+from engine.formats import FileError
+from engine.training import Recipe, Trainer
 from tests.conftest import Effort
 from tests.xo_gui.child import ENDLESS
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from tests.xo_gui.lessons import DATA, STROKES
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.state.autosave import session_folder
-from xo_gui.state.commands import OneEpoch
+from xo_gui.state import OneEpoch, session_folder
 from xo_gui.state.training_controller import DEFAULT_RECIPE
-from xo_gui.window.main_window import MainWindow
+from xo_gui.window import MainWindow
 
 ROOT = Path(__file__).parents[3]
 LATE = 3.0  # seconds of training that may be lost with an autosave every 0.2 s, on a busy machine

@@ -11,19 +11,16 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QObject
 
-from engine.data.pool import PoolSettings
-from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document
-from engine.documents.presets import WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing, Stroke
+from engine.data import PoolSettings
+from engine.data.xo import XOSettings
+from engine.documents import WALKTHROUGH, Document
+from engine.documents.presets import handmade_parameters
+from engine.drawings import Drawing, Stroke
+from engine.nn import Model, Network
 from engine.nn.layers import Dense, Flatten
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.runtime.protocol import Request
-from engine.runtime.runner import Runner
-from engine.runtime.training_protocol import TrainingRequest
-from engine.training.recipe import Recipe
-from xo_gui.state.engine_thread import EngineThread
+from engine.runtime import Request, Runner, TrainingRequest
+from engine.training import Recipe
+from xo_gui.state import EngineThread
 
 TINY = Network((1, 8, 8), (Flatten(), Dense(2)))
 DOCUMENT = Document(Drawing(), (Model("Walk-through", WALKTHROUGH.network, handmade_parameters()),))

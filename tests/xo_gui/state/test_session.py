@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.documents.document import Document
-from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing, Stroke
-from engine.nn.model import Model
-from engine.runtime.protocol import Notice
-from xo_gui.state.selection import CellRef
-from xo_gui.state.session import Session
+from engine.documents import DEFAULT, WALKTHROUGH, Document
+from engine.documents.presets import handmade_parameters
+from engine.drawings import Drawing, Stroke
+from engine.nn import Model
+from engine.runtime import Notice
+from xo_gui.state import CellRef, Session
 
 WALK = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
 OTHER = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(1))

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.backends.backend import choose_backend
-from engine.documents.presets import DEFAULT
-from engine.explain.model_difference import ModelDifference
-from engine.nn.inference import Predictor
+from engine.backends import choose_backend
+from engine.documents import DEFAULT
+from engine.explain import ModelDifference
+from engine.nn import Model, Network, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Model
-from engine.nn.network import Network
-from xo_gui.state.selection import CellRef
+from xo_gui.state import CellRef
 from xo_gui.state.visible_values import needed_channels
 from xo_gui.views.compare.text import difference_summary
 from xo_gui.views.inspector.value_text import downstream_text
-from xo_gui.views.network.value_text import cell_summary
-from xo_gui.widgets.number_text import NO_VALUE, signed_text
+from xo_gui.views.network import cell_summary
+from xo_gui.widgets import NO_VALUE, signed_text
 
 LARGE = Network(
     (1, 130, 130), (Conv2D(512, 3), ReLU(), MaxPool2D(), Conv2D(16, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2))

@@ -7,7 +7,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QScrollArea
 
 from tests.xo_gui.conftest import OpenWindow
-from xo_gui.views.training.training_view import TrainingView
+from xo_gui.views.training import TrainingView
 from xo_gui.window.docks import ScrolledPanelFrame
 from xo_gui.window.main_window import MIN_SIZE
 

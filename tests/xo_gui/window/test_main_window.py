@@ -21,10 +21,11 @@ from PySide6.QtGui import (
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QLabel, QTabBar
 
-from engine.documents.model_file import save_model, shipped_model
+from engine.documents import save_model, shipped_model
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
-from xo_gui.app.theme import DARK, LIGHT
-from xo_gui.window.main_window import MainWindow
+from xo_gui.app import DARK
+from xo_gui.app.theme import LIGHT
+from xo_gui.window import MainWindow
 
 
 def test_an_x_drawn_with_the_mouse_is_read_as_an_x(hand: Hand) -> None:

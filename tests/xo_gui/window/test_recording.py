@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xo_gui.state.commands import SetData
-from xo_gui.window import recording
-from xo_gui.window.main_window import MainWindow
-from xo_gui.window.recording import WindowRecorder
+from xo_gui.state import SetData
+from xo_gui.window import MainWindow, WindowRecorder, recording
 
 
 @pytest.mark.parametrize("name", ["training.webp", "training.gif"])

@@ -16,13 +16,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QInputDialog
 
 from engine.cli.main import main
-from engine.documents.model_file import load_model, save_model, shipped_model
-from engine.training.optimizers import SGD, Adam
-from engine.training.recipe import Linear, Recipe, StepDecay
+from engine.documents import load_model, save_model, shipped_model
+from engine.training import SGD, Recipe
+from engine.training.optimizers import Adam
+from engine.training.recipe import Linear, StepDecay
 from tests.xo_gui.conftest import X_ARMS, Hand, OpenWindow
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.state.commands import SetConfig, ShowPoint
-from xo_gui.window.main_window import MainWindow
+from xo_gui.state import SetConfig, ShowPoint
+from xo_gui.window import MainWindow
 
 
 @pytest.fixture

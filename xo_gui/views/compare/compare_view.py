@@ -10,13 +10,13 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPixmap, QResizeEvent, QShowEvent, QWheelEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollBar, QVBoxLayout, QWidget
 
-from engine.documents.document import Document
-from engine.documents.presets import PRESETS
-from engine.explain.model_difference import ModelDifference
-from engine.nn.inference import Prediction
-from engine.runtime.protocol import Snapshot
-from xo_gui.app.theme import LARGE_PX, SMALL_PX, font
-from xo_gui.state.commands import (
+from engine.documents import PRESETS, Document
+from engine.explain import ModelDifference
+from engine.nn import Prediction
+from engine.runtime import Snapshot
+from xo_gui.app import LARGE_PX, SMALL_PX, font
+from xo_gui.state import (
+    CellRef,
     Command,
     CompareWithCurrent,
     CompareWithFile,
@@ -24,7 +24,6 @@ from xo_gui.state.commands import (
     StopComparing,
     SwapModels,
 )
-from xo_gui.state.selection import CellRef
 from xo_gui.views.compare.rows import (
     ComparisonRow,
     DifferencePainter,
@@ -33,15 +32,24 @@ from xo_gui.views.compare.rows import (
     comparison_rows,
 )
 from xo_gui.views.compare.text import difference_summary, difference_text, mismatch_text, weight_difference_summary
-from xo_gui.views.network.column_painting import cached_font
-from xo_gui.views.network.layout import Box
-from xo_gui.views.network.model_names import MODEL_LETTERS, model_labels
-from xo_gui.views.network.network_view import LayerStripView
-from xo_gui.views.network.strip_painting import StripPainter, paint_ring, prediction_text
-from xo_gui.views.network.strip_state import StripModel
-from xo_gui.views.network.strip_widget import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS, WeightRef
-from xo_gui.views.network.trace import has_cell
-from xo_gui.views.network.value_text import CellSummary
+from xo_gui.views.network import (
+    MARGIN,
+    MODEL_LETTERS,
+    READOUT_HEIGHT,
+    TOP,
+    UNDER_TABS,
+    Box,
+    CellSummary,
+    LayerStripView,
+    StripModel,
+    StripPainter,
+    WeightRef,
+    cached_font,
+    has_cell,
+    model_labels,
+    paint_ring,
+    prediction_text,
+)
 
 
 class CompareView(LayerStripView):

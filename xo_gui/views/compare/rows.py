@@ -9,20 +9,27 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QObject, QPointF, Qt, Signal
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from engine.backends.ops import HostArray
-from engine.explain.model_difference import ModelDifference
-from xo_gui.app.theme import SMALL_PX, TEXT_PX, font
+from engine.backends import HostArray
+from engine.explain import ModelDifference
+from xo_gui.app import SMALL_PX, TEXT_PX, font
 from xo_gui.views.compare.text import DIFFERENCE_LABEL
-from xo_gui.views.network import column_painting as draw
-from xo_gui.views.network.colour_limits import rounded_limit
-from xo_gui.views.network.folding import FoldState
-from xo_gui.views.network.layer_labels import DisplayColumn
-from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
-from xo_gui.views.network.model_names import MODEL_LETTERS
-from xo_gui.views.network.strip_painting import FOOTER_SPACE, HEADER_SPACE, RULE_TOP, StripPainter
-from xo_gui.views.network.strip_state import StripDecorations, StripModel
-from xo_gui.widgets.map_images import paint_class_symbol
-from xo_gui.widgets.number_text import MINUS, signed_text
+from xo_gui.views.network import (
+    FOOTER_SPACE,
+    HEADER_SPACE,
+    MODEL_LETTERS,
+    RULE_TOP,
+    SYMBOL_SIZE,
+    Box,
+    ColumnLayout,
+    DisplayColumn,
+    FoldState,
+    StripDecorations,
+    StripLayout,
+    StripModel,
+    StripPainter,
+    rounded_limit,
+)
+from xo_gui.widgets import MINUS, paint_class_symbol, signed_text
 
 # The line with a row's name, and the space above it.
 NAME_HEIGHT, GAP = 18.0, 4.0
@@ -255,8 +262,8 @@ class DifferencePainter(StripPainter):
             row, score = column.tile(index), float(values[index])
             vote = float(second.votes[index]) - float(first.votes[index])
             line = row.y + 13
-            centre = QPointF(row.x + draw.SYMBOL_SIZE / 2, line - 5)
-            paint_class_symbol(self._brush.painter, self._theme, index, name, centre, draw.SYMBOL_SIZE)
+            centre = QPointF(row.x + SYMBOL_SIZE / 2, line - 5)
+            paint_class_symbol(self._brush.painter, self._theme, index, name, centre, SYMBOL_SIZE)
             text = (
                 _tr("{0} points").format(f"{100 * vote:+.1f}".replace("-", MINUS)) if shares else signed_text(score)
             )

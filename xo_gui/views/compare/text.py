@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.explain.model_difference import ModelDifference
+from engine.explain import ModelDifference
 from engine.nn.layers import shape_text
-from xo_gui.state.selection import CellRef
-from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.views.network.model_names import MODEL_LETTERS
-from xo_gui.views.network.value_text import CellSummary, cell_summary, weight_summary
-from xo_gui.widgets.number_text import MINUS, signed_text
+from xo_gui.state import CellRef
+from xo_gui.views.network import MODEL_LETTERS, CellSummary, cell_summary, layer_names, weight_summary
+from xo_gui.widgets import MINUS, signed_text
 
 DIFFERENCE_LABEL = f"B {MINUS} A"
 

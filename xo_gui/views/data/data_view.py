@@ -19,21 +19,17 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.backends.ops import HostArray
-from engine.data.dataset import Dataset
-from engine.data.labelled_drawings import NO_CLASS, total_weight
-from engine.data.pool import TrainingData
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing
-from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import TrainingReport
-from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.state.commands import BranchWithNewData, DataPreview, PreviewData, Restart, Start, TrainingSettings
+from engine.backends import HostArray
+from engine.data import NO_CLASS, Dataset, TrainingData, total_weight
+from engine.documents import Document
+from engine.drawings import Drawing
+from engine.runtime import Snapshot, TrainingReport
+from xo_gui.app import SMALL_PX, Theme, font
+from xo_gui.state import BranchWithNewData, DataPreview, PreviewData, Restart, Start, TrainingSettings
 from xo_gui.views.data.drawings_page import DrawingsPage, can_train, counts_text, label_counts_text
 from xo_gui.views.data.generator_page import GeneratorPage
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import CompactButton, HintLabel
-from xo_gui.widgets.thumbnails import Thumbnail, Thumbnails, scroll_area
+from xo_gui.widgets import CompactButton, HintLabel, Thumbnail, Thumbnails, scroll_area
 
 _UPDATE_INTERVAL: Final = 0.25  # seconds between two batches that are shown during training
 

@@ -10,19 +10,15 @@ from PySide6.QtCore import QCoreApplication, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
-from engine.backends.ops import HostArray
-from engine.data.labelled_drawings import MAX_WEIGHT, NO_CLASS, LabelledDrawing
-from engine.data.xo.generator import CLASSES
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing
-from engine.drawings.raster import render
-from engine.nn.inference import UNSURE
-from engine.runtime.jobs import DrawingPrediction
-from xo_gui.app.theme import Theme
-from xo_gui.widgets.buttons import CompactButton, HintLabel
-from xo_gui.widgets.number_text import vote_text
-from xo_gui.widgets.sliders import SliderRow
-from xo_gui.widgets.thumbnails import Thumbnail, Thumbnails, scroll_area
+from engine.backends import HostArray
+from engine.data import MAX_WEIGHT, NO_CLASS, LabelledDrawing
+from engine.data.xo import CLASSES
+from engine.documents import Document
+from engine.drawings import Drawing, render
+from engine.nn import UNSURE
+from engine.runtime import DrawingPrediction
+from xo_gui.app import Theme
+from xo_gui.widgets import CompactButton, HintLabel, SliderRow, Thumbnail, Thumbnails, scroll_area, vote_text
 
 LABELS = (*CLASSES, NO_CLASS)
 

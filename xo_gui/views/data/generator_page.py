@@ -18,16 +18,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.data.labelled_drawings import NO_CLASS
-from engine.data.pool import PoolSettings
-from engine.data.xo.generator import SAMPLES_PER_CLASS, GeneratorSamples
-from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing
-from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.state.commands import SetData, TrainingSettings
-from xo_gui.widgets.sliders import RangeSlider, SliderRow, ThinSlider
-from xo_gui.widgets.thumbnails import CAPTION_HEIGHT, Thumbnail, Thumbnails, scroll_area
+from engine.data import NO_CLASS, PoolSettings
+from engine.data.xo import SAMPLES_PER_CLASS, GeneratorSamples, XOSettings
+from engine.documents import Document
+from engine.drawings import Drawing
+from xo_gui.app import SMALL_PX, Theme, font
+from xo_gui.state import SetData, TrainingSettings
+from xo_gui.widgets import CAPTION_HEIGHT, RangeSlider, SliderRow, ThinSlider, Thumbnail, Thumbnails, scroll_area
 
 EXAMPLE_COUNTS: Final = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
 MAX_VALUES: Final = 1 << 27  # pixels of all examples; 512 MiB as float32

@@ -7,12 +7,12 @@ from PySide6.QtCore import QEvent, QObject, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
-from engine.backends.ops import HostArray
-from engine.explain.queries import Result
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, colours, font
+from engine.backends import HostArray
+from engine.explain import Result
+from xo_gui.app import DARK, SMALL_PX, Theme, colours, font
 from xo_gui.views.drawing.canvas import Canvas
-from xo_gui.views.network.colour_limits import rounded_limit
-from xo_gui.widgets.number_text import MINUS, limit_text
+from xo_gui.views.network import rounded_limit
+from xo_gui.widgets import MINUS, limit_text
 
 # Alpha of the canvas colour over the strokes, so that the map's colours can be distinguished.
 _VEIL_ALPHA = 130

@@ -24,9 +24,9 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing
-from xo_gui.app.theme import DARK, Theme
+from engine.documents import Document
+from engine.drawings import Drawing
+from xo_gui.app import DARK, Theme
 from xo_gui.views.drawing.canvas_painting import (
     CellRenderer,
     LiveStrokePainter,

@@ -9,9 +9,19 @@ import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QImage, QPainter, QPainterPath, QPen, QPixmap
 
-from engine.drawings.drawing import MIN_PEN_DIAMETER, Drawing, DrawingTransform, FloatArray, Stroke, smooth_path
-from engine.drawings.raster import IntArray, fit_to_frame, grid_cells, render
-from xo_gui.app.theme import DARK, LARGE_PX, SMALL_PX, Theme, colours, font, to_qimage
+from engine.drawings import (
+    MIN_PEN_DIAMETER,
+    Drawing,
+    DrawingTransform,
+    FloatArray,
+    IntArray,
+    Stroke,
+    fit_to_frame,
+    grid_cells,
+    render,
+    smooth_path,
+)
+from xo_gui.app import DARK, LARGE_PX, SMALL_PX, Theme, colours, font, to_qimage
 
 # Largest side of a transformed image; more pixels are not visible and slow the sliders.
 _MAX_WARP_SIDE = 320

@@ -14,24 +14,21 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.data.labelled_drawings import NO_CLASS, LabelledDrawing
-from engine.data.xo.article import ARTICLE_PICTURES
-from engine.data.xo.article import SIDE as ARTICLE_SIDE
-from engine.data.xo.generator import generate_drawing as example_drawing
-from engine.data.xo.settings import XOSettings
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing, DrawingTransform, FloatArray
-from engine.drawings.raster import fit_to_frame, ink_share, render
-from engine.nn.inference import BLANK_INK
-from engine.runtime.protocol import Snapshot
-from xo_gui.app.theme import DARK, Theme
-from xo_gui.views.data.drawings_page import blank_canvas_text, label_counts_text
+from engine.data import NO_CLASS, LabelledDrawing
+from engine.data.xo import ARTICLE_PICTURES, XOSettings
+from engine.data.xo import SIDE as ARTICLE_SIDE
+from engine.data.xo import generate_drawing as example_drawing
+from engine.documents import Document
+from engine.drawings import Drawing, DrawingTransform, FloatArray, fit_to_frame, ink_share, render
+from engine.nn import BLANK_INK
+from engine.runtime import Snapshot
+from xo_gui.app import DARK, Theme
+from xo_gui.views.data import blank_canvas_text, label_counts_text
 from xo_gui.views.drawing.attribution_overlay import AttributionOverlay
 from xo_gui.views.drawing.canvas import DEFAULT_PEN, MAX_PEN, MAX_SIDE, MIN_PEN, PEN_FACTOR, Canvas
 from xo_gui.views.drawing.canvas_painting import cell_image
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import ButtonRows, CheckBox
-from xo_gui.widgets.sliders import SliderRow, TransformSliders, slider_grid
+from xo_gui.widgets import ButtonRows, CheckBox, SliderRow, TransformSliders, slider_grid
 
 _GAP, _SMALL_GAP = 10, 4
 _PICTURE_SIDE = 576

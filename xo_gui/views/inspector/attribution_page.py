@@ -6,14 +6,14 @@ import numpy as np
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from engine.backends.ops import HostArray
-from engine.explain.queries import SLOW_KINDS, Query, QueryKind, Result
-from engine.nn.inference import Prediction
-from xo_gui.app.theme import Theme
+from engine.backends import HostArray
+from engine.explain import SLOW_KINDS, Query, QueryKind, Result
+from engine.nn import Prediction
+from xo_gui.app import Theme
 from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
 from xo_gui.views.inspector.sheet_blocks import HeatMap, Paragraph, SheetBlock, TextLine, TextLines
-from xo_gui.views.network.colour_limits import rounded_limit
-from xo_gui.widgets.number_text import short_text
+from xo_gui.views.network import rounded_limit
+from xo_gui.widgets import short_text
 
 
 class AttributionPage(QWidget):

@@ -18,15 +18,23 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.backends.ops import HostArray
-from engine.explain.queries import Query, Result
-from engine.explain.value_arithmetic import value_formula
-from engine.nn import weight_editing
-from engine.nn.inference import Prediction
-from engine.nn.layers.value_formulas import WeightedSum
-from engine.nn.model import Model
-from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.state.selection import CellRef
+from engine.backends import HostArray
+from engine.explain import Query, Result, value_formula
+from engine.nn import (
+    Model,
+    Prediction,
+    ablated,
+    bias_of,
+    is_ablated,
+    kernel_slices,
+    normalized_kernel,
+    weight_layer_of,
+    with_bias,
+    with_kernel_slices,
+)
+from engine.nn.layers import WeightedSum
+from xo_gui.app import SMALL_PX, Theme, font
+from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
 from xo_gui.views.inspector.sheet_blocks import (
     Heading,
@@ -38,8 +46,8 @@ from xo_gui.views.inspector.sheet_blocks import (
     TextLines,
 )
 from xo_gui.views.inspector.weight_editor import WeightEditor, weight_limit
-from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.widgets.number_text import percent_loss_text, signed_text
+from xo_gui.views.network import layer_names
+from xo_gui.widgets import percent_loss_text, signed_text
 
 MAX_WEIGHT = 1000.0
 
@@ -145,7 +153,7 @@ class FeaturePage(QWidget):
         self._prediction, self._model, self._cell = prediction, model, cell
         self._layer = None
         if model is not None and cell is not None:
-            self._layer = weight_editing.weight_layer_of(model.network, cell.layer)
+            self._layer = weight_layer_of(model.network, cell.layer)
         available = self._layer is not None
         for widget in (self.editor, self.weight_box, self.brush_box, self.bias_box, *self._buttons):
             widget.setEnabled(available)
@@ -173,7 +181,7 @@ class FeaturePage(QWidget):
     @staticmethod
     def query(prediction: Prediction, pinned: CellRef) -> Query | None:
         """The ablation query for the pinned cell's layer; None if it has no weights."""
-        layer = weight_editing.weight_layer_of(prediction.model.network, pinned.layer)
+        layer = weight_layer_of(prediction.model.network, pinned.layer)
         return None if layer is None else Query("ablation", pinned.subject, layer)
 
     def set_ablation(self, result: Result | None) -> None:
@@ -226,7 +234,7 @@ class FeaturePage(QWidget):
         assert self._model is not None
         assert self._layer is not None
         assert self._cell is not None
-        return weight_editing.kernel_slices(self._model, self._layer, self._cell.channel)
+        return kernel_slices(self._model, self._layer, self._cell.channel)
 
     def _show_weights(self) -> None:
         if self._layer is None or self._model is None or self._cell is None:
@@ -234,10 +242,10 @@ class FeaturePage(QWidget):
         weights = self._weights()
         self._set_decimals(weight_limit(weights))
         self.editor.set_weights(self._title, weights[self.slice_box.value() - 1], weight_limit(weights))
-        bias = weight_editing.bias_of(self._model, self._layer, self._cell.channel)
+        bias = bias_of(self._model, self._layer, self._cell.channel)
         self.bias_box.setEnabled(bias is not None)
         self._set_silently(self.bias_box, lambda: self.bias_box.setValue(bias or 0.0))
-        ablated = weight_editing.is_ablated(self._model, self._layer, self._cell.channel)
+        ablated = is_ablated(self._model, self._layer, self._cell.channel)
         self.ablate_button.setText(self.tr("Switch on") if ablated else self.tr("Switch off"))
         self.ablate_button.setEnabled(not ablated or self._key in self._before_ablation)
         self.ablate_button.setToolTip(
@@ -299,13 +307,13 @@ class FeaturePage(QWidget):
     def _type_bias(self, value: float) -> None:
         if self._layer is None or self._model is None or self._cell is None:
             return
-        changed = weight_editing.with_bias(self._model, self._layer, self._cell.channel, value)
+        changed = with_bias(self._model, self._layer, self._cell.channel, value)
         self._emit_edited(changed, self.tr("Bias of feature {0}"), f"bias {self._key}")
 
     def _normalise(self) -> None:
         if self._layer is not None:
             self._set_weights(
-                weight_editing.normalized_kernel(self._weights(), self._is_mean),
+                normalized_kernel(self._weights(), self._is_mean),
                 self.tr("Normalise feature {0}"),
                 "",
             )
@@ -324,7 +332,7 @@ class FeaturePage(QWidget):
     def _copy(self) -> None:
         window = self._window()
         if window is not None:
-            normalised = weight_editing.normalized_kernel(window, self._is_mean)
+            normalised = normalized_kernel(window, self._is_mean)
             self._set_weights(normalised, self.tr("Copy the window as feature {0}"), "")
 
     def _toggle_ablation(self) -> None:
@@ -332,18 +340,14 @@ class FeaturePage(QWidget):
         if self._layer is None or self._model is None or self._cell is None:
             return
         model, channel = self._model, self._cell.channel
-        if not weight_editing.is_ablated(model, self._layer, channel):
+        if not is_ablated(model, self._layer, channel):
             self._before_ablation[self._key] = model
-            self._emit_edited(
-                weight_editing.ablated(model, self._layer, channel), self.tr("Switch feature {0} off"), ""
-            )
+            self._emit_edited(ablated(model, self._layer, channel), self.tr("Switch feature {0} off"), "")
         elif before := self._before_ablation.get(self._key):
-            restored = weight_editing.with_kernel_slices(
-                model, self._layer, channel, weight_editing.kernel_slices(before, self._layer, channel)
-            )
-            bias = weight_editing.bias_of(before, self._layer, channel)
+            restored = with_kernel_slices(model, self._layer, channel, kernel_slices(before, self._layer, channel))
+            bias = bias_of(before, self._layer, channel)
             if bias is not None:
-                restored = weight_editing.with_bias(restored, self._layer, channel, bias)
+                restored = with_bias(restored, self._layer, channel, bias)
             self._emit_edited(restored, self.tr("Switch feature {0} on"), "")
 
     @property
@@ -356,9 +360,7 @@ class FeaturePage(QWidget):
         assert self._model is not None
         assert self._layer is not None
         assert self._cell is not None
-        self._emit_edited(
-            weight_editing.with_kernel_slices(self._model, self._layer, self._cell.channel, weights), text, merge
-        )
+        self._emit_edited(with_kernel_slices(self._model, self._layer, self._cell.channel, weights), text, merge)
 
     def _emit_edited(self, model: Model, text: str, merge: str) -> None:
         assert self._cell is not None

@@ -9,16 +9,12 @@ from PySide6.QtCore import QCoreApplication, Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
-from engine.backends.ops import HostArray
-from engine.data.labelled_drawings import NO_CLASS, total_weight
-from engine.data.pool import TrainingData
-from engine.data.xo.generator import CLASSES
-from engine.explain.feature_profile import FeatureProfile, FeatureQuery, FeatureWeights
-from engine.explain.queries import Query, Result
-from engine.explain.top_examples import TopExample
-from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.state.commands import TrainingSettings
-from xo_gui.state.selection import CellRef
+from engine.backends import HostArray
+from engine.data import NO_CLASS, TrainingData, total_weight
+from engine.data.xo import CLASSES
+from engine.explain import FeatureProfile, FeatureQuery, FeatureWeights, Query, Result, TopExample
+from xo_gui.app import SMALL_PX, Theme, font
+from xo_gui.state import CellRef, TrainingSettings
 from xo_gui.views.inspector.sheet import SCROLL_BAR_WIDTH, Sheet
 from xo_gui.views.inspector.sheet_blocks import (
     CaptionedImage,
@@ -34,9 +30,11 @@ from xo_gui.views.inspector.sheet_blocks import (
     TextLines,
 )
 from xo_gui.views.inspector.weight_editor import MAX_NUMBERED_SIDE, weight_limit
-from xo_gui.widgets.buttons import CheckBox
-from xo_gui.widgets.number_text import (
+from xo_gui.widgets import (
     MINUS,
+    CheckBox,
+    Thumbnail,
+    Thumbnails,
     fixed_text,
     four_digit_text,
     integer_text,
@@ -44,7 +42,6 @@ from xo_gui.widgets.number_text import (
     percent_text,
     signed_text,
 )
-from xo_gui.widgets.thumbnails import Thumbnail, Thumbnails
 
 # Side of an example in pixels: three fit side by side into the narrow panel.
 THUMBNAIL_SIDE = 74

@@ -8,28 +8,23 @@ from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QPalette
 from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
-from engine.backends.ops import HostArray
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing
-from engine.explain.queries import Query, Result
-from engine.explain.value_arithmetic import has_value_formula
-from engine.nn.inference import Prediction
-from engine.nn.model import Model
-from engine.runtime.protocol import Snapshot
-from xo_gui.app.theme import SMALL_PX, Theme, font
-from xo_gui.state.commands import TrainingSettings
-from xo_gui.state.selection import CellRef, Selection
+from engine.backends import HostArray
+from engine.documents import Document
+from engine.drawings import Drawing
+from engine.explain import Query, Result, has_value_formula
+from engine.nn import Model, Prediction
+from engine.runtime import Snapshot
+from xo_gui.app import SMALL_PX, Theme, font
+from xo_gui.state import CellRef, Selection, TrainingSettings
 from xo_gui.views.inspector.attribution_page import AttributionPage
 from xo_gui.views.inspector.feature_page import FeaturePage
 from xo_gui.views.inspector.feature_profile_page import FeatureProfilePage
 from xo_gui.views.inspector.sheet_blocks import Paragraph
 from xo_gui.views.inspector.value_page import ValuePage
 from xo_gui.views.inspector.value_text import ValueContext
-from xo_gui.views.network.model_names import MODEL_LETTERS
-from xo_gui.views.network.trace import has_cell
-from xo_gui.views.network.value_text import cell_summary
+from xo_gui.views.network import MODEL_LETTERS, cell_summary, has_cell
 from xo_gui.views.view import View
-from xo_gui.widgets.number_text import fixed_text
+from xo_gui.widgets import fixed_text
 
 VALUE_PX = 24
 # Least time between two changes of the description for screen readers.

@@ -8,10 +8,10 @@ from PySide6.QtCore import QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 
-from xo_gui.app.theme import DARK, Theme
+from xo_gui.app import DARK, Theme
 from xo_gui.views.inspector.sheet_blocks import SheetBlock
 from xo_gui.views.inspector.sheet_painting import ClickTarget, PaintContext, block_height, paint_block
-from xo_gui.widgets.buttons import FocusFrameWidget
+from xo_gui.widgets import FocusFrameWidget
 
 # Room kept free for the scroll bar, visible or not: a sheet of the full width would change its height, and so
 # show and hide the bar, without end.

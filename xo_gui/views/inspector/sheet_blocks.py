@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from engine.backends.ops import HostArray
-from xo_gui.state.selection import CellRef
+from engine.backends import HostArray
+from xo_gui.state import CellRef
 
 
 @dataclass(frozen=True, eq=False)

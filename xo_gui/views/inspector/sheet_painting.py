@@ -10,9 +10,9 @@ import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QStaticText
 
-from engine.backends.ops import HostArray
-from xo_gui.app.theme import SMALL_PX, TEXT_PX, Theme, colours, to_qimage
-from xo_gui.state.selection import CellRef
+from engine.backends import HostArray
+from xo_gui.app import SMALL_PX, TEXT_PX, Theme, colours, to_qimage
+from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet_blocks import (
     CaptionedImage,
     ClassBars,
@@ -28,9 +28,8 @@ from xo_gui.views.inspector.sheet_blocks import (
     TextLine,
     TextLines,
 )
-from xo_gui.views.network.column_painting import SYMBOL_SIZE, cached_font
-from xo_gui.widgets.map_images import needs_black_text, paint_class_symbol
-from xo_gui.widgets.number_text import cell_text, limit_text
+from xo_gui.views.network import SYMBOL_SIZE, cached_font
+from xo_gui.widgets import cell_text, limit_text, needs_black_text, paint_class_symbol
 
 GAP, TITLE, LINE, RANK, BAR = 8.0, 16.0, 18.0, 19.0, 19.0
 # Cells of a grid: the largest width and height, and the least width for a number.

@@ -9,12 +9,10 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
-from engine.explain.queries import Query, Result
-from engine.explain.value_arithmetic import cell_index
-from engine.nn.inference import Prediction
-from engine.nn.network import Network
-from xo_gui.app.theme import Theme
-from xo_gui.state.selection import CellRef
+from engine.explain import Query, Result, cell_index
+from engine.nn import Network, Prediction
+from xo_gui.app import Theme
+from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
 from xo_gui.views.inspector.sheet_blocks import ClassBar, ClassBars, Heading, HeatMap, Paragraph, SheetBlock
 from xo_gui.views.inspector.value_text import (
@@ -26,10 +24,8 @@ from xo_gui.views.inspector.value_text import (
     value_blocks,
 )
 from xo_gui.views.inspector.vote_breakdown import contribution_table, layer_table
-from xo_gui.views.network.colour_limits import rounded_limit
-from xo_gui.views.network.value_text import cell_summary, place_text
-from xo_gui.widgets.buttons import CheckBox
-from xo_gui.widgets.number_text import fixed_text
+from xo_gui.views.network import cell_summary, place_text, rounded_limit
+from xo_gui.widgets import CheckBox, fixed_text
 
 # The most classes that a contribution is listed for.
 MAX_CLASSES = 10

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PySide6.QtCore import QCoreApplication
 
-from engine.backends.ops import HostArray
-from engine.explain.value_arithmetic import cell_index, softmax_terms, value_formula
-from engine.nn.inference import Prediction
-from engine.nn.layers.value_formulas import (
+from engine.backends import HostArray
+from engine.explain import cell_index, softmax_terms, value_formula
+from engine.nn import Prediction
+from engine.nn.layers import (
     OUTSIDE,
     Centered,
     ElementwiseFunction,
@@ -23,8 +23,7 @@ from engine.nn.layers.value_formulas import (
     ValueFormula,
     WeightedSum,
 )
-from xo_gui.state.selection import CellRef
-from xo_gui.state.visible_values import MAX_TRACED_VALUES
+from xo_gui.state import MAX_TRACED_VALUES, CellRef
 from xo_gui.views.inspector.sheet_blocks import (
     ClassBar,
     ClassBars,
@@ -38,10 +37,8 @@ from xo_gui.views.inspector.sheet_blocks import (
     TextLine,
     TextLines,
 )
-from xo_gui.views.network.colour_limits import rounded_limit
-from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.views.network.trace import unflattened
-from xo_gui.widgets.number_text import MINUS, cell_text, fixed_text, four_digit_text, integer_text, percent_text
+from xo_gui.views.network import layer_names, rounded_limit, unflattened
+from xo_gui.widgets import MINUS, cell_text, fixed_text, four_digit_text, integer_text, percent_text
 
 # Rows of a list before the rest is summed up in one row: at first, and after "show more".
 MAX_ROWS, MAX_ROWS_EXPANDED = 10, 160

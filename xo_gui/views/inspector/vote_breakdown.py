@@ -5,17 +5,15 @@ from __future__ import annotations
 import numpy as np
 from PySide6.QtCore import QCoreApplication
 
-from engine.backends.ops import HostArray
-from engine.explain.queries import Result
-from engine.explain.value_arithmetic import has_value_formula, value_formula
-from engine.nn.inference import Prediction
-from engine.nn.layers.value_formulas import WeightedSum
-from xo_gui.state.selection import CellRef
+from engine.backends import HostArray
+from engine.explain import Result, has_value_formula, value_formula
+from engine.nn import Prediction
+from engine.nn.layers import WeightedSum
+from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet_blocks import Heading, NumberTable, SheetBlock, TableRow
 from xo_gui.views.inspector.value_text import MAX_ROWS, ValueContext, input_name
-from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.views.network.trace import unflattened
-from xo_gui.widgets.number_text import fixed_text, integer_text
+from xo_gui.views.network import layer_names, unflattened
+from xo_gui.widgets import fixed_text, integer_text
 
 # Columns beside the inspected class, for the other classes with the most votes.
 MAX_OTHER_CLASSES = 1

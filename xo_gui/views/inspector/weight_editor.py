@@ -7,8 +7,8 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from engine.backends.ops import HostArray
-from xo_gui.app.theme import DARK, Theme
+from engine.backends import HostArray
+from xo_gui.app import DARK, Theme
 from xo_gui.views.inspector.sheet_blocks import HeatMap, NumberGrid, SideBySide
 from xo_gui.views.inspector.sheet_painting import (
     MAX_CELL_HEIGHT,
@@ -19,8 +19,8 @@ from xo_gui.views.inspector.sheet_painting import (
     block_height,
     paint_block,
 )
-from xo_gui.views.network.colour_limits import rounded_limit
-from xo_gui.widgets.buttons import FocusFrameWidget
+from xo_gui.views.network import rounded_limit
+from xo_gui.widgets import FocusFrameWidget
 
 # With more cells a side the weights are shown as a heat map without numbers.
 MAX_NUMBERED_SIDE = 10

@@ -10,10 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from engine.backends.ops import HostArray
-from engine.nn.inference import Activations
-from engine.nn.network import Network
-from engine.runtime.training_protocol import TrainingReport
+from engine.backends import HostArray
+from engine.nn import Activations, Network
+from engine.runtime import TrainingReport
 from xo_gui.views.network.layer_labels import DisplayColumn
 
 LimitMode = Literal["shared", "layer", "map"]

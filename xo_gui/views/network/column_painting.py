@@ -9,14 +9,13 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
-from engine.backends.ops import HostArray
-from engine.nn.inference import Prediction
+from engine.backends import HostArray
+from engine.nn import Prediction
 from engine.nn.layers import Votes
-from xo_gui.app.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font, to_qimage
+from xo_gui.app import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font, to_qimage
 from xo_gui.views.network.layer_labels import DisplayColumn
 from xo_gui.views.network.layout import Box, ColumnLayout
-from xo_gui.widgets import number_text
-from xo_gui.widgets.map_images import atlas_rect, bars_image, paint_class_symbol
+from xo_gui.widgets import MINUS, atlas_rect, bars_image, limit_text, paint_class_symbol, signed_text, vote_text
 
 HEADER_HEIGHT, TITLE_LINE, SMALL_LINE = 46.0, 18.0, 14.0
 SYMBOL_SIZE = 11.0
@@ -189,14 +188,14 @@ def paint_votes(brush: Brush, column: ColumnLayout, reading: Prediction, level: 
         )
         is_predicted = name == reading.predicted_class
         colour = brush.theme.text if is_predicted else brush.theme.secondary_text
-        brush.text(row.x + 20, line, number_text.vote_text(network, vote), colour, LARGE_PX, strong=is_predicted)
+        brush.text(row.x + 20, line, vote_text(network, vote), colour, LARGE_PX, strong=is_predicted)
         if tall:
             _score(brush, column, Box(row.x, row.y + 21, row.width, 14), index, score / max(level, 1.0))
             if network.vote != "score":
                 brush.text(
                     row.x,
                     row.y + 50,
-                    _tr("score {0}").format(number_text.signed_text(score)),
+                    _tr("score {0}").format(signed_text(score)),
                     brush.theme.secondary_text,
                 )
 
@@ -213,14 +212,14 @@ def paint_legend(
     """Paint the colour scale with its limits in `width` x LEGEND_HEIGHT. level: None if each map has its own."""
     low = -1.0 if display.signed else 0.0
     if level is None:
-        names = (number_text.MINUS if display.signed else "0"), "+"
+        names = (MINUS if display.signed else "0"), "+"
     else:
-        names = number_text.limit_text(low * level), number_text.limit_text(level)
+        names = limit_text(low * level), limit_text(level)
     face, metrics = cached_font(SMALL_PX)
     widths = [metrics.horizontalAdvance(name) for name in names]
     if level is not None and display.signed and sum(widths) + 10 + MIN_COLOUR_BAR > width:
         # In a narrow column both limits share one text, so that it stays off the next column's legend.
-        names = "", f"±{number_text.limit_text(level)}"
+        names = "", f"±{limit_text(level)}"
         widths = [0.0, metrics.horizontalAdvance(names[1])]
     bar = min(max(width - sum(widths) - 10, MIN_COLOUR_BAR), MAX_COLOUR_BAR)
     painter.setFont(face)

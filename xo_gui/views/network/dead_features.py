@@ -8,10 +8,10 @@ from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, QRectF, Q
 from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from engine.nn.network import Network
-from engine.runtime.training_protocol import TrainingReport
-from engine.training.layer_statistics import DeadFeatures
-from xo_gui.app.theme import SMALL_PX, Theme
+from engine.nn import Network
+from engine.runtime import TrainingReport
+from engine.training import DeadFeatures
+from xo_gui.app import SMALL_PX, Theme
 from xo_gui.views.network.column_painting import cached_font
 from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
 

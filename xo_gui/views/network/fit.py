@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from engine.nn.network import Network
+from engine.nn import Network
 from xo_gui.views.network.layer_labels import DisplayColumn, display_columns, foldable_layers, with_pager
 from xo_gui.views.network.layout import (
     KERNEL_GAP,

@@ -7,8 +7,8 @@ from typing import Literal
 
 from PySide6.QtCore import QLineF
 
-from xo_gui.app.theme import SMALL_PX
-from xo_gui.state.selection import CellRef
+from xo_gui.app import SMALL_PX
+from xo_gui.state import CellRef
 from xo_gui.views.network.column_painting import ARROW_WIDTH, SMALL_LINE, TITLE_LINE, Brush, cached_font
 from xo_gui.views.network.layout import Box, ColumnLayout, LayerRange, StripLayout
 

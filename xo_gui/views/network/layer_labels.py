@@ -9,6 +9,7 @@ from typing import Literal
 
 from PySide6.QtCore import QCoreApplication
 
+from engine.nn import Network
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -29,8 +30,7 @@ from engine.nn.layers import (
     Votes,
     shape_text,
 )
-from engine.nn.network import Network
-from xo_gui.widgets.number_text import integer_text
+from xo_gui.widgets import integer_text
 
 ColumnKind = Literal["picture", "maps", "bars", "list", "votes", "group"]
 

@@ -13,7 +13,7 @@ from functools import cached_property
 from PySide6.QtCore import QCoreApplication
 
 from xo_gui.views.network.layer_labels import DisplayColumn
-from xo_gui.widgets.number_text import integer_text
+from xo_gui.widgets import integer_text
 
 KERNEL_GAP = 6.0
 

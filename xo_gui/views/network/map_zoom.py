@@ -19,15 +19,14 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolButton, QWidget
 
-from engine.backends.ops import HostArray
+from engine.backends import HostArray
 from engine.nn.layers import shape_text
-from xo_gui.app.theme import DARK, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
-from xo_gui.state.selection import CellRef
+from xo_gui.app import DARK, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
+from xo_gui.state import CellRef
 from xo_gui.views.network.column_painting import cached_font
 from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.strip_state import StripModel
-from xo_gui.widgets.map_images import downsampled, needs_black_text
-from xo_gui.widgets.number_text import cell_text, integer_text
+from xo_gui.widgets import cell_text, downsampled, integer_text, needs_black_text
 
 # The smallest cell that gets a number, and the largest cell.
 MIN_NUMBER_SIDE, MAX_CELL_SIDE = 28.0, 64.0

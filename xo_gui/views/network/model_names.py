@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.nn.inference import UNSURE, Prediction
-from engine.nn.model import Model
-from engine.runtime.training_protocol import TrainingReport
+from engine.nn import UNSURE, Model, Prediction
+from engine.runtime import TrainingReport
 
 MODEL_LETTERS = ("A", "B")
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
-from xo_gui.state.selection import CellRef
+from xo_gui.state import CellRef
 from xo_gui.views.network.folding import PagerPart
 from xo_gui.views.network.layout import ColumnLayout, StripLayout
 from xo_gui.views.network.strip_painting import HeaderTarget

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
-from engine.backends.ops import HostArray
-from engine.nn.inference import Prediction
+from engine.backends import HostArray
+from engine.nn import Prediction
 from engine.nn.layers import Votes, shape_text
-from xo_gui.app.theme import SMALL_PX, TEXT_PX, Theme
-from xo_gui.state.selection import CellRef
+from xo_gui.app import SMALL_PX, TEXT_PX, Theme
+from xo_gui.state import CellRef
 from xo_gui.views.network import column_painting as draw
 from xo_gui.views.network.column_painting import cached_font, paint_legend, qrect
 from xo_gui.views.network.folding import PagerPart, paint_pager
@@ -21,8 +21,7 @@ from xo_gui.views.network.layout import KERNEL_GAP, Box, ColumnLayout, StripLayo
 from xo_gui.views.network.strip_state import StripModel
 from xo_gui.views.network.trace import ReceptiveTrace, receptive_trace
 from xo_gui.views.network.value_text import CellSummary
-from xo_gui.widgets import number_text
-from xo_gui.widgets.number_text import integer_text
+from xo_gui.widgets import count_text, duration_text, integer_text, limit_text
 
 # Height of the headers above the tiles of a strip, and of the legends and costs below them.
 HEADER_SPACE = draw.HEADER_HEIGHT + 8.0
@@ -130,7 +129,7 @@ class StripPainter:
         left, top = column.x, self._layout.bottom + LEGEND_TOP
         if column.kernels is not None:
             # The limit of the kernels' colours, under the kernels.
-            text = f"±{number_text.limit_text(self._strip.kernel_limit(column))}"
+            text = f"±{limit_text(self._strip.kernel_limit(column))}"
             end = left + draw.cached_font(SMALL_PX)[1].horizontalAdvance(text)
             self._brush.text(left, top + 11, text, self._theme.secondary_text)
             left = max(left + column.kernels.width + KERNEL_GAP, end + 8)
@@ -154,7 +153,7 @@ class StripPainter:
             pixels = integer_text(column.display.shape[1] * column.display.shape[2])
             return [_tr("{0} pixels").format(pixels), pixels]
         multiplies, seconds = self._strip.cost(column)
-        time, times = number_text.duration_text(seconds), number_text.count_text(multiplies)
+        time, times = duration_text(seconds), count_text(multiplies)
         if not multiplies:
             return [time]
         return [_tr("{0} mult · {1}").format(times, time), f"{times} · {time}", time]

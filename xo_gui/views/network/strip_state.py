@@ -9,15 +9,15 @@ import numpy as np
 from PySide6.QtCore import QRect, QRectF
 from PySide6.QtGui import QColor, QImage
 
-from engine.backends.ops import HostArray
-from engine.nn.inference import Prediction
-from xo_gui.app.theme import Theme, colours
+from engine.backends import HostArray
+from engine.nn import Prediction
+from xo_gui.app import Theme, colours
 from xo_gui.views.network.colour_limits import ColourLimits, LimitMode, rounded_limit
 from xo_gui.views.network.column_painting import header_width, qrect
 from xo_gui.views.network.fit import fit_columns
 from xo_gui.views.network.folding import FoldState
 from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
-from xo_gui.widgets.map_images import atlas_rect, downsampled, kernel_atlas, maps_atlas, picture_atlas
+from xo_gui.widgets import atlas_rect, downsampled, kernel_atlas, maps_atlas, picture_atlas
 
 AtlasTile: TypeAlias = tuple[QRectF, QRect]
 

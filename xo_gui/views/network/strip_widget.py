@@ -20,12 +20,10 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QScrollBar, QWidget
 
-from engine.nn.inference import ChannelRanges, Prediction
-from engine.nn.network import Network
-from engine.runtime.protocol import Snapshot
-from xo_gui.app.theme import DARK, TEXT_PX, Theme, font
-from xo_gui.state.commands import TrainingSettings
-from xo_gui.state.selection import CellRef, Selection
+from engine.nn import ChannelRanges, Network, Prediction
+from engine.runtime import Snapshot
+from xo_gui.app import DARK, TEXT_PX, Theme, font
+from xo_gui.state import CellRef, Selection, TrainingSettings
 from xo_gui.views.network.colour_limits import LimitAdapter
 from xo_gui.views.network.dead_features import DeadFeatureMarks
 from xo_gui.views.network.folding import FoldState, can_turn, pager_part_at

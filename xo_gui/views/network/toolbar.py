@@ -8,11 +8,11 @@ from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QLineEdit, QSlider, QToolButton, QWidget
 
-from engine.nn.network import Network
-from xo_gui.app.theme import SMALL_PX, Theme, font
+from engine.nn import Network
+from xo_gui.app import SMALL_PX, Theme, font
 from xo_gui.views.network.colour_limits import LimitMode
 from xo_gui.views.network.layer_labels import has_column, layer_names
-from xo_gui.widgets.number_text import integer_text
+from xo_gui.widgets import integer_text
 
 LIMIT_MODES: tuple[LimitMode, ...] = ("shared", "layer", "map")
 MAX_GAIN = 16

@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.explain.receptive_fields import receptive_field, receptive_runs
-from engine.explain.value_arithmetic import cell_index, contribution, has_value_formula, value_formula
-from engine.nn.inference import Prediction
-from engine.nn.layers import Flatten
-from engine.nn.layers.value_formulas import Maximum, ValueFormula
-from engine.nn.network import Network
-from xo_gui.state.selection import CellRef
-from xo_gui.state.visible_values import MAX_TRACED_VALUES
+from engine.explain import (
+    cell_index,
+    contribution,
+    has_value_formula,
+    receptive_field,
+    receptive_runs,
+    value_formula,
+)
+from engine.nn import Network, Prediction
+from engine.nn.layers import Flatten, Maximum, ValueFormula
+from xo_gui.state import MAX_TRACED_VALUES, CellRef
 from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
 
 LineSegment = tuple[float, float, float, float]

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.explain.receptive_fields import receptive_field, receptive_runs
-from engine.nn.inference import Prediction
-from engine.nn.network import Network
-from xo_gui.state.selection import CellRef
+from engine.explain import receptive_field, receptive_runs
+from engine.nn import Network, Prediction
+from xo_gui.state import CellRef
 from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.trace import unflattened
-from xo_gui.widgets.number_text import NO_VALUE, fixed_text, integer_text, range_text, vote_text
+from xo_gui.widgets import NO_VALUE, fixed_text, integer_text, range_text, vote_text
 
 # Of more runs of rows or columns than this only the first and the last are listed.
 _MAX_RUNS = 4

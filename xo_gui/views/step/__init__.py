@@ -1,0 +1,7 @@
+"""The panel that shows one training step in detail."""
+
+from xo_gui.views.step.step_view import StepView
+
+__all__ = [
+    "StepView",
+]

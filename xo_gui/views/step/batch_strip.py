@@ -7,11 +7,10 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from engine.backends.ops import HostArray
-from engine.data.dataset import Dataset
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.widgets import number_text
-from xo_gui.widgets.map_images import picture_atlas
+from engine.backends import HostArray
+from engine.data import Dataset
+from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.widgets import four_digit_text, picture_atlas
 
 _TILE, _GAP, _BAR, _MORE_TEXT = 28.0, 4.0, 3.0, 62.0
 _MAX_CACHED = 512  # images
@@ -116,7 +115,7 @@ class BatchStrip(QWidget):
             return ""
         label = int(self._examples.labels[self._indices[at]])
         name = self._examples.classes[label] if label >= 0 else self.tr("neither")
-        error = number_text.four_digit_text(float(self._errors[at])) if at < len(self._errors) else "?"
+        error = four_digit_text(float(self._errors[at])) if at < len(self._errors) else "?"
         return self.tr("Drawing {0} of {1}: {2}, error {3}").format(at + 1, len(self._indices), name, error)
 
     def _image(self, index: int) -> QImage:

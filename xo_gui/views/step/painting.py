@@ -11,18 +11,24 @@ import numpy as np
 from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 
-from engine.backends.ops import HostArray
-from engine.explain.step_trace import ParameterIndex, StepTrace
-from engine.nn.inference import Activations
-from xo_gui.app.theme import LARGE_PX, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
-from xo_gui.views.network import column_painting as draw
-from xo_gui.views.network.colour_limits import ColourLimits, rounded_limit
-from xo_gui.views.network.column_painting import paint_legend
-from xo_gui.views.network.layer_labels import ColumnKind, DisplayColumn
-from xo_gui.views.network.layout import Box
+from engine.backends import HostArray
+from engine.explain import ParameterIndex, StepTrace
+from engine.nn import Activations
+from xo_gui.app import LARGE_PX, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
+from xo_gui.views.network import (
+    SYMBOL_SIZE,
+    Box,
+    Brush,
+    ColourLimits,
+    ColumnKind,
+    DisplayColumn,
+    cached_font,
+    paint_legend,
+    qrect,
+    rounded_limit,
+)
 from xo_gui.views.step.phases import PhaseStep, has_reached
-from xo_gui.widgets import number_text
-from xo_gui.widgets.map_images import paint_class_symbol
+from xo_gui.widgets import four_digit_text, limit_text, paint_class_symbol, percent_text, signed_text
 
 HEADER, LEGEND, ROW_GAP, GAP, TILE_GAP = 34.0, 16.0, 6.0, 26.0, 5.0
 TILE, MIN_TILE, BAR = 58.0, 24.0, 4.0
@@ -282,7 +288,7 @@ class StepImages:
 class StepPainter:
     """Paints the columns of a step up to one position."""
 
-    def __init__(self, brush: draw.Brush, images: StepImages, position: PhaseStep) -> None:
+    def __init__(self, brush: Brush, images: StepImages, position: PhaseStep) -> None:
         self._brush, self._images, self._position = brush, images, position
         self._updated = position.phase == "update"
 
@@ -337,11 +343,11 @@ class StepPainter:
             self._paint_bars(column, row)
         left, width = column.x, column.width
         if column.kernel_grid is not None and (row == 0 or shown):
-            text = f"±{number_text.limit_text(self._images.weight_limit(stage, row, self._updated))}"
+            text = f"±{limit_text(self._images.weight_limit(stage, row, self._updated))}"
             self._brush.text(
                 left, column.tops[row] + column.row_height + 12, text, self._brush.theme.secondary_text
             )
-            used = max(column.map_box(0, row).x - left, draw.cached_font(SMALL_PX)[1].horizontalAdvance(text) + 8)
+            used = max(column.map_box(0, row).x - left, cached_font(SMALL_PX)[1].horizontalAdvance(text) + 8)
             left, width = left + used, width - used
         if shown and stage.kind != "votes":
             legend_of = stage if row == 0 else _signed(stage)
@@ -352,7 +358,7 @@ class StepPainter:
     def _paint_maps(self, column: StepColumn, row: int, shown: bool) -> None:
         painter, stage, position = self._brush.painter, column.display_column, self._position
         for number in range(column.shown):
-            target = draw.qrect(column.map_box(number, row))
+            target = qrect(column.map_box(number, row))
             if shown:
                 image = self._images.map_image(stage, column.first_channel + number, row)
                 small = target.width() * self._brush.ratio < image.width()
@@ -367,7 +373,7 @@ class StepPainter:
             for channel in range(column.kernel_grid.shown):
                 updated = position.phase == "update"
                 image = self._images.slice_image(stage, column.first_channel + number, channel, row, updated)
-                painter.drawImage(draw.qrect(column.slice_box(number, channel, row)), image)
+                painter.drawImage(qrect(column.slice_box(number, channel, row)), image)
 
     def _paint_bars(self, column: StepColumn, row: int) -> None:
         values = self._images.values(column.display_column, row)[
@@ -396,14 +402,14 @@ class StepPainter:
         assert example is not None
         for number in range(column.shown):
             box, name = column.bar_box(number, row), network.classes[number]
-            centre = QPointF(box.x + draw.SYMBOL_SIZE / 2, box.y + 9)
-            paint_class_symbol(self._brush.painter, theme, number, name, centre, draw.SYMBOL_SIZE)
+            centre = QPointF(box.x + SYMBOL_SIZE / 2, box.y + 9)
+            paint_class_symbol(self._brush.painter, theme, number, name, centre, SYMBOL_SIZE)
             vote, share = float(example.votes[number]), float(example.targets[number])
             if row == 1:
-                text = number_text.signed_text(float(example.gradients[-1][number]))
+                text = signed_text(float(example.gradients[-1][number]))
                 self._brush.text(box.x + 20, box.y + 14, text, theme.text, LARGE_PX)
                 continue
-            text = number_text.percent_text(min(max(vote, 1e-6), 1 - 1e-6))
+            text = percent_text(min(max(vote, 1e-6), 1 - 1e-6))
             self._brush.text(box.x + 20, box.y + 14, text, theme.text, LARGE_PX, strong=vote > 0.5)
             if box.height >= 2 * _TARGET_LINE + 4:
                 target_text = _tr("target {0}").format(f"{100 * share:.0f} %")
@@ -413,7 +419,7 @@ class StepPainter:
         example, box = self._images.trace.example_pass, column.bar_box(0, 1)
         assert example is not None
         self._brush.text(box.x, box.y + 12, _tr("error"), self._brush.theme.secondary_text)
-        text = number_text.four_digit_text(example.error)
+        text = four_digit_text(example.error)
         self._brush.text(box.x, box.y + 32, text, self._brush.theme.text, LARGE_PX, strong=True)
 
     def _paint_arrow(self, x: float, y: float, direction: int) -> None:
@@ -434,7 +440,7 @@ class StepPainter:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(self._brush.theme.control))
-        painter.drawRoundedRect(draw.qrect(box).adjusted(-6, -5, 6, 5), 6, 6)
+        painter.drawRoundedRect(qrect(box).adjusted(-6, -5, 6, 5), 6, 6)
         painter.restore()
 
     def _outline(self, box: Box, colour: str) -> None:

@@ -9,7 +9,8 @@ from typing import Final, Literal
 
 from PySide6.QtCore import QCoreApplication
 
-from engine.explain.step_trace import StepTrace
+from engine.explain import StepTrace
+from engine.nn import Network
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -25,9 +26,8 @@ from engine.nn.layers import (
     ReLU,
     Residual,
 )
-from engine.nn.network import Network
-from xo_gui.views.network.layer_labels import DisplayColumn
-from xo_gui.widgets import number_text
+from xo_gui.views.network import DisplayColumn
+from xo_gui.widgets import MINUS, four_digit_text, percent_text
 
 StepPhase = Literal["forward", "error", "backward", "update"]
 STEP_PHASES: Final[tuple[StepPhase, ...]] = ("forward", "error", "backward", "update")
@@ -111,22 +111,22 @@ def _label_text(trace: StepTrace) -> str:
 def _votes_text(network: Network, trace: StepTrace) -> str:
     assert trace.example_pass is not None
     pairs = zip(network.classes, trace.example_pass.votes.tolist(), strict=True)
-    return ", ".join(f"{name} {number_text.percent_text(min(max(vote, 1e-6), 1 - 1e-6))}" for name, vote in pairs)
+    return ", ".join(f"{name} {percent_text(min(max(vote, 1e-6), 1 - 1e-6))}" for name, vote in pairs)
 
 
 def _error_text(network: Network, trace: StepTrace) -> str:
     assert trace.example_pass is not None
-    example, mean = trace.example_pass, number_text.four_digit_text(trace.error)
+    example, mean = trace.example_pass, four_digit_text(trace.error)
     top = int(example.targets.argmax())
     if example.targets[top] > 0.99 and example.votes[top] > 0:
         vote = float(example.votes[top])
-        logarithm = f"{number_text.MINUS}ln {vote:.3g} = {number_text.four_digit_text(-math.log(vote))}"
+        logarithm = f"{MINUS}ln {vote:.3g} = {four_digit_text(-math.log(vote))}"
         text = _tr("Error: the cross-entropy, how far the votes are from {0}: {1}.").format(
             network.classes[top], logarithm
         )
     else:
         text = _tr("Error: the cross-entropy, how far the votes are from their targets: {0}.").format(
-            number_text.four_digit_text(example.error)
+            four_digit_text(example.error)
         )
     return text + " " + _tr("Mean of the {0} drawings of the batch: {1}.").format(len(trace.indices), mean)
 

@@ -6,14 +6,13 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from engine.explain.step_trace import ParameterIndex, StepTrace
+from engine.explain import ParameterIndex, StepTrace
 from engine.nn.layers import shape_text
-from xo_gui.app.theme import DARK, SMALL_PX, TITLE_PX, Theme, font
-from xo_gui.views.network import column_painting as draw
-from xo_gui.views.network.layer_labels import DisplayColumn, display_columns, layer_names
+from xo_gui.app import DARK, SMALL_PX, TITLE_PX, Theme, font
+from xo_gui.views.network import Brush, DisplayColumn, cached_font, display_columns, layer_names
 from xo_gui.views.step.painting import HEADER, MIN_TILE, StepColumn, StepImages, StepPainter, layout_columns
 from xo_gui.views.step.phases import PhaseStep, has_reached
-from xo_gui.widgets import number_text
+from xo_gui.widgets import four_digit_text, range_text
 
 _PAD = 8
 
@@ -128,7 +127,7 @@ class StepStrip(QWidget):
         self.update()
 
     def _header_width(self, stage: DisplayColumn) -> float:
-        small, strong = draw.cached_font(SMALL_PX)[1], draw.cached_font(TITLE_PX, True)[1]
+        small, strong = cached_font(SMALL_PX)[1], cached_font(TITLE_PX, True)[1]
         title = self._titles[stage.layer]
         return max(strong.horizontalAdvance(title), small.horizontalAdvance(self._shape_line(stage)))
 
@@ -140,7 +139,7 @@ class StepStrip(QWidget):
         if column.hidden_count <= 0 or column.display_column.kind == "votes":
             return self._shape_line(column.display_column)
         return self.tr("{0}, +{1} more").format(
-            number_text.range_text(range(column.first_channel, column.first_channel + column.shown)),
+            range_text(range(column.first_channel, column.first_channel + column.shown)),
             column.hidden_count,
         )
 
@@ -158,7 +157,7 @@ class StepStrip(QWidget):
             return
         painter.translate(_PAD, 0)
         first, last = event.rect().left() - 2 * _PAD, event.rect().right()
-        brush = draw.Brush(painter, self._theme, self.devicePixelRatioF())
+        brush = Brush(painter, self._theme, self.devicePixelRatioF())
         step_painter = StepPainter(brush, self._images, self._position)
         for at, column in enumerate(self.columns):
             if column.right > first and column.x < last:
@@ -212,7 +211,7 @@ class StepStrip(QWidget):
         weight = self._weight_at(at)
         if weight is not None and self._trace is not None and self._trace.update is not None:
             value = float(self._trace.update.before[weight[0]][weight[1]])
-            return self.tr("weight {0}: click to see its update").format(number_text.four_digit_text(value))
+            return self.tr("weight {0}: click to see its update").format(four_digit_text(value))
         if (text := self._value_text(at.x() - _PAD, at.y())) is not None:
             return text
         return self.tr("Show the next ones") if self._header_at(at) is not None else ""
@@ -226,7 +225,7 @@ class StepStrip(QWidget):
             row, index = value_at
             if not has_reached(self._position, "forward" if row == 0 else "backward", number):
                 return None
-            value = number_text.four_digit_text(float(self._images.values(column.display_column, row)[index]))
+            value = four_digit_text(float(self._images.values(column.display_column, row)[index]))
             return self.tr("value {0}").format(value) if row == 0 else self.tr("gradient {0}").format(value)
         return None
 

@@ -21,19 +21,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.explain.step_trace import ParameterIndex, StepQuery, StepTrace
-from engine.explain.step_tracer import learnable_shapes
-from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import TrainingReport
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import InspectStep, OneStep, TrainingSettings
+from engine.explain import ParameterIndex, StepQuery, StepTrace, learnable_shapes
+from engine.runtime import Snapshot, TrainingReport
+from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.state import InspectStep, OneStep, TrainingSettings
 from xo_gui.views.step.batch_strip import BatchStrip
 from xo_gui.views.step.phases import STEP_PHASES, PhaseStep, phase_step_at, phase_steps, phase_text
 from xo_gui.views.step.step_strip import StepStrip
 from xo_gui.views.step.weight_panel import WeightPanel
 from xo_gui.views.view import View
-from xo_gui.widgets import number_text
-from xo_gui.widgets.sliders import ThinSlider
+from xo_gui.widgets import ThinSlider, four_digit_text
 
 # Training at this many steps per second or fewer is followed step by step.
 MAX_FOLLOWED_PACE: Final = 1.0
@@ -208,7 +205,7 @@ class StepView(View):
         )
         caption = self.tr("Step {0}, done") if done else self.tr("Next: step {0}")
         self.caption_label.setText(
-            self.tr("{0}\nerror {1}").format(caption.format(step), number_text.four_digit_text(trace.error))
+            self.tr("{0}\nerror {1}").format(caption.format(step), four_digit_text(trace.error))
         )
 
     def _empty_text(self) -> str:

@@ -20,15 +20,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.explain.step_trace import NudgeResult, ParameterIndex, WeightTrace
-from engine.explain.step_tracer import learnable_shapes
+from engine.explain import NudgeResult, ParameterIndex, WeightTrace, learnable_shapes
+from engine.nn import Network
 from engine.nn.layers import GradientTerms
-from engine.nn.network import Network
-from engine.training.optimizers import FormulaLine
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, colours, font, to_qimage
-from xo_gui.views.network.colour_limits import rounded_limit
-from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.widgets import number_text
+from engine.training import FormulaLine
+from xo_gui.app import DARK, SMALL_PX, Theme, colours, font, to_qimage
+from xo_gui.views.network import layer_names, rounded_limit
+from xo_gui.widgets import MINUS, four_digit_text, limit_text
 
 _P = "<p style='margin-top:0; margin-bottom:5px'>"
 _QUIET = "<p style='margin-top:0; margin-bottom:5px; color:{0}'>"
@@ -253,7 +251,7 @@ class GradientTermMaps(QWidget):
             painter.setPen(QColor(theme.border))
             painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
             painter.setPen(QColor(theme.secondary_text))
-            caption = f"{name}\n±{number_text.limit_text(level)}"
+            caption = f"{name}\n±{limit_text(level)}"
             painter.drawText(QRectF(box.x(), _SIDE + 2, _SIDE + 8, _CAPTION), Qt.AlignmentFlag.AlignLeft, caption)
             if at < 2:
                 sign = QRectF(box.x() + _SIDE, 0, _BETWEEN, _SIDE)
@@ -266,16 +264,12 @@ class GradientTermMaps(QWidget):
 def update_html(trace: WeightTrace, theme: Theme) -> str:
     """The optimizer's formulas as HTML, with the numbers plugged in, from the gradient to the new value."""
     if trace.frozen:
-        text = _tr("Its layer is frozen, so the weight stays {0}.").format(
-            number_text.four_digit_text(trace.before)
-        )
+        text = _tr("Its layer is frozen, so the weight stays {0}.").format(four_digit_text(trace.before))
         return f"{_P}{text}</p>"
-    change = f"{escape(_tr('change'))} <b>{number_text.four_digit_text(trace.after - trace.before)}</b>"
-    paragraphs = [
-        f"{_P}{escape(_tr('value now'))} <b>{number_text.four_digit_text(trace.before)}</b>, {change}</p>"
-    ]
+    change = f"{escape(_tr('change'))} <b>{four_digit_text(trace.after - trace.before)}</b>"
+    paragraphs = [f"{_P}{escape(_tr('value now'))} <b>{four_digit_text(trace.before)}</b>, {change}</p>"]
     if trace.example_gradients is None:
-        text = _tr("gradient of the batch's mean error: {0}").format(number_text.four_digit_text(trace.gradient))
+        text = _tr("gradient of the batch's mean error: {0}").format(four_digit_text(trace.gradient))
         paragraphs.append(f"{_QUIET.format(theme.secondary_text)}{text}</p>")
     return "".join([*paragraphs, *(_formula_html(line, theme) for line in trace.lines)])
 
@@ -285,7 +279,7 @@ def part_text(trace: WeightTrace) -> str:
     products, sums = trace.gradient_terms, trace.example_gradients
     if products is None or sums is None:
         return _tr("Its gradient is not a plain sum over positions.") if not trace.frozen else ""
-    count, total = products.inputs.size, number_text.four_digit_text(float(products.per_example()[0]))
+    count, total = products.inputs.size, four_digit_text(float(products.per_example()[0]))
     divided = _tr(", divided by {0}").format(products.normalizer) if products.normalizer != 1 else ""
     if count == 1:
         factors = (float(products.inputs.item()), float(products.gradients.item()))
@@ -300,7 +294,7 @@ def nudge_html(result: NudgeResult | None, theme: Theme) -> str:
     if result is None:
         return ""
     nudge = result.nudge
-    size = number_text.four_digit_text(nudge.size)
+    size = four_digit_text(nudge.size)
     rows = (
         ("up", _tr("{0} higher").format(size), nudge.error_up),
         ("same", _tr("unchanged"), nudge.error),
@@ -326,7 +320,7 @@ def _comparison(result: NudgeResult) -> str:
         direction = _tr("lower the weight")
     elif result.gradient < 0:
         direction = _tr("raise the weight")
-    gradient = number_text.four_digit_text(result.gradient)
+    gradient = four_digit_text(result.gradient)
     text = _tr("Backpropagation: the gradient is {0}, so {1}.").format(gradient, direction)
     if result.agrees is None and result.nudge.direction == "same":
         verdict = _tr("Neither nudge lowers the error: the minimum is closer than one nudge.")
@@ -342,8 +336,8 @@ def _comparison(result: NudgeResult) -> str:
 def _numerical_gradient(result: NudgeResult) -> list[str]:
     """The central difference, and why it may differ from backpropagation."""
     step, gradient = (
-        number_text.four_digit_text(result.step),
-        number_text.four_digit_text(result.central_difference),
+        four_digit_text(result.step),
+        four_digit_text(result.central_difference),
     )
     lines = [_tr("Numerical gradient, {0} to each side: {1}").format(step, gradient)]
     if result.kink is not None:
@@ -356,14 +350,14 @@ def _numerical_gradient(result: NudgeResult) -> list[str]:
 def _formula_html(line: FormulaLine, theme: Theme) -> str:
     plugged = line.pattern.format(*(_in_brackets(number, at) for at, number in enumerate(line.numbers)))
     formula = f"{escape(line.text)}<br>= {escape(plugged)}"
-    head = f"{escape(_tr(line.name))} <b>{number_text.four_digit_text(line.value)}</b>"
+    head = f"{escape(_tr(line.name))} <b>{four_digit_text(line.value)}</b>"
     return f"{_P}{head}<br><span style='color:{theme.secondary_text}'>{formula}</span></p>"
 
 
 def _in_brackets(number: float, at: int) -> str:
     """A number of a formula, in brackets if it is negative and not the first."""
-    text = number_text.four_digit_text(number)
-    return f"({text})" if at and text.startswith(number_text.MINUS) else text
+    text = four_digit_text(number)
+    return f"({text})" if at and text.startswith(MINUS) else text
 
 
 def _tr(text: str) -> str:

@@ -14,16 +14,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.nn.model import RunPoint
-from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import TrainingReport
-from engine.training.history import Branch
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import RenameBranch, SetBranchVisible, ShowPoint, Start, TrainingSettings
+from engine.nn import RunPoint
+from engine.runtime import Snapshot, TrainingReport
+from engine.training import Branch
+from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.state import RenameBranch, SetBranchVisible, ShowPoint, Start, TrainingSettings
 from xo_gui.views.training.curve_plot import shown_branch, swatch
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import CompactButton, HintLabel
-from xo_gui.widgets.number_text import integer_text
+from xo_gui.widgets import CompactButton, HintLabel, integer_text
 
 _NAME, _FROM, _STEPS, _HELD_OUT = range(4)
 

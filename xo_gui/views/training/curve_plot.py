@@ -12,12 +12,12 @@ from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QFontMetricsF, QIcon, QMouseEvent, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QMenu, QWidget
 
-from engine.backends.ops import HostArray
-from engine.nn.model import RunPoint
-from engine.runtime.training_protocol import TrainingReport
-from engine.training.history import Branch, Curves
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import TrainingSettings
+from engine.backends import HostArray
+from engine.nn import RunPoint
+from engine.runtime import TrainingReport
+from engine.training import Branch, Curves
+from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.state import TrainingSettings
 
 Measure: TypeAlias = Literal["error", "accuracy", "rate"]
 

@@ -15,15 +15,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.nn.model import RunPoint
-from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import TrainingReport
-from engine.training.history import Branch
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import ShowPoint, TrainingSettings
+from engine.nn import RunPoint
+from engine.runtime import Snapshot, TrainingReport
+from engine.training import Branch
+from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.state import ShowPoint, TrainingSettings
 from xo_gui.views.training.curve_plot import CurvePlot, Measure, shown_branch, smoothed
 from xo_gui.views.view import View
-from xo_gui.widgets.number_text import short_text
+from xo_gui.widgets import short_text
 
 WINDOWS = (1, 5, 10, 25, 50, 100, 250)  # steps to smooth over
 _DEFAULT_WINDOW = 25

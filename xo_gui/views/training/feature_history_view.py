@@ -10,18 +10,15 @@ from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QComboBox, QToolTip, QVBoxLayout, QWidget
 
-from engine.backends.ops import HostArray
-from engine.nn.model import RunPoint
-from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import Keyframe, TrainingReport
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import ShowPoint, TrainingSettings
-from xo_gui.views.network.colour_limits import rounded_limit
-from xo_gui.views.network.dead_features import paint_dead_mark
-from xo_gui.views.network.layer_labels import layer_names
+from engine.backends import HostArray
+from engine.nn import RunPoint
+from engine.runtime import Keyframe, Snapshot, TrainingReport
+from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.state import ShowPoint, TrainingSettings
+from xo_gui.views.network import layer_names, paint_dead_mark, rounded_limit
 from xo_gui.views.training.histogram_rows import dead_tooltip
 from xo_gui.views.view import View
-from xo_gui.widgets.map_images import kernel_atlas
+from xo_gui.widgets import kernel_atlas
 
 _GAP, _TEXT_HEIGHT, _MIN_WIDTH, _PAD = 8.0, 16.0, 44.0, 4.0
 _MAX_ASPECT = 2.4  # height of a keyframe by its width

@@ -9,20 +9,17 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from engine.backends.ops import HostArray
-from engine.data.dataset import Dataset
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing
-from engine.explain.robustness import supports
-from engine.nn.inference import compute_votes
-from engine.nn.network import Network
-from engine.runtime.protocol import Snapshot
-from engine.training.evaluation import Evaluation
-from xo_gui.app.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
+from engine.backends import HostArray
+from engine.data import Dataset
+from engine.documents import Document
+from engine.drawings import Drawing
+from engine.explain import supports
+from engine.nn import Network, compute_votes
+from engine.runtime import Snapshot
+from engine.training import Evaluation
+from xo_gui.app import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import HintLabel
-from xo_gui.widgets.number_text import vote_text
-from xo_gui.widgets.thumbnails import Thumbnail, Thumbnails, scroll_area
+from xo_gui.widgets import HintLabel, Thumbnail, Thumbnails, scroll_area, vote_text
 
 _CELL_WIDTH, _CELL_HEIGHT, _HEADER_WIDTH, _HEADER_HEIGHT = 36.0, 24.0, 42.0, 34.0
 _SIDE = 52  # logical pixels of a thumbnail

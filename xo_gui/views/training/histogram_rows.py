@@ -9,11 +9,10 @@ from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRectF, QSize, Qt,
 from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QToolTip, QWidget
 
-from engine.training.layer_statistics import BINS, Histogram, LayerStatistics, NetworkStatistics, StatisticsHistory
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.views.network.dead_features import paint_dead_mark
-from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.widgets.number_text import MINUS, integer_text, short_text
+from engine.training import BINS, Histogram, LayerStatistics, NetworkStatistics, StatisticsHistory
+from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.views.network import layer_names, paint_dead_mark
+from xo_gui.widgets import MINUS, integer_text, short_text
 
 _MAX_NAMED = 12
 

@@ -9,10 +9,10 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
-from engine.runtime.protocol import Snapshot
-from engine.training.layer_statistics import NetworkStatistics
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import CollectLayerStatistics
+from engine.runtime import Snapshot
+from engine.training import NetworkStatistics
+from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.state import CollectLayerStatistics
 from xo_gui.views.training.histogram_rows import HistogramHeader, HistogramRows
 from xo_gui.views.view import View
 

@@ -22,16 +22,15 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from engine.backends.ops import HostArray
-from engine.data.xo.variations import DrawingProperty, measure_drawing
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing
-from engine.explain.robustness import RobustnessResult, supports
-from engine.runtime.protocol import Snapshot
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
+from engine.backends import HostArray
+from engine.data.xo import DrawingProperty, measure_drawing
+from engine.documents import Document
+from engine.drawings import Drawing
+from engine.explain import RobustnessResult, supports
+from engine.runtime import Snapshot
+from xo_gui.app import DARK, SMALL_PX, Theme, font
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import FocusFrameWidget
-from xo_gui.widgets.number_text import MINUS, percent_text
+from xo_gui.widgets import MINUS, FocusFrameWidget, percent_text
 
 PlotPoint = tuple[int, int]
 _REDRAW_SECONDS = 0.15

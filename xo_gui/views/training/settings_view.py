@@ -11,21 +11,15 @@ from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, QTimer, S
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF, QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from engine.documents.document import Document
-from engine.nn.network import Network
-from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import TrainingReport
-from engine.training.optimizers import OPTIMIZERS, Optimizer
-from engine.training.recipe import LEARNING, SCHEDULES, STOPPING, Recipe, Schedule
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import SetConfig, TrainingSettings
-from xo_gui.state.training_controller import stop_reason_text
-from xo_gui.views.network.layer_labels import layer_names
+from engine.documents import Document
+from engine.nn import Network
+from engine.runtime import Snapshot, TrainingReport
+from engine.training import LEARNING, OPTIMIZERS, SCHEDULES, STOPPING, Optimizer, Recipe, Schedule
+from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.state import SetConfig, TrainingSettings, stop_reason_text
+from xo_gui.views.network import layer_names
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import CheckBox
-from xo_gui.widgets.form import COMPACT_STYLE, ComboBox, SettingsForm, translated
-from xo_gui.widgets.number_text import integer_text
-from xo_gui.widgets.thumbnails import scroll_area
+from xo_gui.widgets import COMPACT_STYLE, CheckBox, ComboBox, SettingsForm, integer_text, scroll_area, translated
 
 # Check boxes created at once; those of a very deep network follow in slices while visible.
 BOXES_PER_SLICE = 24

@@ -17,15 +17,14 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolButton, QToolTip, QWidget
 
-from engine.nn.model import RunPoint
-from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import TrainingReport
-from engine.training.history import Branch
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
-from xo_gui.state.commands import CompareWithCurrent, ShowPoint, TrainingSettings
+from engine.nn import RunPoint
+from engine.runtime import Snapshot, TrainingReport
+from engine.training import Branch
+from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.state import CompareWithCurrent, ShowPoint, TrainingSettings
 from xo_gui.views.training.curve_plot import branch_pen, shown_branch
 from xo_gui.views.view import View
-from xo_gui.widgets.number_text import short_text
+from xo_gui.widgets import short_text
 
 _LINE_Y, _HANDLE, _TEXT_Y = 10.0, 6.0, 30.0
 

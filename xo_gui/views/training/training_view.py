@@ -9,10 +9,9 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
-from engine.nn.model import RunPoint
-from engine.runtime.protocol import Snapshot
-from engine.runtime.training_protocol import TrainingReport
-from xo_gui.state.commands import (
+from engine.nn import RunPoint
+from engine.runtime import Snapshot, TrainingReport
+from xo_gui.state import (
     OneEpoch,
     OneStep,
     Pause,
@@ -22,11 +21,10 @@ from xo_gui.state.commands import (
     ShowPoint,
     Start,
     TrainingSettings,
+    stop_reason_text,
 )
-from xo_gui.state.training_controller import stop_reason_text
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import CompactButton, HintLabel
-from xo_gui.widgets.sliders import SliderRow, slider_grid
+from xo_gui.widgets import CompactButton, HintLabel, SliderRow, slider_grid
 
 _STEPS = 20  # slider steps per decade of the rate
 _MIN_RATE = -5  # power of ten

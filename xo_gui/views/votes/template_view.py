@@ -18,17 +18,14 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QToolTip, QVBoxLayout, QWidget
 
-from engine.documents.document import Document
-from engine.drawings.drawing import Drawing
-from engine.drawings.raster import ink_share
-from engine.explain.template_matching import TemplateMatch, Templates
-from engine.nn.inference import BLANK_INK, UNSURE, Prediction
-from engine.runtime.protocol import Snapshot
-from xo_gui.app.theme import DARK, SMALL_PX, Theme, font
+from engine.documents import Document
+from engine.drawings import Drawing, ink_share
+from engine.explain import TemplateMatch, Templates
+from engine.nn import BLANK_INK, UNSURE, Prediction
+from engine.runtime import Snapshot
+from xo_gui.app import DARK, SMALL_PX, Theme, font
 from xo_gui.views.view import View
-from xo_gui.widgets.buttons import FocusFrameWidget, HintLabel
-from xo_gui.widgets.map_images import maps_atlas, paint_class_symbol, picture_atlas
-from xo_gui.widgets.number_text import signed_text
+from xo_gui.widgets import FocusFrameWidget, HintLabel, maps_atlas, paint_class_symbol, picture_atlas, signed_text
 
 # The least and the largest side of a picture, the gaps within and between pairs, the height of the scores.
 _MIN_SIDE, _MAX_SIDE, _INNER_GAP, _OUTER_GAP, _SCORE_HEIGHT = 34.0, 120.0, 4.0, 14.0, 18.0

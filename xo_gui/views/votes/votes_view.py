@@ -9,19 +9,16 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from engine.documents.document import Document
-from engine.drawings.raster import ink_share
-from engine.explain.template_matching import TemplateMatch
-from engine.nn.inference import BLANK_INK, UNSURE, Prediction
-from engine.nn.model import Model
-from engine.runtime.protocol import Snapshot
-from xo_gui.app.theme import DARK, SMALL_PX, TEXT_PX, Theme, font
-from xo_gui.state.commands import TrainingSettings
-from xo_gui.state.selection import CellRef
-from xo_gui.views.network.model_names import MODEL_LETTERS, agreement_text, model_label, model_labels
+from engine.documents import Document
+from engine.drawings import ink_share
+from engine.explain import TemplateMatch
+from engine.nn import BLANK_INK, UNSURE, Model, Prediction
+from engine.runtime import Snapshot
+from xo_gui.app import DARK, SMALL_PX, TEXT_PX, Theme, font
+from xo_gui.state import CellRef, TrainingSettings
+from xo_gui.views.network import MODEL_LETTERS, agreement_text, model_label, model_labels
 from xo_gui.views.view import View
-from xo_gui.widgets.map_images import SYMBOL_CLASSES, paint_class_symbol
-from xo_gui.widgets.number_text import NO_VALUE, percent_text, vote_text
+from xo_gui.widgets import NO_VALUE, SYMBOL_CLASSES, paint_class_symbol, percent_text, vote_text
 
 # The height of a row, and of one of two networks; the bar's share of it.
 _ROW_HEIGHT, _LOW_ROW_HEIGHT, _BAR_SHARE, _GAP = 27, 22, 5 / 9, 10

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.backends import Calls, replay
 from engine.backends.cuda.device import launches
 from engine.backends.cuda.launch import kernel_source
-from engine.backends.ops import Calls, replay
 from tests.engine.backends.cuda.build_folder import build_folder
 
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")

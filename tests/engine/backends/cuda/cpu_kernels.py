@@ -7,14 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.backends.backend import Backend
+from engine.backends import Backend, Calls, replay
 from engine.backends.cuda import CudaOps, fuse_launches
-from engine.backends.ops import Calls, replay
+from engine.nn import Network, Plan
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, ReLU, Residual
-from engine.nn.network import Network
-from engine.nn.plan import Plan
-from engine.training.recipe import Recipe
-from engine.training.train_step import TrainStep
+from engine.training import Recipe, TrainStep
 from tests.engine.backends.cuda.cpu_device import CpuDevice
 
 # Tolerances of float32 kernels against NumPy.

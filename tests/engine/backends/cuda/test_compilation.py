@@ -9,14 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from engine.backends.cuda import tiling
-from engine.backends.cuda.device import fuse_launches, launches
+from engine.backends import Calls
+from engine.backends.cuda import fuse_launches, tiling
+from engine.backends.cuda.device import launches
 from engine.backends.cuda.launch import SOURCE_FOLDER, ElementwiseLaunch, kernel_source
-from engine.backends.ops import Calls
 from engine.bench.cases import LAYER_CASES, network_around
-from engine.documents.presets import DEFAULT, PRESETS
-from engine.training.optimizers import SGD, AdamW
-from engine.training.recipe import Recipe
+from engine.documents import DEFAULT, PRESETS
+from engine.training import SGD, AdamW, Recipe
 from tests.engine.backends.cuda.cpu_device import CpuDevice
 from tests.engine.backends.cuda.cpu_kernels import MIXED, all_calls, kernel_backend, learning_plan, step_calls
 from tests.engine.backends.cuda.nvrtc import compile_for, needs_nvrtc

@@ -6,13 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.data.pool import FixedSource
-from engine.explain.step_trace import StepQuery, StepTrace
+from engine.data import FixedSource
+from engine.explain import StepQuery, StepTrace
 from engine.explain.step_tracer import StepStart, StepTracer
-from engine.nn.model import RunPoint
+from engine.nn import RunPoint
+from engine.training import Recipe, Trainer
 from engine.training.optimizers import Adam
-from engine.training.recipe import Recipe
-from engine.training.trainer import Trainer
 from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import kernel_backend
 from tests.engine.explain.test_dissection import POOL, ended

@@ -7,16 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.backends.cuda import fuse_launches
 from engine.backends.cuda.arguments import DeviceFunction, KernelParameter, reads, writes
 from engine.backends.cuda.arrays import ArrayView, view_of
-from engine.backends.cuda.device import fuse_launches, launches, schedule_streams
+from engine.backends.cuda.device import launches, schedule_streams
 from engine.backends.cuda.launch import BlockLaunch, ElementwiseLaunch, KernelCache
-from engine.documents.presets import DEFAULT
+from engine.documents import DEFAULT
+from engine.nn import Network, Plan
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU
-from engine.nn.network import Network
-from engine.nn.plan import Plan
-from engine.training.optimizers import AdamW
-from engine.training.recipe import Recipe
+from engine.training import AdamW, Recipe
 from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (
     MIXED,

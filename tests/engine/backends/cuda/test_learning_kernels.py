@@ -5,14 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import Ops, choose_backend, replay
 from engine.backends.numpy import NumpyOps
-from engine.backends.ops import Ops, replay
+from engine.nn import Network
 from engine.nn.layers import MaxPool2D, ReLU
-from engine.nn.network import Network
-from engine.training.optimizers import SGD
-from engine.training.recipe import Recipe
-from engine.training.train_step import TrainStep
+from engine.training import SGD, Recipe, TrainStep
 from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import MIXED, examples, kernel_backend
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.bench.cases import LAYER_CASES, case_id, network_around, random_parameters
-from engine.documents.presets import PRESETS
+from engine.documents import PRESETS
 from engine.nn.layers import Layer, Shape
-from engine.training.optimizers import SGD, Adam, AdamW
-from engine.training.recipe import Recipe
-from engine.training.train_step import TrainStep
+from engine.training import SGD, AdamW, Recipe, TrainStep
+from engine.training.optimizers import Adam
 from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (
     MIXED,

@@ -7,13 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend, replay
 from engine.backends.cuda import tiling
 from engine.backends.cuda.arrays import divisor_struct, view_of
 from engine.backends.cuda.tiling import TILES, ProductShape, TileShape, TilingConfig, best_tiling, vector_width
-from engine.backends.ops import replay
+from engine.nn import Network
 from engine.nn.layers import Conv2D, Dense, Flatten
-from engine.nn.network import Network
 from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (
     all_calls,

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
+from engine.backends import replay
 from engine.backends.numpy import convolution_gradient, fused_conv_pool, winograd
 from engine.backends.numpy.convolution import Im2colConvolution, SplitConvolution, can_fuse_max_pool, convolution
 from engine.backends.numpy.convolution_by_rows import RowConvolution
 from engine.backends.numpy.fused_conv_pool import FusedConvMaxPool
 from engine.backends.numpy.threads import ThreadPair
 from engine.backends.numpy.winograd import WinogradProducts
-from engine.backends.ops import replay
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,12 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from engine.backends.backend import choose_backend
-from engine.backends.convolution_cost import is_fourier_faster, preferred_batch
+from engine.backends import choose_backend, preferred_batch, replay
+from engine.backends.convolution_cost import is_fourier_faster
 from engine.backends.numpy.fft_convolution import FourierConvolution
-from engine.backends.ops import replay
 from engine.documents.presets import HANUSCHKIN
+from engine.nn import Network, Plan
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.nn.network import Network
-from engine.nn.plan import Plan
 from engine.training.train_step import chunk_size
 
 # in_channels, out_channels, padded height and width, kernel size, padding, examples, normalizer, bias.

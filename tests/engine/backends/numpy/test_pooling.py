@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.backends import replay
 from engine.backends.numpy import indexing
 from engine.backends.numpy.pooling import NumpyMaxPool
-from engine.backends.ops import replay
 
 
 def gradient(x: np.ndarray, dy: np.ndarray, size: int, stride: int) -> np.ndarray:

@@ -9,14 +9,11 @@ import warnings
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend, one_blas_thread
+from engine.backends import choose_backend, one_blas_thread, replay
 from engine.backends.numpy import threads
 from engine.backends.numpy.threads import ThreadPair
-from engine.backends.ops import replay
-from engine.documents.presets import DEFAULT
-from engine.training.optimizers import SGD
-from engine.training.recipe import Recipe
-from engine.training.train_step import TrainStep
+from engine.documents import DEFAULT
+from engine.training import SGD, Recipe, TrainStep
 
 
 def use_cores(monkeypatch: pytest.MonkeyPatch, count: int) -> None:

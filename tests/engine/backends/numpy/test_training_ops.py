@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.backends import replay
 from engine.backends.numpy import NumpyOps
 from engine.backends.numpy import calls as memory
-from engine.backends.ops import replay
 
 OPS = NumpyOps()
 

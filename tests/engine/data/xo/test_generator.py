@@ -9,12 +9,11 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from engine.data.dataset import Dataset
-from engine.data.xo.generator import generate_dataset, generate_drawing
+from engine.data import Dataset
+from engine.data.xo import XOSettings, generate_dataset, generate_drawing
 from engine.data.xo.glyphs import OTHER_GLYPHS
-from engine.data.xo.settings import XOSettings
 from engine.data.xo.strokes import pen_paths
-from engine.drawings.raster import ink_share, pen_coverage, render
+from engine.drawings import ink_share, pen_coverage, render
 
 PLAIN = XOSettings(noise=(0.0, 0.0), softness=(1.0, 1.0), neither=0.0)
 DIGEST = f"from engine.data.xo.generator import {generate_dataset.__name__} as generate"

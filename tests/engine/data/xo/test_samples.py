@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.data.xo.generator import MAX_SAMPLE_SIDE, SAMPLES_PER_CLASS, generate_dataset, generate_samples
-from engine.data.xo.settings import XOSettings
+from engine.data.xo import SAMPLES_PER_CLASS, XOSettings, generate_dataset, generate_samples
+from engine.data.xo.generator import MAX_SAMPLE_SIDE
 
 PLAIN = XOSettings(neither=1 / 3, noise=(0, 0), coarse=0)
 

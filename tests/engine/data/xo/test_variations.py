@@ -5,16 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.data.xo.variations import (
-    VALUES_PER_PROPERTY,
-    DrawingVariations,
-    baseline,
-    drawing_properties,
-    measure_drawing,
-    transform_for,
-)
-from engine.drawings.drawing import Drawing
-from engine.drawings.raster import render
+from engine.data.xo import VALUES_PER_PROPERTY, DrawingVariations, baseline, drawing_properties, measure_drawing
+from engine.data.xo.variations import transform_for
+from engine.drawings import Drawing, render
 
 SIDE = 40
 

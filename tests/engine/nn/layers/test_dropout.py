@@ -7,15 +7,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, Layer, Residual
-from engine.nn.layers.layer import derive_rng_key
-from engine.nn.network import Network
-from engine.nn.plan import Plan
+from engine.backends import choose_backend
+from engine.nn import Network, Plan
+from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, Layer, Residual, derive_rng_key
+from engine.training import SGD, Recipe, TrainStep
 from engine.training import train_step as stepper_module
-from engine.training.optimizers import SGD
-from engine.training.recipe import Recipe
-from engine.training.train_step import TrainStep
 from tests.engine.layer_checks import make_plan
 
 CPU = choose_backend("cpu")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine.nn import Network
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -26,7 +27,6 @@ from engine.nn.layers import (
     ShapeError,
     Votes,
 )
-from engine.nn.network import Network
 
 # One layer of each kind with hyperparameters; each of them is set to invalid values in turn.
 SOUND: tuple[Layer, ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.bench.cases import (
     LAYER_CASES,
     LAYER_MODE_CASES,
@@ -14,9 +14,20 @@ from engine.bench.cases import (
     network_around,
     random_parameters,
 )
-from engine.nn.layers import LAYERS, Conv2D, Dense, Flatten, Layer, LeakyReLU, MaxPool2D, ReLU, Shape, Votes
-from engine.nn.layers.layer import group_by_layer
-from engine.nn.network import Network
+from engine.nn import Network
+from engine.nn.layers import (
+    LAYERS,
+    Conv2D,
+    Dense,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Shape,
+    Votes,
+    group_by_layer,
+)
 from tests.engine import reference
 from tests.engine.layer_checks import check_forward, check_gradient, make_plan
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.backends.ops import replay
+from engine.backends import choose_backend, replay
 from engine.bench.cases import random_parameters
+from engine.nn import Network, Plan
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, Layer, ReLU, Residual
-from engine.nn.network import Network
-from engine.nn.plan import Plan
+from engine.training import SGD, Recipe, TrainStep
 from engine.training import train_step as stepper_module
-from engine.training.optimizers import SGD
-from engine.training.recipe import Recipe
-from engine.training.train_step import TrainStep, chunk_size
+from engine.training.train_step import chunk_size
 from tests.engine import reference
 from tests.engine.layer_checks import make_plan
 

@@ -7,12 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
+from engine.backends import choose_backend
 from engine.bench.cases import random_parameters
-from engine.documents.presets import DEFAULT
-from engine.explain.receptive_fields import receptive_field
+from engine.documents import DEFAULT
+from engine.explain import receptive_field
+from engine.nn import Network
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, ReLU, Residual, Tanh
-from engine.nn.network import Network
 from tests.engine.layer_checks import make_plan
 
 CPU = choose_backend("cpu")

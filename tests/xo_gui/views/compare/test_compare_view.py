@@ -12,19 +12,17 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
-from engine.documents.model_file import save_model, shipped_model
-from engine.documents.presets import DEFAULT
+from engine.documents import DEFAULT, save_model, shipped_model
+from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.nn.model import Model, RunPoint
-from engine.nn.network import Network
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from tests.xo_gui.views.training.test_training_view import Coach, stroke_by_stroke
-from xo_gui.state.commands import ShowPoint
-from xo_gui.state.selection import CellRef
-from xo_gui.views.compare.compare_view import CompareView
-from xo_gui.views.inspector.inspector_view import InspectorView
-from xo_gui.views.network.network_view import NetworkView
-from xo_gui.window.main_window import MIN_SIZE, MainWindow
+from xo_gui.state import CellRef, ShowPoint
+from xo_gui.views.compare import CompareView
+from xo_gui.views.inspector import InspectorView
+from xo_gui.views.network import NetworkView
+from xo_gui.window import MainWindow
+from xo_gui.window.main_window import MIN_SIZE
 
 
 class CompareDriver(Coach):

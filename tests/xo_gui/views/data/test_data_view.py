@@ -11,14 +11,13 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
-from engine.data.xo.generator import generate_samples
-from engine.documents.document import Document
+from engine.data.xo import generate_samples
+from engine.documents import Document
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.views.data.data_view import DataView
-from xo_gui.widgets.sliders import RangeSlider
-from xo_gui.widgets.thumbnails import Thumbnails
-from xo_gui.window.main_window import MainWindow
+from xo_gui.views.data import DataView
+from xo_gui.widgets import RangeSlider, Thumbnails
+from xo_gui.window import MainWindow
 
 MINE, GENERATED, BATCH = range(3)
 

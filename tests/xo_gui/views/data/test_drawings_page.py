@@ -8,11 +8,11 @@ import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from engine.documents.document import Document
-from engine.drawings.raster import render
+from engine.documents import Document
+from engine.drawings import render
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach, coach  # noqa: F401
-from xo_gui.state.commands import BranchWithNewData, Pause
+from xo_gui.state import BranchWithNewData, Pause
 
 
 def press(hand: Hand, *keys: str) -> None:

@@ -8,12 +8,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from engine.documents.document import Document
-from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing, DrawingTransform, Stroke
-from engine.drawings.raster import render
-from engine.nn.model import Model
-from xo_gui.app.theme import DARK, LIGHT, Theme
+from engine.documents import DEFAULT, WALKTHROUGH, Document
+from engine.documents.presets import handmade_parameters
+from engine.drawings import Drawing, DrawingTransform, Stroke, render
+from engine.nn import Model
+from xo_gui.app import DARK, Theme
+from xo_gui.app.theme import LIGHT
 from xo_gui.views.drawing.canvas import Canvas
 
 Place = tuple[float, float]

@@ -8,8 +8,8 @@ from PySide6.QtCore import QPointF
 from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QApplication
 
-from engine.drawings.drawing import Drawing, DrawingTransform, Stroke, smooth_path
-from xo_gui.app.theme import DARK
+from engine.drawings import Drawing, DrawingTransform, Stroke, smooth_path
+from xo_gui.app import DARK
 from xo_gui.views.drawing.canvas_painting import DrawingPixmap, PenStroke, cell_image, paint_cells
 
 

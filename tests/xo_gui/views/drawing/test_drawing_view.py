@@ -11,16 +11,15 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QCheckBox, QPushButton, QSlider, QWidget
 from pytestqt.qtbot import QtBot
 
-from engine.data.xo.article import ARTICLE_PICTURES
-from engine.documents.document import Document
-from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing, DrawingTransform, Stroke
-from engine.drawings.raster import ink_share, render
-from engine.nn.model import Model
-from engine.runtime.runner import Runner
-from xo_gui.app.theme import DARK
-from xo_gui.state.session import Session
-from xo_gui.views.drawing.drawing_view import DrawingView
+from engine.data.xo import ARTICLE_PICTURES
+from engine.documents import DEFAULT, WALKTHROUGH, Document
+from engine.documents.presets import handmade_parameters
+from engine.drawings import Drawing, DrawingTransform, Stroke, ink_share, render
+from engine.nn import Model
+from engine.runtime import Runner
+from xo_gui.app import DARK
+from xo_gui.state import Session
+from xo_gui.views.drawing import DrawingView
 from xo_gui.widgets.sliders import signed_with_unit
 
 LEFT = Qt.MouseButton.LeftButton

@@ -7,16 +7,15 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from engine.explain.value_arithmetic import value_formula
-from engine.nn import weight_editing
-from engine.nn.layers.value_formulas import WeightedSum
-from engine.nn.model import Model
+from engine.explain import value_formula
+from engine.nn import Model, weight_editing
+from engine.nn.layers import WeightedSum
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.inspector.test_inspector_view import InspectorDriver
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.state.selection import CellRef
+from xo_gui.state import CellRef
 from xo_gui.views.inspector.feature_page import FeaturePage
-from xo_gui.window.main_window import MainWindow
+from xo_gui.window import MainWindow
 
 NAME = "01-conv2d.weight"
 

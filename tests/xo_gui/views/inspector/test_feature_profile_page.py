@@ -8,11 +8,11 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
 
-from engine.data.pool import PoolSettings, TrainingData
-from engine.data.xo.settings import XOSettings
+from engine.data import PoolSettings, TrainingData
+from engine.data.xo import XOSettings
 from engine.explain import feature_profile as liking
 from tests.xo_gui.views.inspector.test_inspector_view import InspectorDriver
-from xo_gui.state.selection import CellRef
+from xo_gui.state import CellRef
 from xo_gui.views.inspector import feature_profile_page
 from xo_gui.views.inspector.feature_profile_page import FeatureProfilePage
 from xo_gui.views.inspector.sheet_blocks import CaptionedImage, ClassHistograms, Paragraph

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from engine.nn import Model, Network
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -23,13 +24,11 @@ from engine.nn.layers import (
     Sigmoid,
     Tanh,
 )
-from engine.nn.model import Model
-from engine.nn.network import Network
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.network.test_network_view import ARTICLE, X, read
-from xo_gui.state.selection import CellRef
+from xo_gui.state import CellRef
+from xo_gui.views.inspector import InspectorView
 from xo_gui.views.inspector.attribution_page import AttributionPage
-from xo_gui.views.inspector.inspector_view import InspectorView
 from xo_gui.views.inspector.sheet_blocks import (
     ClassBars,
     HeatMap,
@@ -42,10 +41,10 @@ from xo_gui.views.inspector.sheet_blocks import (
     TextLines,
 )
 from xo_gui.views.inspector.value_text import ValueContext, value_blocks
-from xo_gui.views.network.network_view import NetworkView
+from xo_gui.views.network import NetworkView
 from xo_gui.views.votes.votes_view import VoteBars
-from xo_gui.widgets.number_text import cell_text, fixed_text, signed_text
-from xo_gui.window.main_window import MainWindow
+from xo_gui.widgets import cell_text, fixed_text, signed_text
+from xo_gui.window import MainWindow
 
 
 class InspectorDriver:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.explain.explainer import Explainer
-from engine.explain.queries import Query
+from engine.explain import Explainer, Query
+from engine.nn import Model, Network
 from engine.nn.layers import AvgPool2D, Conv2D, Dense, Flatten, LeakyReLU, ReLU
-from engine.nn.model import Model
-from engine.nn.network import Network
 from tests.xo_gui.views.network.test_network_view import ARTICLE, X, read
-from xo_gui.state.selection import CellRef
+from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet_blocks import NumberTable, SheetBlock
 from xo_gui.views.inspector.vote_breakdown import contribution_table, layer_table
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.documents.presets import DEFAULT
-from engine.nn.inference import Activations, Predictor
-from engine.nn.model import Model
-from xo_gui.app.theme import DARK
-from xo_gui.views.network.colour_limits import ColourLimits, colour_limit, rounded_limit
-from xo_gui.views.network.layer_labels import display_columns
-from xo_gui.widgets.map_images import maps_atlas
-from xo_gui.widgets.number_text import count_text, duration_text, limit_text, range_text, signed_text
+from engine.backends import choose_backend
+from engine.documents import DEFAULT
+from engine.nn import Activations, Model, Predictor
+from xo_gui.app import DARK
+from xo_gui.views.network import ColourLimits, display_columns, rounded_limit
+from xo_gui.views.network.colour_limits import colour_limit
+from xo_gui.widgets import count_text, duration_text, limit_text, maps_atlas, range_text, signed_text
 
 
 def test_limits_are_shared_up_to_the_next_convolution() -> None:

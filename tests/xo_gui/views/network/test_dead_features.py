@@ -10,13 +10,13 @@ from PySide6.QtCore import QEvent, QPoint, QPointF
 from PySide6.QtGui import QColor, QHelpEvent, QImage, QPainter
 from PySide6.QtWidgets import QApplication, QToolTip
 
-from engine.nn.model import Model
+from engine.nn import Model
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.app.theme import DARK
-from xo_gui.state.commands import TrainFromCurrentWeights
-from xo_gui.views.network.dead_features import paint_dead_mark
-from xo_gui.views.training.feature_history_view import FeatureHistoryView
-from xo_gui.window.main_window import MainWindow
+from xo_gui.app import DARK
+from xo_gui.state import TrainFromCurrentWeights
+from xo_gui.views.network import paint_dead_mark
+from xo_gui.views.training import FeatureHistoryView
+from xo_gui.window import MainWindow
 
 
 @pytest.fixture

@@ -10,16 +10,13 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from engine.documents.model_file import save_model
-from engine.documents.presets import DEFAULT
+from engine.documents import DEFAULT, save_model
+from engine.nn import Model, Network
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, ReLU
-from engine.nn.model import Model
-from engine.nn.network import Network
 from tests.xo_gui.conftest import Hand
-from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.views.network.layout import StripLayout
+from xo_gui.views.network import StripLayout, layer_names
 from xo_gui.views.network.toolbar import LayerSearch, find_layers, layer_entries
-from xo_gui.window.main_window import MainWindow
+from xo_gui.window import MainWindow
 
 BLOCK: tuple[Layer, ...] = (Conv2D(2, 1), BatchNorm2D(), ReLU(), Dropout(0.1))
 DEEP = Network((1, 4, 4), (*BLOCK * 40, Flatten(), Dense(2)))

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.documents.presets import DEFAULT, WALKTHROUGH
+from engine.documents import DEFAULT, WALKTHROUGH
+from engine.nn import Network
 from engine.nn.layers import (
     AvgPool2D,
     BatchNorm2D,
@@ -26,12 +27,19 @@ from engine.nn.layers import (
     Sigmoid,
     Tanh,
 )
-from engine.nn.network import Network
-from xo_gui.views.network import fit
+from xo_gui.views.network import (
+    Box,
+    ColumnLayout,
+    DisplayColumn,
+    FoldState,
+    StripLayout,
+    display_columns,
+    fit,
+    layer_names,
+)
 from xo_gui.views.network.fit import COMFORTABLE_SIDE, fit_columns
-from xo_gui.views.network.folding import FoldState, can_turn, page_start_after
-from xo_gui.views.network.layer_labels import DisplayColumn, display_columns, foldable_layers, layer_names
-from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
+from xo_gui.views.network.folding import can_turn, page_start_after
+from xo_gui.views.network.layer_labels import foldable_layers
 
 AREA = Box(16, 80, 968, 540)
 

@@ -13,21 +13,20 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from engine.backends.backend import choose_backend
-from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing
-from engine.nn.inference import Activations, Prediction, Predictor
+from engine.backends import choose_backend
+from engine.documents import DEFAULT, WALKTHROUGH
+from engine.documents.presets import handmade_parameters
+from engine.drawings import Drawing
+from engine.nn import Activations, Model, Network, Prediction, Predictor
 from engine.nn.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.runtime.protocol import DeviceReport, Snapshot
+from engine.runtime import Snapshot
+from engine.runtime.protocol import DeviceReport
 from tests.xo_gui.lone_view import exposed
-from xo_gui.app import theme
-from xo_gui.app.theme import DARK, LIGHT
-from xo_gui.state.selection import CellRef, Selection
-from xo_gui.views.network.layout import ColumnLayout
-from xo_gui.views.network.network_view import NetworkView
-from xo_gui.widgets.number_text import signed_text
+from xo_gui.app import DARK, theme
+from xo_gui.app.theme import LIGHT
+from xo_gui.state import CellRef, Selection
+from xo_gui.views.network import ColumnLayout, NetworkView
+from xo_gui.widgets import signed_text
 
 PICTURE = (
     ".........", ".#.....#.", "..#...#..", "...#.#...", "....#....",

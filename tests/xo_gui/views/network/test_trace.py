@@ -5,21 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends.backend import choose_backend
-from engine.documents.presets import DEFAULT, WALKTHROUGH
-from engine.nn.inference import Prediction, Predictor
+from engine.backends import choose_backend
+from engine.documents import DEFAULT, WALKTHROUGH
+from engine.nn import Model, Network, Prediction, Predictor
 from engine.nn.layers import AvgPool2D, BatchNorm2D, Conv2D, Dense, GlobalAvgPool, ReLU, Residual
-from engine.nn.model import Model
-from engine.nn.network import Network
 from tests.engine.explain.test_explanations import read as some_reading
 from tests.engine.explain.test_explanations import some, some_places
-from xo_gui.app.theme import DARK
-from xo_gui.state.selection import CellRef
+from xo_gui.app import DARK
+from xo_gui.state import CellRef
+from xo_gui.views.network import Box, ColumnLayout, StripLayout, StripModel, cell_summary
 from xo_gui.views.network.fit import fit_columns
-from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
-from xo_gui.views.network.strip_state import StripModel
 from xo_gui.views.network.trace import ReceptiveTrace, receptive_trace
-from xo_gui.views.network.value_text import cell_summary
 
 ARTICLE = fit_columns(WALKTHROUGH.network, Box(16, 80, 968, 540))
 DEEP = fit_columns(DEFAULT.network, Box(16, 80, 968, 540))

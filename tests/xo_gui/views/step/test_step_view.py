@@ -10,15 +10,15 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from engine.explain.step_trace import StepTrace
-from engine.nn.model import RunPoint
+from engine.explain import StepTrace
+from engine.nn import RunPoint
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.state.commands import Pause, SetSpeedLimit, ShowPoint
-from xo_gui.views.network.network_view import NetworkView
+from xo_gui.state import Pause, SetSpeedLimit, ShowPoint
+from xo_gui.views.network import NetworkView
+from xo_gui.views.step import StepView
 from xo_gui.views.step.phases import STEP_PHASES, PhaseStep, phase_step_at, phase_steps, phase_text
-from xo_gui.views.step.step_view import StepView
 from xo_gui.widgets import number_text
-from xo_gui.window.main_window import MainWindow
+from xo_gui.window import MainWindow
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -12,14 +12,14 @@ from PySide6.QtGui import QHelpEvent, QIcon
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QToolTip
 
-from engine.nn.model import RunPoint
-from engine.training.history import Branch, Curves
-from engine.training.optimizers import AdamW
+from engine.nn import RunPoint
+from engine.training import AdamW, Branch, Curves
 from tests.xo_gui.views.training.test_layer_statistics_view import Inside
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.app.theme import DARK, THEMES
-from xo_gui.state.commands import SetBranchVisible, SetConfig, ShowPoint
-from xo_gui.views.training.branches_view import BranchesView
+from xo_gui.app import DARK
+from xo_gui.app.theme import THEMES
+from xo_gui.state import SetBranchVisible, SetConfig, ShowPoint
+from xo_gui.views.training import BranchesView
 from xo_gui.views.training.curve_plot import (
     MAX_POINTS,
     ErrorAxis,
@@ -29,7 +29,7 @@ from xo_gui.views.training.curve_plot import (
     smoothed,
     swatch,
 )
-from xo_gui.window.main_window import MainWindow
+from xo_gui.window import MainWindow
 
 
 class Grove(Coach):

@@ -7,12 +7,12 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from engine.nn.losses import softmax
+from engine.nn import softmax
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.views.training.feature_history_view import FeatureHistoryView
-from xo_gui.views.training.held_out_view import HeldOutView, worst_first
-from xo_gui.window.main_window import MainWindow
+from xo_gui.views.training import FeatureHistoryView, HeldOutView
+from xo_gui.views.training.held_out_view import worst_first
+from xo_gui.window import MainWindow
 
 VOTES = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.3, 0.7], [0.55, 0.45], [0.99, 0.01]])
 LABELS = np.array([0, 0, 1, 0, -1, 1])

@@ -10,12 +10,12 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QTabBar
 
-from engine.nn.model import RunPoint
-from engine.runtime.training_protocol import TrainingReport
+from engine.nn import RunPoint
+from engine.runtime import TrainingReport
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.state.commands import ShowPoint, TrainFromCurrentWeights
-from xo_gui.views.training.layer_statistics_view import LayerStatisticsView
-from xo_gui.window.main_window import MainWindow
+from xo_gui.state import ShowPoint, TrainFromCurrentWeights
+from xo_gui.views.training import LayerStatisticsView
+from xo_gui.window import MainWindow
 
 
 class Inside:

@@ -10,14 +10,13 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
 import engine.explain.robustness
-from engine.backends.backend import choose_backend
-from engine.explain.robustness import RobustnessResult, RobustnessTest
+from engine.backends import choose_backend
+from engine.explain import RobustnessResult, RobustnessTest
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.app.theme import DARK
-from xo_gui.views.training.feature_history_view import FeatureHistoryView
-from xo_gui.views.training.robustness_view import RobustnessView
-from xo_gui.window.main_window import MainWindow
+from xo_gui.app import DARK
+from xo_gui.views.training import FeatureHistoryView, RobustnessView
+from xo_gui.window import MainWindow
 
 SHIFT, SIZE, ROTATION, THICKNESS, NOISE = range(5)
 

@@ -11,15 +11,15 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
 from engine.form_fields import FormField, form_field, form_fields_of
+from engine.nn import Network
 from engine.nn.layers import Conv2D, Dense, Flatten
-from engine.nn.network import Network
-from engine.training.optimizers import OPTIMIZERS, SGD, AdamW
-from engine.training.recipe import SCHEDULES, Cosine, Recipe, Schedule
+from engine.training import OPTIMIZERS, SCHEDULES, SGD, AdamW, Cosine, Recipe, Schedule
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.state.commands import SetConfig
-from xo_gui.views.training.settings_view import FrozenLayers, SettingsView
+from xo_gui.state import SetConfig
+from xo_gui.views.training import SettingsView
+from xo_gui.views.training.settings_view import FrozenLayers
 from xo_gui.widgets.form import FormRow, NumberEdit, number_with_unit, parse_number, stepped_number
-from xo_gui.window.main_window import MainWindow
+from xo_gui.window import MainWindow
 
 TUNED = Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)
 

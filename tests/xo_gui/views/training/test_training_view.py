@@ -10,15 +10,13 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from engine.drawings.drawing import Drawing
-from engine.runtime.training_protocol import TrainingReport
-from engine.training.optimizers import SGD
+from engine.drawings import Drawing
+from engine.runtime import TrainingReport
+from engine.training import SGD
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
-from xo_gui.state.commands import OneStep, Pause, SetConfig, SetData, ShowPoint
-from xo_gui.views.training.curves_view import CurvesView
-from xo_gui.views.training.timeline_view import TimelineView
-from xo_gui.views.training.training_view import TrainingView
-from xo_gui.window.main_window import MainWindow
+from xo_gui.state import OneStep, Pause, SetConfig, SetData, ShowPoint
+from xo_gui.views.training import CurvesView, TimelineView, TrainingView
+from xo_gui.window import MainWindow
 
 
 class Coach:

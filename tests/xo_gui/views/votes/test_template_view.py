@@ -7,10 +7,10 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from engine.explain.template_matching import match_templates, templates
+from engine.explain import match_templates, templates
 from tests.xo_gui.conftest import X_ARMS, Hand
-from xo_gui.views.votes.template_view import TemplateView
-from xo_gui.window.main_window import MainWindow
+from xo_gui.views.votes import TemplateView
+from xo_gui.window import MainWindow
 
 
 @pytest.fixture

@@ -8,20 +8,17 @@ from PySide6.QtGui import QColor, QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from engine.data.xo.article import ARTICLE_PICTURES
-from engine.documents.document import Document
-from engine.documents.model_file import shipped_model
-from engine.documents.presets import DEFAULT, WALKTHROUGH, handmade_parameters
-from engine.drawings.drawing import Drawing
-from engine.nn.inference import predict_class
+from engine.data.xo import ARTICLE_PICTURES
+from engine.documents import DEFAULT, WALKTHROUGH, Document, shipped_model
+from engine.documents.presets import handmade_parameters
+from engine.drawings import Drawing
+from engine.nn import Model, Network, predict_class
 from engine.nn.layers import Dense, Flatten
-from engine.nn.model import Model
-from engine.nn.network import Network
-from engine.runtime.protocol import Request, Snapshot
-from engine.runtime.runner import Runner
-from xo_gui.app.theme import DARK, LIGHT, Theme
-from xo_gui.views.votes.votes_view import VotesView
-from xo_gui.widgets.number_text import percent_text, vote_text
+from engine.runtime import Request, Runner, Snapshot
+from xo_gui.app import DARK, Theme
+from xo_gui.app.theme import LIGHT
+from xo_gui.views.votes import VotesView
+from xo_gui.widgets import percent_text, vote_text
 
 DEFAULT_SUBJECT = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(0), threshold=0.8)
 WALK = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
