@@ -109,7 +109,7 @@ class Bench:
         while self.accuracy < 0.99 and perf_counter() - begun < 60:
             wait(0.05)
         passed = perf_counter() - begun
-        step = self.training.now.step
+        step = self.training.current_point.step
         print(f"{self.accuracy:.2%} on the held-out drawings {passed:.1f} s after Train, at step {step:,}.")
         self.go_on_for_long()
         self.latencies.clear()
@@ -129,7 +129,7 @@ class Bench:
     @property
     def accuracy(self) -> float:
         """Of the branch's last judgement."""
-        found = self.training.branches[-1].curves.accuracies if self.training and self.training.branches else []
+        found = self.training.branches[-1].curves.held_out_accuracies if self.training and self.training.branches else []
         return float(found[-1]) if len(found) else 0.0
 
     def draw_until(self, done: Callable[[], bool]) -> None:
@@ -152,9 +152,9 @@ class Bench:
         for _ in range(rounds):
             self.wish(Start())
             wait(0.5)
-            first, begun = self.training.now.step, perf_counter()
+            first, begun = self.training.current_point.step, perf_counter()
             wait(TURN_SECONDS)
-            shown = (self.training.now.step - first) / (perf_counter() - begun)
+            shown = (self.training.current_point.step - first) / (perf_counter() - begun)
             self.wish(Pause())
             wait(0.5)
             loop = alone.speed(TURN_SECONDS)
@@ -167,11 +167,11 @@ class Bench:
         from xo_gui.state import Pause, Start
 
         self.wish(Start())
-        while self.training.now.step < steps and self.training.state in ("running", "paused", "preparing"):
+        while self.training.current_point.step < steps and self.training.state in ("running", "paused", "preparing"):
             wait(0.2)
         self.wish(Pause())
         wait(1.0)
-        print(f"Trained to step {self.training.now.step:,} ({self.training.state}).")
+        print(f"Trained to step {self.training.current_point.step:,} ({self.training.state}).")
 
     def drag(self) -> None:
         """Move along the timeline, a movement every 16 ms, and see when a picture of then is painted."""

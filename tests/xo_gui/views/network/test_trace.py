@@ -9,8 +9,8 @@ from engine.backends import choose_backend
 from engine.documents import DEFAULT, WALKTHROUGH
 from engine.nn import Model, Network, Prediction, Predictor
 from engine.nn.layers import AvgPool2D, BatchNorm2D, Conv2D, Dense, GlobalAvgPool, ReLU, Residual
-from tests.engine.explain.test_explanations import read as some_reading
-from tests.engine.explain.test_explanations import some, some_places
+from tests.engine.explain.test_value_arithmetic import read as some_reading
+from tests.engine.explain.test_value_arithmetic import some, some_places
 from xo_gui.app import DARK
 from xo_gui.state import CellRef
 from xo_gui.views.network import Box, ColumnLayout, StripLayout, StripModel, cell_summary

@@ -14,7 +14,7 @@ from engine.training import Recipe, Trainer
 from engine.training.optimizers import Adam
 from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import kernel_backend
-from tests.engine.explain.test_dissection import POOL, ended
+from tests.engine.explain.test_step_tracer import POOL, ended
 from tests.engine.small_runs import CPU, MIXED
 
 pytestmark = needs_compiler
