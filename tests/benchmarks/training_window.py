@@ -129,8 +129,10 @@ class Bench:
     @property
     def accuracy(self) -> float:
         """Of the branch's last judgement."""
-        found = self.training.branches[-1].curves.held_out_accuracies if self.training and self.training.branches else []
-        return float(found[-1]) if len(found) else 0.0
+        if not self.training or not self.training.branches:
+            return 0.0
+        accuracies = self.training.branches[-1].curves.held_out_accuracies
+        return float(accuracies[-1]) if len(accuracies) else 0.0
 
     def draw_until(self, done: Callable[[], bool]) -> None:
         """X and O again and again."""
@@ -167,7 +169,8 @@ class Bench:
         from xo_gui.state import Pause, Start
 
         self.wish(Start())
-        while self.training.current_point.step < steps and self.training.state in ("running", "paused", "preparing"):
+        busy = ("running", "paused", "preparing")
+        while self.training.current_point.step < steps and self.training.state in busy:
             wait(0.2)
         self.wish(Pause())
         wait(1.0)
