@@ -1,6 +1,7 @@
 """The rules of the source tree that no tool knows by itself: floors, forbidden calls, sizes, the top level."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -154,6 +155,64 @@ def test_nothing_runs_code_from_files() -> None:
             safe = isinstance(node.value, ast.Constant) and node.value.value is False
             found += [] if safe else [place(path, node.value)]
     assert not found
+
+
+class Constructors:
+    """What a call with keyword arguments reaches: Qt's constructor, or an `__init__` of this project."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._classes = {
+            node.name: (
+                [ast.unparse(base).split(".")[-1] for base in node.bases],
+                any(isinstance(part, ast.FunctionDef) and part.name == "__init__" for part in node.body),
+            )
+            for _, node in nodes(paths)
+            if isinstance(node, ast.ClassDef)
+        }
+
+    def is_of_qt(self, name: str) -> bool:
+        """Whether calling the class hands its arguments to Qt."""
+        if name not in self._classes:
+            return re.match("Q[A-Z]", name) is not None
+        bases, has_own = self._classes[name]
+        return not has_own and any(map(self.is_of_qt, bases))
+
+    def calls_to_qt(self, tree: ast.AST) -> Iterator[ast.Call]:
+        """Calls with keyword arguments that reach a constructor of Qt: by name, by `partial`, by `super()`."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and node.keywords:
+                called = ast.unparse(node.args[0] if self._is_partial(node) else node.func).split(".")[-1]
+                if self.is_of_qt(called):
+                    yield node
+            elif isinstance(node, ast.ClassDef) and any(map(self.is_of_qt, self._classes[node.name][0])):
+                inside = [part for part in ast.walk(node) if isinstance(part, ast.Call) and part.keywords]
+                yield from (part for part in inside if ast.unparse(part.func) == "super().__init__")
+
+    def _is_partial(self, node: ast.Call) -> bool:
+        return bool(node.args) and ast.unparse(node.func).endswith("partial")
+
+
+def test_no_qt_property_or_signal_is_a_keyword_argument() -> None:
+    """PySide makes `setInterval` of `interval` by the locale's upper case, which in Turkish is another letter."""
+    window = [path for path in ALL_FILES if "xo_gui" in path.relative_to(ROOT).parts]
+    constructors = Constructors(window)
+    assert not [place(path, call) for path in window for call in constructors.calls_to_qt(parsed(path))]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "QTimer(self, interval=5)",
+        "QtCore.QTimer(timeout=slot)",
+        "partial(QLabel, text='i')",
+        "class Box(QFrame):\n    def __init__(self):\n        super().__init__(objectName='x')",
+        "class Box(QFrame): pass\nBox(objectName='x')",
+    ],
+)
+def test_every_way_to_hand_keywords_to_qt_is_found(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "written.py"
+    file.write_text(line)
+    assert list(Constructors([file]).calls_to_qt(parsed(file)))
 
 
 def test_only_the_command_line_prints() -> None:

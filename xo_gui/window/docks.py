@@ -43,7 +43,8 @@ class Docks(QObject):
         self.all: list[QDockWidget] = []
         self._row: list[QDockWidget] = []  # side by side in the bottom area
         self._below: list[QDockWidget] = []  # below that row
-        self._stray_timer = QTimer(self, interval=0, singleShot=True)
+        self._stray_timer = QTimer(self)
+        self._stray_timer.setSingleShot(True)
         self._stray_timer.timeout.connect(self._hide_stray_tab_bars)
         window.setDockNestingEnabled(True)
         # The left area keeps its whole height, which the canvas needs.

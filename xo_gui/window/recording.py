@@ -43,9 +43,12 @@ class WindowRecorder(QObject):
             raise ValueError(f"An animation is a .webp or a .gif file, not {path.name}; change the name.")
         self._window, self._path, self.error = window, path, ""
         self._frames: list[Image.Image] = []
-        self._timer = QTimer(self, interval=FRAME_INTERVAL_MS)
+        self._timer = QTimer(self)
+        self._timer.setInterval(FRAME_INTERVAL_MS)
         self._timer.timeout.connect(self._record_frame)
-        self._timeout = QTimer(self, interval=TIMEOUT_MS, singleShot=True)
+        self._timeout = QTimer(self)
+        self._timeout.setInterval(TIMEOUT_MS)
+        self._timeout.setSingleShot(True)
         self._timeout.timeout.connect(self._give_up)
 
     def start(self) -> None:

@@ -26,7 +26,8 @@ class StatusBar(QStatusBar):
         self.setSizeGripEnabled(False)
         self._facts: list[QLabel] = []
         self._tip = ""
-        self._message_timer = QTimer(self, singleShot=True)
+        self._message_timer = QTimer(self)
+        self._message_timer.setSingleShot(True)
         self._message_timer.timeout.connect(self._end_message)
         self.messageChanged.connect(self._hide_facts)
 

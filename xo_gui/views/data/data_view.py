@@ -47,7 +47,8 @@ class BatchPage(QWidget):
         self._examples: Dataset | None = None
         self._batch: HostArray = np.zeros(0, np.int64)
         self._updated_at = 0.0
-        self._update_timer = QTimer(self, singleShot=True)
+        self._update_timer = QTimer(self)
+        self._update_timer.setSingleShot(True)
         self._update_timer.timeout.connect(self._update)
         tip = self.tr("Put this drawing on the canvas")
         self.thumbnails = Thumbnails(self.tr("Drawings of the last step"), tip, self)

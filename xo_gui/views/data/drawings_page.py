@@ -250,7 +250,8 @@ class DrawingsPage(QWidget):
     def _create_thumbnails(self) -> None:
         tip = self.tr("Click: select. Double click or Return: put on the canvas. X, O, N: relabel. Del: delete")
         self.thumbnails = Thumbnails(self.tr("My drawings"), tip, self, click_selects=True)
-        self._reveal_timer = QTimer(self, singleShot=True)
+        self._reveal_timer = QTimer(self)
+        self._reveal_timer.setSingleShot(True)
         self._reveal_timer.timeout.connect(self.thumbnails.scroll_to_current)
         self.thumbnails.chosen.connect(self._update_tools)
         self.thumbnails.picked.connect(self._on_picked)

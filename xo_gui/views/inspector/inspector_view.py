@@ -48,9 +48,12 @@ class InspectorView(View):
         self._settings: TrainingSettings | None = None
         self._edited_model: Model | None = None
         self._is_visible = False
-        self._description_timer = QTimer(self, singleShot=True, interval=DESCRIPTION_MS)
+        self._description_timer = QTimer(self)
+        self._description_timer.setSingleShot(True)
+        self._description_timer.setInterval(DESCRIPTION_MS)
         self._description_timer.timeout.connect(self._update_description)
-        self._refresh_timer = QTimer(self, singleShot=True)
+        self._refresh_timer = QTimer(self)
+        self._refresh_timer.setSingleShot(True)
         self._refresh_timer.timeout.connect(self._refresh)
         self._build()
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)

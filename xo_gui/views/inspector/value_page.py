@@ -220,7 +220,8 @@ class WindowAnimation(QObject):
         self._cell: CellRef | None = None
         self._pending_steps = 0.0
         self.speed = 6.0
-        self._timer = QTimer(self, interval=TICK_MS)
+        self._timer = QTimer(self)
+        self._timer.setInterval(TICK_MS)
         self._timer.timeout.connect(self._tick)
 
     @property

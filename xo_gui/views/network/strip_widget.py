@@ -88,7 +88,9 @@ class LayerStripWidget(View):
         self._map_zoom = MapZoom(self, self._selected_cell, lambda: self._pressed, self._map_area)
         self._bar = StripScrollBar(MARGIN, self)
         self._bar.valueChanged.connect(self._scrolled)
-        self._slow_text_timer = QTimer(self, singleShot=True, interval=SLOW_TEXT_MS)
+        self._slow_text_timer = QTimer(self)
+        self._slow_text_timer.setSingleShot(True)
+        self._slow_text_timer.setInterval(SLOW_TEXT_MS)
         self._slow_text_timer.timeout.connect(self._update_slow_texts)
         # The cached pixmap covers the widget, so that no background needs painting.
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)

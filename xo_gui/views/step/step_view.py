@@ -65,7 +65,8 @@ class StepView(View):
         self._is_playing, self._steps_seen = False, 0
         self._clock = QElapsedTimer()
         self._clock.start()
-        self._timer = QTimer(self, interval=PLAY_MS)
+        self._timer = QTimer(self)
+        self._timer.setInterval(PLAY_MS)
         self._timer.timeout.connect(self._advance)
         self.transport = StepTransport(self)
         self.transport.play_toggled.connect(self._toggle_playing)

@@ -43,7 +43,9 @@ class CurvesView(View):
         self._training: TrainingReport | None = None
         self._settings: TrainingSettings | None = None
         self._hovered: RunPoint | None = None
-        self._mark_timer = QTimer(self, singleShot=True, interval=MARK_DELAY_MS)
+        self._mark_timer = QTimer(self)
+        self._mark_timer.setSingleShot(True)
+        self._mark_timer.setInterval(MARK_DELAY_MS)
         self._mark_timer.timeout.connect(self._mark_shown_point)
         self.plot = CurvePlot(self)
         self.plot.hovered.connect(self._set_hovered)

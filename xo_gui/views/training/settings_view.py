@@ -41,7 +41,8 @@ class FrozenLayers(QWidget):
         self._rows = QVBoxLayout(self)
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setSpacing(3)
-        self._timer = QTimer(self, singleShot=True, interval=0)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._create_boxes)
 
     def set_network(self, network: Network) -> None:
