@@ -1,7 +1,8 @@
-"""How well the shipped network reads: `python3 -m tests.benchmarks.accuracy [--folder X=DIR --folder O=DIR]`.
+"""Accuracy of the shipped network: `python3 -m tests.benchmarks.accuracy [--folder X=DIR --folder O=DIR]`.
 
 Fresh generated drawings, with a seed that training does not use, sorted by what makes them hard; and, if given,
-folders of pictures from elsewhere, one for each letter. Each row is read as it is and fitted to the frame first.
+folders of pictures from elsewhere, one for each letter. Each row is made twice: of the drawings as they are, and of
+the drawings fitted to the frame first.
 """
 
 from __future__ import annotations
@@ -10,14 +11,22 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xo_gui.bootstrap import ensure_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from engine.backends import HostArray
+    from engine.data.xo import XOSettings
+    from engine.drawings import Drawing
 
 SEED, COUNT = 20_261_123, 2_000
 
 
 def main() -> int:
-    """Read everything and print the table."""
+    """Predict everything and print the table."""
     ensure_environment((), "tests.benchmarks.accuracy")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", action="append", default=[], metavar="LETTER=DIR")
@@ -33,7 +42,7 @@ def main() -> int:
     return 0
 
 
-def conditions() -> dict[str, object]:
+def conditions() -> dict[str, XOSettings]:
     """Settings of the generator, one a row."""
     from engine.data.xo import XOSettings
 
@@ -50,7 +59,7 @@ def conditions() -> dict[str, object]:
     }
 
 
-def generated(settings: object, fit: bool) -> tuple[object, object]:
+def generated(settings: XOSettings, fit: bool) -> tuple[HostArray, HostArray]:
     """Votes (N, 2) and labels (N,) for drawings made as `settings` say."""
     import numpy as np
 
@@ -66,7 +75,7 @@ def generated(settings: object, fit: bool) -> tuple[object, object]:
     ), labels
 
 
-def from_folders(folders: dict[str, str], fit: bool) -> tuple[object, object]:
+def from_folders(folders: dict[str, str], fit: bool) -> tuple[HostArray, HostArray]:
     """Votes and labels for the pictures in the folders."""
     import numpy as np
 
@@ -82,14 +91,14 @@ def from_folders(folders: dict[str, str], fit: bool) -> tuple[object, object]:
     return read(pictures), np.array(labels)
 
 
-def fitted_picture(drawing: object) -> object:
-    """The drawing, centred and sized to the frame, as the network reads it."""
+def fitted_picture(drawing: Drawing) -> HostArray:
+    """The drawing, centred and sized to the frame, as input of the network."""
     from engine.drawings import fit_to_frame, render
 
     return render(fit_to_frame(drawing), 32)
 
 
-def read(pictures: object) -> object:
+def read(pictures: HostArray | Sequence[HostArray]) -> HostArray:
     """Votes (N, 2) of the shipped network."""
     import numpy as np
 
@@ -106,7 +115,7 @@ def read(pictures: object) -> object:
     return softmax(evaluate(subject.network, subject.parameters, given, choose_backend("cpu")).scores)
 
 
-def row(name: str, votes: object, labels: object) -> None:
+def row(name: str, votes: HostArray, labels: HostArray) -> None:
     """Print one line of the table."""
     from engine.documents import shipped_model
 

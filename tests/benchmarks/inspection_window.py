@@ -1,9 +1,9 @@
 """Looking into the network in the real window: `python3 -m tests.benchmarks.inspection_window [--rounds N]`.
 
 Clicks values all over the default network with real mouse events and prints, in milliseconds, the time from each
-click to the painted arithmetic, and to what the value is worth; from choosing a method to its painted picture, of
+click to the painted arithmetic, and to what it contributes; from choosing a method to its painted picture, of
 slow ones the first, and from Stop to there being none; from each point of a stroke to the painted picture, with a
-held value and without; and the clicks again while training runs at full speed. It judges nothing.
+selected value and without; and the clicks again while training runs at full speed. It judges nothing.
 """
 
 from __future__ import annotations
@@ -13,8 +13,17 @@ import random
 import sys
 from collections.abc import Callable
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-from tests.benchmarks.real_window import draw, set_up, strokes, table, wait
+from tests.benchmarks.real_window import draw, last_snapshot, open_window, set_up, strokes, table, wait
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QPoint
+    from PySide6.QtWidgets import QApplication
+
+    from engine.explain import Result
+    from xo_gui.state import CellRef
+    from xo_gui.views.network import ColumnLayout
 
 GIVE_UP = 20.0
 QUICK, SLOW = ("gradient", "gradient_times_input", "grad_cam"), ("occlusion", "flip")
@@ -23,7 +32,9 @@ QUICK, SLOW = ("gradient", "gradient_times_input", "grad_cam"), ("occlusion", "f
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=4, help="of strokes with and without a held value, in turns")
+    parser.add_argument(
+        "--rounds", type=int, default=4, help="of strokes with and without a selected value, in turns"
+    )
     parser.add_argument("--clicks", type=int, default=150)
     parser.add_argument("--size", default="1280x800")
     parser.add_argument("--preset", default="default")
@@ -41,14 +52,11 @@ def main() -> int:
 class Bench:
     """The window, and what is done with it."""
 
-    def __init__(self, app: object, preset: str, size: str) -> None:
-        from xo_gui.__main__ import build_window, parse_arguments
+    def __init__(self, app: QApplication, preset: str, size: str) -> None:
         from xo_gui.views.inspector import InspectorView
 
         self.app = app
-        self.window = build_window(
-            app, parse_arguments(["--preset", preset, "--device", "cpu", "--size", size, "--theme", "dark"])
-        )
+        self.window = open_window(app, preset, size)
         self.panel = next(view for view in self.window.views if isinstance(view, InspectorView))
         self.network = self.window.network_view
         self.window.show()
@@ -77,7 +85,9 @@ class Bench:
         from PySide6.QtCore import Qt
         from PySide6.QtTest import QTest
 
-        rng, shown, worth = random.Random(1), [], []
+        rng = random.Random(1)
+        shown: list[float] = []
+        contribution: list[float] = []
         self.panel.tabs.setCurrentIndex(0)
         for _ in range(count):
             cell = self._cell(rng)
@@ -88,37 +98,42 @@ class Bench:
             self.app.processEvents()
             shown.append(perf_counter() - begun)
             QTest.mouseRelease(self.network, Qt.MouseButton.LeftButton, pos=place)
-            self.until(self._is_worth_known)
-            worth.append(perf_counter() - begun)
+            self.until(self._is_contribution_known)
+            contribution.append(perf_counter() - begun)
         table(f"click to painted arithmetic{when}", shown)
-        table(f"click to what it is worth{when}", worth)
+        table(f"click to its contribution{when}", contribution)
 
-    def _cell(self, rng: random.Random) -> object:
+    def _cell(self, rng: random.Random) -> CellRef:
         """Some value of a column that is shown."""
         from xo_gui.state import CellRef
 
-        shapes = self.window.last.predictions[0].model.network.shapes
+        shapes = last_snapshot(self.window).predictions[0].model.network.shapes
         layer = rng.choice([at for at in range(len(shapes)) if self._column(at) is not None])
         return CellRef(layer, *(rng.randrange(side) for side in shapes[layer]))
 
-    def _column(self, layer: int) -> object:
+    def _column(self, layer: int) -> ColumnLayout | None:
         strip = self.network._strips[0].layout
         return strip.column_of(layer) if strip is not None else None
 
-    def _place(self, cell: object) -> object:
+    def _place(self, cell: CellRef) -> QPoint:
         """Where it lies in the panel, which is scrolled there."""
         from PySide6.QtCore import QPointF
 
         self.network._scroll_to(cell)
         column = self._column(cell.layer)
+        assert column is not None, "cells of shown columns only"
         rows, columns = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
-        x, y = column.tile(cell.channel).part(column.cells, rows, columns).centre
+        x, y = column.tile(cell.channel).sub_box(column.cells, rows, columns).centre
         return QPointF(x - self.network._bar.value(), y).toPoint()
 
-    def _is_worth_known(self) -> bool:
-        """Of the value that is held, in the picture last painted."""
-        answer, asked = self.window.last.result, self.panel._query
-        return answer is not None and answer.query == asked and answer.progress >= 1
+    def _is_contribution_known(self) -> bool:
+        """Of the selected value, in the picture last painted."""
+        result = self._result
+        return result is not None and result.query == self.panel._query and result.progress >= 1
+
+    @property
+    def _result(self) -> Result | None:
+        return last_snapshot(self.window).result
 
     # --- methods
 
@@ -133,7 +148,7 @@ class Bench:
                 wait(0.03)
                 begun = perf_counter()
                 page.method_box.setCurrentIndex(page.method_box.findData(kind))
-                self.until(lambda kind=kind: self._is_there(kind))
+                self._wait_for(kind)
                 quick.append(perf_counter() - begun)
         table("method to painted picture", quick)
         for kind in SLOW:
@@ -146,46 +161,55 @@ class Bench:
         from PySide6.QtTest import QTest
 
         page = self.panel.attribution_page
-        first, whole, stopped = [], [], []
+        first: list[float] = []
+        whole: list[float] = []
+        stopped: list[float] = []
         for _ in range(8):
             page.method_box.setCurrentIndex(0)
-            self.until(lambda: self._is_there("gradient"))
+            self._wait_for("gradient")
             begun = perf_counter()
             page.method_box.setCurrentIndex(page.method_box.findData(kind))
-            self.until(lambda: self._is_there(kind))
+            self._wait_for(kind)
             first.append(perf_counter() - begun)
-            if self.window.last.result.progress < 1 and len(stopped) < 4:
+            if not self._is_whole() and len(stopped) < 4:
                 begun = perf_counter()
                 QTest.mouseClick(page.stop_button, Qt.MouseButton.LeftButton)
-                self.until(lambda: self.window.last.result is None)
+                self.until(lambda: self._result is None)
                 stopped.append(perf_counter() - begun)
             else:
-                self.until(lambda: self.window.last.result.progress >= 1)
+                self.until(self._is_whole)
                 whole.append(perf_counter() - begun)
         table(f"{kind} to the first picture", first)
         for what, seconds in ((f"{kind} to the last", whole), (f"{kind}, Stop to nothing", stopped)):
             if seconds:
                 table(what, seconds)
 
+    def _is_whole(self) -> bool:
+        return self._result is not None and self._result.progress >= 1
+
+    def _wait_for(self, kind: str) -> None:
+        self.until(lambda: self._is_there(kind))
+
     def _is_there(self, kind: str) -> bool:
-        answer = self.window.last.result
-        return answer is not None and answer.query == self.panel._query and answer.query.kind == kind
+        result = self._result
+        return result is not None and result.query == self.panel._query and result.query.kind == kind
 
     # --- strokes
 
     def draw(self, rounds: int) -> None:
-        """Strokes with a held value and without, in turns."""
+        """Strokes with a selected value and without, in turns."""
         from xo_gui.state import CellRef
 
         cells = (CellRef(1, 2, 11, 20), CellRef(4, 9, 6, 5), CellRef(8, 3), None)
-        found: dict[object, list[float]] = {cell: [] for cell in cells}
+        found: dict[CellRef | None, list[float]] = {cell: [] for cell in cells}
         now: list[float] = []
         asked = [0.0]
 
         def note(latency: float) -> None:
             """Of all pictures that answer one event, the first counts."""
-            if self.window.last.requested_at != asked[0]:
-                asked[0] = self.window.last.requested_at
+            requested_at = last_snapshot(self.window).requested_at
+            if requested_at != asked[0]:
+                asked[0] = requested_at
                 now.append(latency)
 
         self.window.shown.connect(note)
@@ -200,11 +224,11 @@ class Bench:
                 found[cell] += now
         self.window.shown.disconnect(note)
         for cell, seconds in found.items():
-            held = "no value held" if cell is None else f"a value of layer {cell.layer} held"
-            table(f"stroke to painted picture, {held}", seconds)
+            what = "nothing selected" if cell is None else f"a value of layer {cell.layer} selected"
+            table(f"stroke to painted picture, {what}", seconds)
 
     def train(self) -> None:
-        """Press Train and go on."""
+        """Press Train, and let it run."""
         from xo_gui.state import Start
 
         self.window.training.execute(Start())

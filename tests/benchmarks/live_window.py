@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
-from tests.benchmarks.real_window import EVENT_SECONDS, draw, set_up, strokes, wait
+from tests.benchmarks.real_window import EVENT_SECONDS, draw, last_snapshot, open_window, set_up, strokes, wait
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication
 
 SIZES = ((1280, 800), (1920, 1080))
 
@@ -38,23 +42,17 @@ def main() -> int:
     return 0
 
 
-def measure(app: object, size: tuple[int, int], rounds: int) -> tuple[list[float], list[float]]:
+def measure(app: QApplication, size: tuple[int, int], rounds: int) -> tuple[list[float], list[float]]:
     """Seconds from event to painted picture, and the engine's part, one for each picture painted."""
-    from xo_gui.__main__ import build_window, parse_arguments
-
-    window = build_window(
-        app, parse_arguments(["--preset", "default", "--size", f"{size[0]}x{size[1]}", "--theme", "dark"])
-    )
+    window = open_window(app, "default", f"{size[0]}x{size[1]}")
     whole: list[float] = []
     engine: list[float] = []
-    window.shown.connect(whole.append)
-    show = window.network_view.set_snapshot
 
-    def watched(snapshot: object) -> None:
-        engine.append(snapshot.engine_seconds)
-        show(snapshot)
+    def note(latency: float) -> None:
+        whole.append(latency)
+        engine.append(last_snapshot(window).engine_seconds)
 
-    window.network_view.set_snapshot = watched
+    window.shown.connect(note)
     window.show()
     wait(0.5)
     whole.clear()

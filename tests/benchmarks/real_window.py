@@ -8,14 +8,22 @@ import math
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from xo_gui.bootstrap import ensure_environment
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QApplication, QWidget
+
+    from engine.runtime import Snapshot
+    from xo_gui.window import MainWindow
 
 EVENT_SECONDS = 0.008
 
 
-def set_up(module: str, parser: argparse.ArgumentParser, about: str) -> tuple[argparse.Namespace, object]:
+def set_up(module: str, parser: argparse.ArgumentParser, about: str) -> tuple[argparse.Namespace, QApplication]:
     """The arguments and the application; the machine and `about`, filled in from the arguments, are printed."""
     ensure_environment((), module)
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -31,6 +39,20 @@ def set_up(module: str, parser: argparse.ArgumentParser, about: str) -> tuple[ar
     return args, app
 
 
+def open_window(app: QApplication, preset: str, size: str) -> MainWindow:
+    """The program's window with a network on the CPU, not yet shown."""
+    from xo_gui.__main__ import build_window, parse_arguments
+
+    arguments = ["--preset", preset, "--device", "cpu", "--size", size, "--theme", "dark"]
+    return build_window(app, parse_arguments(arguments))
+
+
+def last_snapshot(window: MainWindow) -> Snapshot:
+    """The snapshot that the window shows."""
+    assert window.last is not None, "nothing has been painted yet"
+    return window.last
+
+
 def strokes() -> list[list[tuple[float, float]]]:
     """The lines of an X and an O in shares of the canvas, 60 points each."""
     along = [i / 59 for i in range(60)]
@@ -41,7 +63,7 @@ def strokes() -> list[list[tuple[float, float]]]:
     ]
 
 
-def draw(canvas: object, points: list[tuple[float, float]]) -> None:
+def draw(canvas: QWidget, points: list[tuple[float, float]]) -> None:
     """One stroke with the left button, at the pace of a real mouse."""
     from PySide6.QtCore import QPoint, Qt
     from PySide6.QtTest import QTest
@@ -67,7 +89,7 @@ def wait(seconds: float) -> None:
     loop.exec()
 
 
-def table(what: str, seconds: list[float]) -> None:
+def table(what: str, seconds: Sequence[float]) -> None:
     """One line of figures."""
     import numpy as np
 
