@@ -1,4 +1,4 @@
-"""Charts as SVG: curves on logarithmic axes, and rows of small plots."""
+"""Charts as SVG: curves on logarithmic axes, and rows of small plots; tables as HTML."""
 
 from __future__ import annotations
 
@@ -226,3 +226,13 @@ def _curve(curve: Sequence[float], left: float, colour: str, dash: str) -> list[
         f'<path d="{steps}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}" '
         'stroke-linejoin="round"/>'
     ]
+
+
+def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as HTML; the first column is text, the others are numbers."""
+    cells = [
+        "".join(f"<{tag} style='text-align:{'right' if column else 'left'}'>{escape(text)}</{tag}>"
+                for column, text in enumerate(row))
+        for tag, row in (("th", header), *(("td", row) for row in rows))
+    ]  # fmt: skip
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"

@@ -9,6 +9,7 @@ from engine.nn.inference import (
     Predictor,
     compute_votes,
     input_side,
+    predict,
     predict_class,
 )
 from engine.nn.losses import cross_entropy, softmax, targets
@@ -48,6 +49,7 @@ __all__ = [
     "kernel_slices",
     "layer_names",
     "normalized_kernel",
+    "predict",
     "predict_class",
     "softmax",
     "targets",

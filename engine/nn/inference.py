@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import TypeAlias, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from engine.backends import Backend, HostArray
+from engine.backends import Backend, HostArray, choose_backend
+from engine.charts import html_table
 from engine.drawings import ink_share
 from engine.nn.layers import Shape, ShapeError, shape_text
 from engine.nn.losses import softmax
@@ -51,6 +54,13 @@ class Prediction:
         if network.vote == "softmax":
             values[f"{len(self.activations):02d}-votes"] = self.votes
         return values
+
+    def _repr_html_(self) -> str:
+        """The votes as a table, for a notebook."""
+        votes = zip(self.model.network.classes, self.votes.tolist(), strict=True)
+        return f"<p>{escape(self.model.name)}: <b>{escape(self.predicted_class)}</b></p>" + html_table(
+            ("class", "vote"), [(name, f"{vote:.1%}") for name, vote in votes]
+        )
 
 
 def input_side(model: Model) -> int:
@@ -124,6 +134,22 @@ class Predictor:
         shapes = self.model.network.shapes
         parts = self._plan.partial_outputs(requested := with_input_and_scores(channels, shapes))
         return Activations(shapes, {layer: (maps.start, parts[layer][0]) for layer, maps in requested.items()})
+
+
+def predict(model: Model, images: ArrayLike, backend: Backend | None = None) -> list[Prediction]:
+    """The predictions for images (N, 1, H, W) in -1..1, each with all activations.
+
+    backend: the CPU if None. Raises ShapeError if the images are not the network's input, ValueError for values
+    that are not finite.
+    """
+    pictures = np.asarray(images, np.float32)
+    if pictures.ndim != 4 or pictures.shape[1:] != model.network.input_shape:
+        raise ShapeError(
+            f"{model.name} reads images of N × {shape_text(model.network.input_shape)}, "
+            f"not {shape_text(pictures.shape)}."
+        )
+    predictor = Predictor(model, backend or choose_backend("cpu"))
+    return [predictor.predict(picture[0]) for picture in pictures]
 
 
 def compute_votes(network: Network, scores: HostArray) -> HostArray:

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 import numpy as np
 
+from engine.charts import html_table
 from engine.nn.layers import (
     LAYERS,
     MAX_NESTING,
@@ -51,6 +52,9 @@ class Network:
     vote: Literal["softmax", "score"] = "softmax"
 
     def __post_init__(self) -> None:
+        for name in ("input_shape", "layers", "classes"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(self.input_shape) != 3 or not all(map(_is_positive_int, self.input_shape)):
             raise ShapeError(
                 "A network reads channels × height × width, three whole numbers of at least 1, "
@@ -155,6 +159,16 @@ class Network:
     def costs(self) -> tuple[Cost, ...]:
         """The cost of one image in each layer."""
         return tuple(layer.cost(shape) for layer, shape in zip(self.layers, self.shapes, strict=False))
+
+    def _repr_html_(self) -> str:
+        """The layers as a table, for a notebook."""
+        return html_table(
+            ("layer", "output", "parameters", "multiplies"),
+            [
+                (name, shape_text(shape), f"{cost.parameters:,}", f"{cost.multiplies:,}")
+                for name, shape, cost in zip(self.names, self.shapes, (Cost(0, 0, 0), *self.costs), strict=True)
+            ],
+        )
 
     def with_classes(self, classes: tuple[str, ...]) -> Network:
         """The same network for these classes, with as many outputs of its last Dense. Raises ValueError without a

@@ -42,7 +42,7 @@ from engine.training.layer_statistics import (
     StatisticsHistory,
     StatisticsObserver,
 )
-from engine.training.optimizers import OPTIMIZERS, SGD, AdamW, FormulaLine, Optimizer, UpdateTerms
+from engine.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, FormulaLine, Optimizer, UpdateTerms
 from engine.training.recipe import (
     LEARNING,
     SCHEDULES,
@@ -65,6 +65,7 @@ from engine.training.trainer import (
     Trainer,
     TrainingError,
     next_batch,
+    train,
 )
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "SGD",
     "STOPPING",
     "STOP_MESSAGES",
+    "Adam",
     "AdamW",
     "Branch",
     "BranchOrigin",
@@ -130,6 +132,7 @@ __all__ = [
     "next_batch",
     "recipes_up_to",
     "settings_from",
+    "train",
     "without_overflow_warnings",
     "without_stop_conditions",
 ]

@@ -11,10 +11,10 @@ from typing import Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from engine.backends import Backend, HostArray, numpy_backend
+from engine.backends import Backend, HostArray, choose_backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.data import Dataset, DataSource
-from engine.nn import Network, Parameters, targets
+from engine.data import Dataset, DataSource, FixedSource
+from engine.nn import Model, Network, Parameters, targets
 from engine.nn.layers import Arrays
 from engine.training.checkpoint import Checkpoint
 from engine.training.evaluation import Evaluation, Evaluator, check_compatible
@@ -424,3 +424,25 @@ def next_batch(recipe: Recipe, count: int, made: int) -> NextBatch | None:
     size = min(recipe.batch, count - row * recipe.batch)
     places = epoch_order(recipe, count, epoch)[row, :size]
     return NextBatch(epoch, row, places, epoch_rates(recipe, count, epoch)[row])
+
+
+def train(
+    network: Network,
+    data: Dataset | DataSource,
+    recipe: Recipe | None = None,
+    held_out: Dataset | None = None,
+    backend: Backend | None = None,
+) -> Model:
+    """Train a network from initial weights to the end of the run, and return the model.
+
+    data: the examples, the same in every epoch, or a source of each epoch's.
+    recipe: the training settings, by default those of `Recipe()`.
+    held_out: examples for patience and target.
+    backend: the CPU if None.
+    Raises ValueError for settings or data that do not fit, TrainingError when the loss is not finite.
+    """
+    source = FixedSource(data) if isinstance(data, Dataset) else data
+    trainer = Trainer(network, source, recipe or Recipe(), backend or choose_backend("cpu"), held_out=held_out)
+    for _ in trainer.run():
+        pass
+    return Model("trained", network, trainer.final_parameters())

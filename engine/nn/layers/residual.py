@@ -40,6 +40,8 @@ class Residual(Layer):
 
     def __post_init__(self) -> None:
         """Raises ValueError without layers, or for nesting deeper than MAX_NESTING."""
+        if isinstance(self.layers, list):
+            object.__setattr__(self, "layers", tuple(self.layers))
         are_layers = isinstance(self.layers, tuple) and all(isinstance(layer, Layer) for layer in self.layers)
         require(self, "layers", are_layers and bool(self.layers), "a tuple of one or more layers")
         require(self, "layers", self.depth <= MAX_NESTING, f"nested at most {MAX_NESTING} deep")

@@ -101,7 +101,7 @@ def test_a_bad_setting_is_named_with_the_layer_s_kind(layer: Layer, setting: str
         (LeakyReLU(), "slope", (0, -0.1, 1.1, True, None)),
         (BatchNorm2D(), "momentum", (0, 1.01, True, None)),
         (BatchNorm2D(), "epsilon", (0, 1e-13, 2, True)),
-        (Residual((ReLU(),)), "layers", ((), [ReLU()], (ReLU,), (None,), ReLU())),
+        (Residual((ReLU(),)), "layers", ((), [], (ReLU,), (None,), ReLU())),
         (Votes(((0,), (1,))), "strong", ((), ((0,), ()), [[0], [1]], ((0,), (1.0,)), ((0,), ([0],)), (0, 1))),
     ],
 )
