@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engine.data import LabelledDrawing
+from engine.data.xo import MAX_SIDE, MIN_SIDE
 from engine.drawings import Drawing
-from engine.nn import Model
+from engine.nn import Model, input_side
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,3 +31,14 @@ class Document:
 
     def with_drawing(self, drawing: Drawing) -> Document:
         return replace(self, drawing=drawing)
+
+
+def check_reads_drawings(model: Model) -> None:
+    """Raises ValueError, one sentence, unless the model can be part of a Document: its input is one square map of a
+    side that drawings and generated examples can have."""
+    side = input_side(model)
+    if not MIN_SIDE <= side <= MAX_SIDE:
+        raise ValueError(
+            f"{model.name} reads {side:,} × {side:,} pixels, but a drawing is read at {MIN_SIDE} × {MIN_SIDE} to "
+            f"{MAX_SIDE:,} × {MAX_SIDE:,}; choose a network with such an input."
+        )

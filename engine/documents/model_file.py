@@ -19,6 +19,7 @@ from engine.formats import (
     Json,
     TensorInfo,
     one_line,
+    other_program,
     pack,
     quoted,
     read_bytes,
@@ -67,6 +68,11 @@ def load_model(path: FilePath) -> Model:
     try:
         return _parse_model(data)
     except ValueError as error:
+        if program := other_program(path, data):
+            raise FileError(
+                f"{quoted(path)} is a network of another program, {program}; this one opens only networks that it "
+                "has saved itself (.safetensors)."
+            ) from error
         raise FileError(f"{quoted(path)} cannot be opened as a model: it {reason_text(error)}.") from error
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from engine.backends import HostArray
+from engine.documents.document import check_reads_drawings
 from engine.documents.model_file import load_model
 from engine.documents.project_file import SUFFIX, ProjectState, load_project
-from engine.formats import read_picture
+from engine.formats import first_bytes, is_idx, other_program, quoted, read_picture
 from engine.nn import Model
+
+_TABLES: Final = (".csv", ".tsv", ".npy", ".xlsx", ".parquet")
+_ARCHIVES: Final = (".tar", ".tgz", ".rar", ".7z")
 
 
 @dataclass(frozen=True)
@@ -30,12 +36,45 @@ class OpenResult:
 
 
 def read_file(path: Path) -> Model | HostArray | ProjectState:
-    """Reads a project, a model or, with any other suffix, a picture. Raises ValueError or OSError, one sentence."""
+    """Reads a project, a model or, with any other suffix, a picture.
+
+    A model that reads no drawings is refused here, whatever it was opened for, and so is a project that holds one.
+    A data set is refused with the command that reads it. Raises ValueError or OSError, one sentence.
+    """
+    if path.suffix.lower() == SUFFIX and not path.is_dir():
+        project = load_project(path)
+        for model in project.document.models:
+            check_reads_drawings(model)
+        return project
+    if path.suffix.lower() == ".safetensors" or other_program(path, first_bytes(path)):
+        model = load_model(path)
+        check_reads_drawings(model)
+        return model
+    if sentence := _data_sentence(path):
+        raise ValueError(sentence)
+    return read_picture(path)
+
+
+def _data_sentence(path: Path) -> str:
+    """Which commands read the data set at `path`; "" if it is none."""
+    train, classify = (f"xo {name} {shlex.quote(str(path))}" for name in ("train --data", "classify"))
+    suffix = path.suffix.lower()
     if path.is_dir():
-        raise ValueError(f"{path.name} is a folder; open one picture or one model file.")
-    if path.suffix.lower() == SUFFIX:
-        return load_project(path)
-    return load_model(path) if path.suffix.lower() == ".safetensors" else read_picture(path)
+        return f"{quoted(path.name)} is a folder: {train} trains on it, {classify} reads its pictures."
+    if suffix == ".npz":
+        return f"{quoted(path.name)} is a data set: {train} trains on it, {classify} reads its pictures."
+    if suffix == ".zip" or (path.is_file() and is_idx(path)):
+        return f"{quoted(path.name)} is a data set: {train} trains on it."
+    if suffix in _TABLES:
+        return (
+            f"{quoted(path.name)} is a table, not a picture; xo train --data reads tables saved as an npz with the "
+            "arrays images and labels."
+        )
+    if suffix in _ARCHIVES:
+        return f"{quoted(path.name)} is an archive; unpack it, then xo train --data reads the folder."
+    if suffix == ".checkpoint":
+        return f"{quoted(path.name)} is an interrupted run: xo train --resume {shlex.quote(str(path))} goes on."
+    return ""
 
 
 def open_file(request: OpenRequest) -> OpenResult:

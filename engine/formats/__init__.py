@@ -22,6 +22,7 @@ from engine.formats.atomic_file import (
     read_bytes,
     write_atomically,
 )
+from engine.formats.other_programs import first_bytes, other_program
 from engine.formats.pictures import PICTURE_SUFFIXES, as_ink, decode_picture, read_picture, to_input
 from engine.formats.safetensors_file import (
     HEADER_LIMIT,
@@ -56,9 +57,11 @@ __all__ = [
     "checked_size",
     "decode_picture",
     "find_labels_file",
+    "first_bytes",
     "is_idx",
     "npz_bytes",
     "one_line",
+    "other_program",
     "pack",
     "pack_stacks",
     "quoted",

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.documents import preset, shipped_model
-from engine.nn import Model, input_side
+from engine.documents import check_reads_drawings, preset, shipped_model
+from engine.nn import Model
 from engine.runtime import Snapshot
 from xo_gui.state.commands import (
     Command,
@@ -76,7 +76,7 @@ class ComparisonController(QObject):
     def compare_with(self, subject: Model) -> None:
         """Compare the first model with `subject`; one whose input is no drawing is refused with a message."""
         try:
-            input_side(subject)
+            check_reads_drawings(subject)
         except ValueError as error:
             self.message.emit(str(error))
             return

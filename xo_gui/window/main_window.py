@@ -13,7 +13,7 @@ from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QToolButton, QWidget
 
-from engine.documents import PRESETS, preset, shipped_model
+from engine.documents import PRESETS, check_reads_drawings, preset, shipped_model
 from engine.nn import Model
 from engine.runtime import Notice, Snapshot
 from xo_gui.app import Preferences, Theme, apply_theme, resolve_theme
@@ -329,7 +329,11 @@ class MainWindow(QMainWindow):
             self._update_network_facts(self.session.document.models[0])
 
     def use_model(self, subject: Model) -> None:
-        """Replace the first model, as one undo; a stroke in progress is ended before, as an undo of its own."""
+        """Replace the first model, as one undo; a stroke in progress is ended before, as an undo of its own.
+
+        Raises ValueError, and changes nothing, for a model that reads no drawings.
+        """
+        check_reads_drawings(subject)
         self.drawing_view.end_stroke()
         document = self.session.document
         text = self.tr("{0} network").format(subject.name)

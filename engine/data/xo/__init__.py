@@ -10,7 +10,7 @@ from engine.data.xo.generator import (
     generate_drawing,
     generate_samples,
 )
-from engine.data.xo.settings import XOSettings
+from engine.data.xo.settings import MAX_SIDE, MIN_SIDE, XOSettings
 from engine.data.xo.variations import (
     VALUES_PER_PROPERTY,
     DrawingProperty,
@@ -23,6 +23,8 @@ from engine.data.xo.variations import (
 __all__ = [
     "ARTICLE_PICTURES",
     "CLASSES",
+    "MAX_SIDE",
+    "MIN_SIDE",
     "SAMPLES_PER_CLASS",
     "SIDE",
     "VALUES_PER_PROPERTY",

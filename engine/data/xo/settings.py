@@ -7,6 +7,7 @@ from typing import Any, Final
 
 Range = tuple[float, float]
 
+MIN_SIDE, MAX_SIDE = 4, 1024  # of a picture, in pixels
 MIN_SIZE: Final = 7.0  # pixels: a smaller X cannot be distinguished from an O
 MIN_PEN_WIDTH: Final = 0.6  # pixels: a thinner line is hardly visible
 
@@ -25,7 +26,9 @@ class XOSettings:
     Raises ValueError for a setting outside its limits and for a range whose low is above its high.
     """
 
-    side: int = field(default=32, metadata=_metadata(4, 1024, "pixels", "The height and width of the pictures."))
+    side: int = field(
+        default=32, metadata=_metadata(MIN_SIDE, MAX_SIDE, "pixels", "The height and width of the pictures.")
+    )
     pen_width: Range = field(
         default=(0.02, 0.14), metadata=_metadata(0.004, 0.5, "of the frame", "The width of the pen.")
     )

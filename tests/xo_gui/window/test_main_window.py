@@ -22,6 +22,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QLabel, QTabBar
 
 from engine.documents import save_model, shipped_model
+from engine.nn import Model, Network
+from engine.nn.layers import Dense, Flatten
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from xo_gui.app import DARK
 from xo_gui.app.theme import LIGHT
@@ -245,6 +247,26 @@ def test_a_wrong_file_says_so_and_changes_nothing(hand: Hand, tmp_path) -> None:
             lambda: not hand.window.statusBar().currentMessage().startswith("Opening"), timeout=5000
         )
         assert hand.window.session.document is document
+
+
+def test_a_network_that_reads_no_drawing_is_refused_and_nothing_changes(hand: Hand, tmp_path) -> None:
+    window, network = hand.window, Network((1, 1, 1), (Flatten(), Dense(2)))
+    hand.draw(X_ARMS)
+    model, path = Model("Tiny", network, network.initial_parameters(1)), tmp_path / "tiny.safetensors"
+    save_model(path, model)
+    facts = [label.text() for label in window.statusBar().findChildren(QLabel)][:1]
+    before = window.session.document, window.windowTitle(), facts, hand.votes_text
+    for open_it in (window.import_export.open_path, window.import_export.compare_with):
+        open_it(path)
+        hand.qtbot.waitUntil(lambda: "4 × 4" in window.statusBar().currentMessage(), timeout=5000)
+        window.show_message("")
+    window.comparison.compare_with(model)
+    assert "4 × 4" in window.statusBar().currentMessage()
+    with pytest.raises(ValueError, match="4 × 4"):
+        window.use_model(model)
+    hand.qtbot.wait(50)
+    facts = [label.text() for label in window.statusBar().findChildren(QLabel)][:1]
+    assert before == (window.session.document, window.windowTitle(), facts, hand.votes_text)
 
 
 def test_a_model_saved_and_dropped_reads_the_drawing(hand: Hand, tmp_path) -> None:
