@@ -143,8 +143,9 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     window.panels.adapt_to_width(window.width())
     if not args.size and not args.screenshot and not args.animation:
         window.restore_layout()
-    if error:
-        window.show_message(error)
+    for sentence in (*settings.problems, error):
+        if sentence:
+            window.show_message(sentence)
     thread.start()
     if not args.screenshot:
         window.start_autosave(Autosave(window.session, window.training, session_folder(), args.keep_every, window))

@@ -28,6 +28,9 @@ CIRCLE: list[Points] = [
     [(0.5 + 0.3 * math.cos(2 * math.pi * t / 30), 0.5 + 0.3 * math.sin(2 * math.pi * t / 30)) for t in range(31)]
 ]
 
+# A window of a given size neither restores a layout nor keeps its own.
+SIZE: tuple[str, ...] = ("--size", "1280x800")
+
 
 class Hand:
     """Draws with the mouse, and waits until the prediction is painted."""
@@ -104,9 +107,7 @@ def open_window(qapp, qtbot, monkeypatch) -> Iterator[OpenWindow]:
     opened: list[MainWindow] = []
 
     def opener(*arguments: str) -> MainWindow:
-        window = build_window(
-            qapp, parse_arguments(["--device", "cpu", "--theme", "dark", "--size", "1280x800", *arguments])
-        )
+        window = build_window(qapp, parse_arguments(["--device", "cpu", "--theme", "dark", *SIZE, *arguments]))
         opened.append(window)
         with qtbot.waitSignal(window.shown, timeout=10_000):
             window.show()

@@ -1,6 +1,6 @@
 """The application itself: process, preferences, theme."""
 
-from xo_gui.app.preferences import Preferences
+from xo_gui.app.preferences import Preferences, SavedLayout
 from xo_gui.app.process import GarbageCollector, SignalHandler, install_exception_hook, log_folder, open_log
 from xo_gui.app.theme import (
     DARK,
@@ -26,6 +26,7 @@ __all__ = [
     "TITLE_PX",
     "GarbageCollector",
     "Preferences",
+    "SavedLayout",
     "SignalHandler",
     "Theme",
     "apply_theme",

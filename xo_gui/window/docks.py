@@ -55,7 +55,7 @@ class Docks(QObject):
         """Add a dock for `view`, placed as `panel` says."""
         assert panel.area is not None
         dock = QDockWidget(view.title, self._window)
-        dock.setObjectName(view.title)
+        dock.setObjectName(panel.name)
         dock.setTitleBarWidget(PanelTitle(view.title))
         dock.setWidget(ScrolledPanelFrame(view) if panel.area == _BOTTOM else PanelFrame(view))
         if panel.area == _LEFT:

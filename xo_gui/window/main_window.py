@@ -9,14 +9,14 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QToolButton, QWidget
 
 from engine.documents import PRESETS, check_reads_drawings, preset, shipped_model
 from engine.nn import Model
 from engine.runtime import Notice, Snapshot
-from xo_gui.app import Preferences, Theme, apply_theme, resolve_theme
+from xo_gui.app import Preferences, SavedLayout, Theme, apply_theme, resolve_theme
 from xo_gui.state import Autosave, ComparisonController, EngineThread, Session, TrainingController
 from xo_gui.views import View
 from xo_gui.views.compare import CompareView
@@ -66,6 +66,7 @@ class MainWindow(QMainWindow):
         self._latencies: deque[float] = deque(maxlen=LATENCY_COUNT)
         self._latency_written = self._throttled_at = 0.0
         self._throttling, self._turn = False, 0
+        self._keeps_layout = False
         self._build_panels()
         self.import_export = ImportExport(self, session, settings, self.comparison, self.views, self.drawing_view)
         self.menus = Menus(self, self)
@@ -181,6 +182,7 @@ class MainWindow(QMainWindow):
         self.comparison.started.connect(self.show_comparison)
         self.comparison.file_requested.connect(self.import_export.ask_comparison_file)
         self.import_export.message.connect(self.show_message)
+        self._settings.message.connect(self.show_message)
         self.import_export.model_opened.connect(self.use_model)
         self.session.changed.connect(self._document_changed)
         self.session.selection_changed.connect(self._focus_changed)
@@ -398,12 +400,11 @@ class MainWindow(QMainWindow):
         self.restoreState(self._first_layout)
 
     def restore_layout(self) -> None:
-        """Restore the size and panels of the last session."""
-        geometry, panels = self._settings.layout
-        if not geometry.isEmpty():
-            self.restoreGeometry(geometry)
-        if not panels.isEmpty():
-            self.restoreState(panels)
+        """Restore the size and panels of the last session, and keep them again when the window closes."""
+        self._keeps_layout, saved = True, self._settings.layout
+        if saved is not None:
+            self.restoreGeometry(QByteArray(saved.geometry))
+            self.restoreState(QByteArray(saved.panels))
 
     def show_keys(self) -> None:
         about_dialog.show_keys(self)
@@ -413,8 +414,8 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the layout, stop the engine thread, and save the project as the last session."""
-        self._settings.layout = (self.saveGeometry(), self.saveState())
-        self._settings.save()
+        if self._keeps_layout:
+            self._settings.layout = SavedLayout.of(self.saveGeometry(), self.saveState())
         self._thread.stop()
         if self.autosave is not None:
             self.autosave.finish(self._thread.saved_run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from PySide6.QtCore import Qt
 
@@ -31,34 +32,45 @@ from xo_gui.views.votes import TemplateView, VotesView
 class Panel:
     """A view and its first place.
 
+    name: what the panel is called in a saved layout, whatever its title and class are called.
     area: the dock area; None for a tab of the central widget.
     below: placed below the panels that are side by side in that area.
     tabbed_with: the view whose dock it shares as a tab.
     """
 
+    name: str
     view: type[View]
     area: Qt.DockWidgetArea | None
     below: bool = False
     tabbed_with: type[View] | None = None
 
 
+_LEFT: Final = Qt.DockWidgetArea.LeftDockWidgetArea
+_RIGHT: Final = Qt.DockWidgetArea.RightDockWidgetArea
+_BOTTOM: Final = Qt.DockWidgetArea.BottomDockWidgetArea
+
 PANELS = (
-    Panel(DrawingView, Qt.DockWidgetArea.LeftDockWidgetArea),
-    Panel(VotesView, Qt.DockWidgetArea.LeftDockWidgetArea),
-    Panel(TemplateView, Qt.DockWidgetArea.LeftDockWidgetArea, tabbed_with=VotesView),
-    Panel(NetworkView, None),
-    Panel(CompareView, None),
-    Panel(StepView, None),
-    Panel(InspectorView, Qt.DockWidgetArea.RightDockWidgetArea),
-    Panel(TrainingView, Qt.DockWidgetArea.BottomDockWidgetArea),
-    Panel(CurvesView, Qt.DockWidgetArea.BottomDockWidgetArea),
-    Panel(FeatureHistoryView, Qt.DockWidgetArea.BottomDockWidgetArea),
-    Panel(TimelineView, Qt.DockWidgetArea.BottomDockWidgetArea, below=True),
+    Panel("drawing", DrawingView, _LEFT),
+    Panel("votes", VotesView, _LEFT),
+    Panel("template", TemplateView, _LEFT, tabbed_with=VotesView),
+    Panel("network", NetworkView, None),
+    Panel("compare", CompareView, None),
+    Panel("step", StepView, None),
+    Panel("inspector", InspectorView, _RIGHT),
+    Panel("training", TrainingView, _BOTTOM),
+    Panel("curves", CurvesView, _BOTTOM),
+    Panel("feature-history", FeatureHistoryView, _BOTTOM),
+    Panel("timeline", TimelineView, _BOTTOM, below=True),
     # Tabs come last: Qt would add a panel placed beside a tab as another tab.
-    Panel(SettingsView, Qt.DockWidgetArea.BottomDockWidgetArea, tabbed_with=TrainingView),
-    Panel(HeldOutView, Qt.DockWidgetArea.BottomDockWidgetArea, tabbed_with=FeatureHistoryView),
-    Panel(RobustnessView, Qt.DockWidgetArea.BottomDockWidgetArea, tabbed_with=FeatureHistoryView),
-    Panel(BranchesView, Qt.DockWidgetArea.BottomDockWidgetArea, tabbed_with=CurvesView),
-    Panel(LayerStatisticsView, Qt.DockWidgetArea.BottomDockWidgetArea, tabbed_with=FeatureHistoryView),
-    Panel(DataView, Qt.DockWidgetArea.BottomDockWidgetArea, tabbed_with=FeatureHistoryView),
+    Panel("training-settings", SettingsView, _BOTTOM, tabbed_with=TrainingView),
+    Panel("held-out", HeldOutView, _BOTTOM, tabbed_with=FeatureHistoryView),
+    Panel("robustness", RobustnessView, _BOTTOM, tabbed_with=FeatureHistoryView),
+    Panel("branches", BranchesView, _BOTTOM, tabbed_with=CurvesView),
+    Panel(
+        "layer-statistics",
+        LayerStatisticsView,
+        _BOTTOM,
+        tabbed_with=FeatureHistoryView,
+    ),
+    Panel("data", DataView, _BOTTOM, tabbed_with=FeatureHistoryView),
 )

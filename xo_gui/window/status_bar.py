@@ -43,7 +43,12 @@ class StatusBar(QStatusBar):
         return label
 
     def show_message(self, text: str) -> None:
-        """Show a sentence for as long as it takes to read it. The tooltip has its whole text."""
+        """Show a sentence for as long as it takes to read it. The tooltip has its whole text.
+
+        Sentences of the start are shown together: none could be read before the window is visible.
+        """
+        if not self.isVisible() and self._message_timer.isActive():
+            text = f"{self.currentMessage()} {text}"
         self._tip = ""
         self._message_timer.start(MESSAGE_MS + CHARACTER_MS * len(text))
         self.setToolTip(text)

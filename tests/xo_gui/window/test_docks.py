@@ -17,7 +17,7 @@ def test_in_the_smallest_window_no_panels_overlap_and_tab_scrolls_to_the_focus(
 ) -> None:
     window = open_window("--preset", "default", "--size", "{}x{}".format(*MIN_SIZE))
     shown = {dock.objectName(): dock.geometry() for dock in window.panels.all if not dock.visibleRegion().isEmpty()}
-    assert {"Drawing", "Votes", "Training", "Curves", "Features over time", "Timeline"} <= set(shown)
+    assert {"drawing", "votes", "training", "curves", "feature-history", "timeline"} <= set(shown)
     inside = QRect(0, 0, *MIN_SIZE)
     assert all(inside.contains(place) for place in shown.values())
     middle = window.centralWidget().geometry()
