@@ -93,6 +93,8 @@ class Explainer:
             self._cost = 0.0 if cost < QUICK_MULTIPLIES else QUICK_SECONDS + 1
         elif query.kind in SLOW_KINDS and self._continues(query, prediction):
             return  # training changes the weights continuously: finish the current result, then pause
+        elif not self._still_explains(query, prediction):
+            self.result = None
         # A profile computed during training stays until that of the next weights is complete.
         self._only_complete = query.kind == "likes" and is_training and self.result is not None
         if is_training and not self._coarse:
@@ -169,10 +171,20 @@ class Explainer:
 
     def _continues(self, query: Query, prediction: Prediction) -> bool:
         """Whether a slow query continues, or pauses, although the weights have changed."""
-        if query.kind == "likes" and not self._is_training:
-            return False  # the weights were edited
-        same = query.kind in INPUT_INDEPENDENT_KINDS or _same_picture(prediction, self._prediction)
+        before = self._prediction
+        if not self._is_training or before is None or before.model.network != prediction.model.network:
+            return False  # the weights were edited, or the model was replaced
+        same = query.kind in INPUT_INDEPENDENT_KINDS or _same_picture(prediction, before)
         return same and (self._results is not None or perf_counter() < self._rested_at)
+
+    def _still_explains(self, query: Query, prediction: Prediction) -> bool:
+        """Whether the last result may stay until the first of this prediction: it is of the same network, and where
+        the next one takes long, of the same picture."""
+        before = self._prediction
+        if before is None or before.model.network != prediction.model.network:
+            return False
+        waits = query.kind in SLOW_KINDS and query.kind not in INPUT_INDEPENDENT_KINDS
+        return not waits or _same_picture(prediction, before)
 
     def _advance(self) -> None:
         assert self._results is not None
