@@ -22,8 +22,9 @@ from engine.formats.atomic_file import (
     read_bytes,
     write_atomically,
 )
+from engine.formats.ink import as_ink, to_input
 from engine.formats.other_programs import first_bytes, other_program
-from engine.formats.pictures import PICTURE_SUFFIXES, as_ink, decode_picture, read_picture, to_input
+from engine.formats.pictures import PICTURE_SUFFIXES, decode_picture, pixels_as_ink, read_picture
 from engine.formats.safetensors_file import (
     HEADER_LIMIT,
     Json,
@@ -64,6 +65,7 @@ __all__ = [
     "other_program",
     "pack",
     "pack_stacks",
+    "pixels_as_ink",
     "quoted",
     "read_bytes",
     "read_description",

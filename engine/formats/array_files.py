@@ -23,7 +23,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from engine.formats.atomic_file import MEBIBYTE, FileError, FilePath, InvalidFile, checked_size, quoted
-from engine.formats.pictures import as_ink
+from engine.formats.ink import as_ink
 
 Array = NDArray[np.float32]
 Labels = NDArray[np.int64]

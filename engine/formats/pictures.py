@@ -17,12 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from engine.drawings import area_resample
 from engine.formats.atomic_file import MEBIBYTE, FileError, FilePath, checked_size, quoted
+from engine.formats.ink import as_ink, transparent_as_ink
 
 Array = NDArray[np.float32]
-Levels = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 FORMATS = ("PNG", "BMP", "JPEG", "GIF", "WEBP", "TIFF", "PPM")
 # Of the files that are read from a folder.
@@ -51,11 +49,6 @@ _ALWAYS_READ = 4_000_000  # pixels
 _RAW_PIXELS_PER_BYTE = 8  # uncompressed, at one bit each
 _DEFLATED_BITS_PER_BYTE = 8 * 1040  # deflate compresses at most 1,032 bytes into one
 
-_LOW_CONTRAST = 0.5  # of 1: below it, the ink is stretched to full
-_BLANK = 8 / 255  # contrast below which there is no ink: noise of a sensor, or of JPEG, on a clean page
-_MIXED = 0.25  # fraction of the border: with at least this both dark and light, the border is ambiguous
-_OPAQUE = 0.5
-
 # Exceptions of Pillow's readers on damaged files.
 _DECODE_ERRORS = (
     OSError, EOFError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,
@@ -74,9 +67,7 @@ def read_picture(path: FilePath) -> Array:
     before any pixel is decoded. Applies the EXIF orientation. Colours become luminance, 0.299 R + 0.587 G +
     0.114 B; ink and background are detected by `as_ink`.
 
-    Transparent pixels are background. If the opaque part is of one lightness, black or white, it is the ink, and
-    alpha its amount. If it is a picture in itself, such as a page cut out, it is put on its median lightness and
-    read like an opaque picture.
+    Transparent pixels are background, as in `transparent_as_ink`.
 
     Raises FileError, one sentence that names the file, for anything else.
     """
@@ -89,6 +80,11 @@ def decode_picture(data: bytes, name: FilePath) -> Array:
     """Decodes the bytes of a picture file as `read_picture` does; `name` is used in error messages."""
     with _file_errors(name):
         return _to_ink(_decode(io.BytesIO(data), len(data), name))
+
+
+def pixels_as_ink(pixels: NDArray[np.uint8]) -> Array:
+    """Converts pixels with alpha, (H, W, 4), as they come from a clipboard, as `read_picture` does."""
+    return _to_ink(Image.fromarray(pixels, "RGBA"))
 
 
 @contextlib.contextmanager
@@ -112,93 +108,6 @@ def _file_errors(path: FilePath) -> Iterator[None]:
             raise FileError(f"{quoted(path)} needs more memory than there is; make it smaller.") from error
         except _DECODE_ERRORS as error:
             raise _damaged(path) from error
-
-
-def as_ink(grey: NDArray[np.floating]) -> Array:
-    """Separates ink from background: greyscale (H, W), 0 black to 1 white, to (H, W) float32, -1 to 1.
-
-    A batch (N, H, W) is converted picture by picture.
-
-    1. The mean of the darkest and the lightest value divides the pixels into dark and light. The class of most
-       border pixels is the background. If the border is mixed, a quarter or more of it in either class, as when
-       strokes are cut off by the frame, the background is the class of most pixels of the picture; in a tie, light.
-    2. The background level, the median of the border pixels of that class, becomes -1; values beyond it are
-       clipped, so that the paper of a photograph is as empty as a canvas.
-    3. If the contrast, lightest minus darkest, is at least half the range, full black (or white) becomes 1, so that
-       0 and 255 become exactly -1 and 1. Below that, the strongest ink becomes 1.
-    4. If the contrast is below 8/255, the picture is blank: all -1.
-    """
-    grey = np.asarray(grey, np.float32)
-    if grey.ndim == 2:
-        single: Array = as_ink(grey[None])[0]
-        return single
-    low, high = (extreme(axis=(1, 2)).astype(np.float64) for extreme in (grey.min, grey.max))
-    threshold = ((low + high) / 2).astype(np.float32)[:, None]
-    is_blank, has_contrast = high - low < _BLANK, high - low >= _LOW_CONTRAST
-    border = _border_pixels(grey)
-    ink_is_dark = _ink_is_dark(grey, border, threshold)
-    background, missing = _background_level(border, threshold, ink_is_dark)
-    missing &= ~is_blank
-    if missing.any():  # no border pixel is background: use all pixels of these pictures
-        pixels = grey[missing].reshape(missing.sum(), -1)
-        background[missing] = _background_level(pixels, threshold[missing], ink_is_dark[missing])[0]
-    strongest = np.where(ink_is_dark, np.where(has_contrast, 0, low), np.where(has_contrast, 1, high))
-    strongest[is_blank] = background[is_blank] + 1  # avoids a division by 0
-    ink = _rescale(grey, background[:, None, None], strongest[:, None, None])
-    ink[is_blank] = -1
-    return ink
-
-
-def to_input(picture: Array, side: int) -> Array:
-    """Fits a picture (H, W), -1 to 1, to the network's input (side, side), float32.
-
-    Another size is fitted whole and centred, by area averaging. A batch (N, H, W) is fitted picture by picture.
-    """
-    return area_resample(picture, side)
-
-
-# --- ink and background
-
-
-def _border_pixels(grey: Array) -> Array:
-    """The outermost pixels of each picture, each once: (N, B)."""
-    rows = grey[:, :: max(grey.shape[1] - 1, 1)]
-    columns = grey[:, 1:-1, :: max(grey.shape[2] - 1, 1)]
-    return np.concatenate([side.reshape(len(grey), -1) for side in (rows, columns)], axis=1)
-
-
-def _ink_is_dark(grey: Array, border: Array, threshold: Array) -> Flags:
-    """Whether the ink of each picture is its dark class; border: (N, B), threshold: (N, 1)."""
-    dark_fraction = (border < threshold).mean(axis=1)
-    mixed = (dark_fraction >= _MIXED) & (dark_fraction <= 1 - _MIXED)
-    if mixed.any():
-        of_picture = (grey < threshold[..., None]).mean(axis=(1, 2))
-        dark_fraction = np.where(mixed, of_picture, dark_fraction)
-    ink_is_dark: Flags = dark_fraction <= 0.5
-    return ink_is_dark
-
-
-def _background_level(values: Array, threshold: Array, ink_is_dark: Flags) -> tuple[Levels, Flags]:
-    """The median of each picture's background values, and whether it has none; values: (N, V).
-
-    Of the sorted values, these are the upper part where the ink is dark, and the lower part where it is light.
-    """
-    light, last = (values > threshold).sum(axis=1), values.shape[1] - 1
-    count = np.where(ink_is_dark, light, last + 1 - light)
-    first = np.where(ink_is_dark, last + 1 - light, 0)
-    picture, ordered = np.arange(len(values)), np.sort(values, axis=1)
-    below = ordered[picture, np.minimum(first + np.maximum(count - 1, 0) // 2, last)]
-    above = ordered[picture, np.minimum(first + count // 2, last)]
-    return ((below + above) * np.float32(0.5)).astype(np.float64), count == 0
-
-
-def _rescale(grey: Array, background: float | Levels, strongest: float | Levels) -> Array:
-    """The values with `background` mapped to -1 and `strongest` to 1, clipped."""
-    ink = grey - np.float32(background)
-    ink *= np.float32(2 / (strongest - background))
-    ink -= np.float32(1)
-    np.clip(ink, -1, 1, out=ink)
-    return ink
 
 
 # --- decoding
@@ -282,24 +191,13 @@ def _damaged(path: FilePath) -> FileError:
 
 
 def _to_ink(image: Image.Image) -> Array:
-    if image.has_transparency_data and not image.mode.startswith("I;16"):
-        pixels = np.asarray(image.convert("RGBA").convert("LA"))
-        alpha = _normalize(pixels[..., 1], 255)
-        if alpha.min() < 1:
-            return _transparent_to_ink(_normalize(pixels[..., 0], 255), alpha)
-    return as_ink(_luminance(image))
-
-
-def _transparent_to_ink(grey: Array, alpha: Array) -> Array:
-    """The rule of `read_picture` for partly transparent pictures; grey and alpha (H, W), 0 to 1."""
-    visible = grey[alpha >= _OPAQUE]
-    if visible.size and float(visible.max() - visible.min()) >= _LOW_CONTRAST:
-        background = np.float32(np.median(visible))
-        return as_ink(grey * alpha + background * (1 - alpha))
-    strongest = float(alpha.max())
-    if strongest - float(alpha.min()) < _BLANK:
-        return np.full(grey.shape, -1, np.float32)
-    return _rescale(alpha, 0, 1 if strongest >= _LOW_CONTRAST else strongest)
+    if not image.has_transparency_data:
+        return as_ink(_luminance(image))
+    if image.mode.startswith("I;16"):  # one value is transparent; Pillow does not convert it
+        alpha = (np.asarray(image) != image.info["transparency"]).astype(np.float32)
+        return transparent_as_ink(_luminance(image), alpha)
+    pixels = np.asarray(image.convert("RGBA").convert("LA"))
+    return transparent_as_ink(_normalize(pixels[..., 0], 255), _normalize(pixels[..., 1], 255))
 
 
 def _luminance(image: Image.Image) -> Array:

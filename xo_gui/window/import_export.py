@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 
 from engine.backends import HostArray
 from engine.documents import SUFFIX, OpenRequest, OpenResult, ProjectState, save_model
-from engine.formats import PICTURE_SUFFIXES, as_ink, write_atomically
+from engine.formats import PICTURE_SUFFIXES, pixels_as_ink, write_atomically
 from engine.nn import Model
 from engine.nn.layers import shape_text
 from xo_gui.app import Preferences
@@ -201,9 +201,9 @@ def paste_image() -> HostArray:
     image = QGuiApplication.clipboard().image()
     if image.isNull():
         raise ValueError("There is no picture to paste; copy one first.")
-    grey = image.convertToFormat(QImage.Format.Format_Grayscale8)
-    rows = np.frombuffer(grey.constBits(), np.uint8).reshape(grey.height(), grey.bytesPerLine())
-    return as_ink(rows[:, : grey.width()].astype(np.float32) / 255)
+    pixels = image.convertToFormat(QImage.Format.Format_RGBA8888)
+    rows = np.frombuffer(pixels.constBits(), np.uint8).reshape(pixels.height(), pixels.bytesPerLine())
+    return pixels_as_ink(rows[:, : 4 * pixels.width()].reshape(pixels.height(), pixels.width(), 4))
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -308,6 +308,23 @@ def test_a_pasted_dark_on_light_picture_is_inverted(hand: Hand) -> None:
     assert pasted[0, 0] == -1
 
 
+def test_a_pasted_picture_on_nothing_is_its_strokes(hand: Hand) -> None:
+    for form in (
+        QImage.Format.Format_ARGB32,
+        QImage.Format.Format_ARGB32_Premultiplied,
+        QImage.Format.Format_Indexed8,
+    ):
+        image = QImage(30, 40, QImage.Format.Format_ARGB32)
+        image.fill(QColor(0, 0, 0, 0))
+        for row in range(10, 30):
+            image.setPixelColor(15, row, QColor(0, 0, 0))
+        QApplication.clipboard().setImage(image.convertToFormat(form))
+        hand.window.import_export.paste()
+        pasted = hand.window.session.document.drawing.image
+        assert (pasted[10:30, 15] == 1).all()
+        assert (pasted > 0).sum() == 20
+
+
 # -- menus, keys, accessibility -------------------------------------------------------------------------------
 
 
