@@ -82,9 +82,13 @@ def decode_picture(data: bytes, name: FilePath) -> Array:
         return _to_ink(_decode(io.BytesIO(data), len(data), name))
 
 
-def pixels_as_ink(pixels: NDArray[np.uint8]) -> Array:
-    """Converts pixels with alpha, (H, W, 4), as they come from a clipboard, as `read_picture` does."""
-    return _to_ink(Image.fromarray(pixels, "RGBA"))
+def pixels_as_ink(pixels: NDArray[np.uint8] | NDArray[np.uint16], name: FilePath = "The picture") -> Array:
+    """Converts pixels, RGBA (H, W, 4) uint8 or grey (H, W) uint16, as `read_picture` converts those of a file;
+    `name` is used in error messages."""
+    if pixels.shape[0] * pixels.shape[1] > PIXEL_LIMIT:
+        raise _too_large(name, pixels.shape[1], pixels.shape[0])
+    with _file_errors(name):
+        return _to_ink(Image.fromarray(pixels))
 
 
 @contextlib.contextmanager

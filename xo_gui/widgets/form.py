@@ -156,6 +156,7 @@ class NumberEdit(QLineEdit):
         self._scale = 100 if setting.unit == "%" else 1
         self.setAlignment(Qt.AlignmentFlag.AlignRight)
         self.setPlaceholderText(self.tr("none"))
+        self.setAcceptDrops(False)  # a file dropped here is opened, not written
 
     def show_number(self, value: float | None) -> None:
         """Show a number without emitting; None clears the text. Unfinished input stays."""

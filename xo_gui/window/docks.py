@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shiboken6
 from PySide6.QtCore import QEvent, QMargins, QObject, QSize, Qt, QTimer
-from PySide6.QtGui import QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import (
     QDockWidget,
     QFrame,
@@ -73,10 +73,22 @@ class Docks(QObject):
         else:
             self._window.addDockWidget(panel.area, dock)
             self._row += [dock] if panel.area == _BOTTOM else []
+        dock.setAcceptDrops(True)
+        dock.installEventFilter(self)
         dock.visibilityChanged.connect(self._update_titles)
         dock.visibilityChanged.connect(view.set_panel_visible)
         dock.dockLocationChanged.connect(self._update_titles)
         self.all.append(dock)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Pass drops on a floating panel, which is a window of its own, on to the main window."""
+        if isinstance(event, QDragEnterEvent):
+            self._window.dragEnterEvent(event)
+        elif isinstance(event, QDropEvent) and event.type() == QEvent.Type.Drop:
+            self._window.dropEvent(event)
+        else:
+            return super().eventFilter(watched, event)
+        return True
 
     def apply_first_sizes(self) -> None:
         """Apply the first sizes, once all docks are added: fixed widths at the sides; the height needed at the

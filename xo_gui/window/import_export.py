@@ -6,20 +6,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
-from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QObject, Signal
+from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QMimeData, QObject, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QImage, QImageWriter
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 
-from engine.backends import HostArray
 from engine.documents import SUFFIX, OpenRequest, OpenResult, ProjectState, save_model
-from engine.formats import PICTURE_SUFFIXES, pixels_as_ink, write_atomically
+from engine.formats import PICTURE_SUFFIXES, write_atomically
 from engine.nn import Model
 from engine.nn.layers import shape_text
 from xo_gui.app import Preferences
 from xo_gui.state import Autosave, ComparisonController, Session
 from xo_gui.views import View
 from xo_gui.views.drawing import DrawingView
+from xo_gui.window.mime_content import mime_content
 
 Save: TypeAlias = Callable[[], object]
 
@@ -184,26 +183,33 @@ class ImportExport(QObject):
             self.message.emit(self.tr("Copied a picture of the panel {0}.").format(view.title))
 
     def paste(self) -> None:
-        """Replace the drawing by the copied picture."""
+        """Open the copied file, or make the copied picture the drawing."""
+        self.receive(QGuiApplication.clipboard().mimeData(), self.tr("Paste"), self.tr("The copied picture"))
+
+    def drop(self, data: QMimeData) -> None:
+        """Open the dropped file, or make the dropped picture the drawing."""
+        self.receive(data, self.tr("Drop"), self.tr("The dropped picture"))
+
+    def receive(self, data: QMimeData, text: str, name: str) -> None:
+        """Use what was dropped or pasted, or say why not. text: of the undo; name: of a picture."""
         try:
-            self._drawing_view.set_image(paste_image(), self.tr("Paste"))
+            content = mime_content(data)
         except ValueError as error:
             self.message.emit(str(error))
+            return
+        if content.paths:
+            self.open_path(content.paths[0], first=len(content.paths) > 1)
+        elif content.picture is not None:
+            self._drawing_view.end_stroke()
+            self._drawing_view.set_image(content.picture, text)
+            self.message.emit(self.tr("{0} is the drawing now.").format(name))
+        else:
+            self.message.emit(content.found)
 
 
 def copy_image(image: QImage) -> None:
     """Copy a picture to the clipboard."""
     QGuiApplication.clipboard().setImage(image)
-
-
-def paste_image() -> HostArray:
-    """The picture of the clipboard as ink, (H, W) float32, -1 to 1. Raises ValueError if there is none."""
-    image = QGuiApplication.clipboard().image()
-    if image.isNull():
-        raise ValueError("There is no picture to paste; copy one first.")
-    pixels = image.convertToFormat(QImage.Format.Format_RGBA8888)
-    rows = np.frombuffer(pixels.constBits(), np.uint8).reshape(pixels.height(), pixels.bytesPerLine())
-    return pixels_as_ink(rows[:, : 4 * pixels.width()].reshape(pixels.height(), pixels.width(), 4))
 
 
 def write_file(path: Path, data: bytes) -> None:

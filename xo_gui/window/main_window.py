@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QMainWindow, QToolButton, QWidget
 
 from engine.documents import PRESETS, check_reads_drawings, preset, shipped_model
 from engine.nn import Model
@@ -91,6 +90,8 @@ class MainWindow(QMainWindow):
             else:
                 self.panels.add(view, panel)
         self.panels.apply_first_sizes()
+        for edit in self.findChildren(QLineEdit):
+            edit.setAcceptDrops(False)  # a file dropped on a number is opened too
 
     def start_autosave(self, recovery: Autosave) -> None:
         """Autosave from now on, and offer to restore what an earlier session left."""
@@ -342,16 +343,16 @@ class MainWindow(QMainWindow):
         self.session.edit(replace(document, models=(subject, *document.models[1:])), text)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Accept any file; one that cannot be opened is reported later."""
-        if event.mimeData().hasUrls() or event.mimeData().hasImage():
-            event.acceptProposedAction()
+        """Accept anything as a copy; what cannot be used is named once it is dropped."""
+        kept = (Qt.DropAction.CopyAction, Qt.DropAction.LinkAction)
+        event.setDropAction(next((one for one in kept if one in event.possibleActions()), event.proposedAction()))
+        event.accept()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        """Open the first file dropped."""
-        event.acceptProposedAction()
-        urls = event.mimeData().urls()
-        if urls:
-            self.import_export.open_path(Path(urls[0].toLocalFile()), first=len(urls) > 1)
+        """Open what is dropped."""
+        event.setDropAction(Qt.DropAction.CopyAction)  # never a move, after which the source deletes the file
+        event.accept()
+        self.import_export.drop(event.mimeData())
 
     # -- actions: theme, layout, help --------------------------------------------------------------------------
 
