@@ -209,7 +209,11 @@ class PanelFrame(QWidget):
 
 
 class ScrolledPanelFrame(QScrollArea):
-    """The frame of a panel beside others, which scrolls if it is smaller than its view needs."""
+    """The frame of a panel beside others, which scrolls if it is smaller than its view needs.
+
+    Which scroll bars it has is decided by sizes alone, and told to Qt: a bar that Qt shows takes space away, which
+    may make Qt hide it again, for ever.
+    """
 
     def __init__(self, view: View) -> None:
         super().__init__()
@@ -218,18 +222,21 @@ class ScrolledPanelFrame(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
-        self.setViewportMargins(_MARGINS)
-        self.setWidget(view)
         for bar in (self.horizontalScrollBar(), self.verticalScrollBar()):
             bar.setAccessibleName(view.title)
-            bar.installEventFilter(self)
+        self.setWidget(view)
+        self._place_bars()
         for widget in (self.viewport(), view):
             widget.setAutoFillBackground(False)
 
     @property
     def needed_size(self) -> QSize:
         """The size that shows the whole view, margins included."""
-        return self._view.minimumSizeHint().expandedTo(self._view.minimumSize()).grownBy(_MARGINS)
+        return self._least_size.grownBy(_MARGINS)
+
+    @property
+    def _least_size(self) -> QSize:
+        return self._view.minimumSizeHint().expandedTo(self._view.minimumSize())
 
     def sizeHint(self) -> QSize:
         return self._view.sizeHint().grownBy(_MARGINS).expandedTo(self.needed_size)
@@ -237,20 +244,45 @@ class ScrolledPanelFrame(QScrollArea):
     def minimumSizeHint(self) -> QSize:
         return self.needed_size.boundedTo(_MAX_MINIMUM_SIZE)
 
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize:
+            self._place_bars()
+        return super().event(event)
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Pass on a changed size of the view, as Frame does, and let a visible scroll bar use the margin."""
+        """Pass on a changed size of the view, as PanelFrame does."""
         if watched is self._view and event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Show):
             sizes = self._view.sizeHint(), self._view.minimumSizeHint()
             if sizes != self._sizes:
                 self._sizes = sizes
+                self._place_bars()
                 self.updateGeometry()
-        elif watched is not self._view and event.type() in (QEvent.Type.Show, QEvent.Type.Hide):
-            across, down = self.horizontalScrollBar(), self.verticalScrollBar()
-            wide = down.sizeHint().width() if down.isVisible() else 0
-            high = across.sizeHint().height() if across.isVisible() else 0
-            bars = QMargins(0, 0, min(wide, _MARGINS.right()), min(high, _MARGINS.bottom()))
-            self.setViewportMargins(_MARGINS - bars)
         return super().eventFilter(watched, event)
+
+    def _place_bars(self) -> None:
+        """Give the frame the scroll bars that its size needs; they lie in the margins, as far as they fit there."""
+        across, down = self.horizontalScrollBar(), self.verticalScrollBar()
+        high, wide = across.sizeHint().height(), down.sizeHint().width()
+        has_across = has_down = False
+        for _ in range(2):  # a bar may make the other one necessary, but none superfluous
+            margins = QMargins(_MARGINS)
+            margins.setRight(max(margins.right(), wide * has_down))
+            margins.setBottom(max(margins.bottom(), high * has_across))
+            room, least = self.size().shrunkBy(margins), self._least_size
+            has_across = has_across or least.width() > room.width()
+            has_down = has_down or self._height_for(max(room.width(), least.width())) > room.height()
+        shown = Qt.ScrollBarPolicy.ScrollBarAlwaysOn, Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        self.setHorizontalScrollBarPolicy(shown[0] if has_across else shown[1])
+        self.setVerticalScrollBarPolicy(shown[0] if has_down else shown[1])
+        right = max(_MARGINS.right() - wide * has_down, 0)
+        self.setViewportMargins(
+            _MARGINS.left(), _MARGINS.top(), right, max(_MARGINS.bottom() - high * has_across, 0)
+        )
+
+    def _height_for(self, width: int) -> int:
+        """The least height of the view at this width."""
+        least = self._least_size.height()
+        return max(least, self._view.heightForWidth(width)) if self._view.hasHeightForWidth() else least
 
 
 class CentralTabs(QWidget):

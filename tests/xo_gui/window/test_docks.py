@@ -1,15 +1,21 @@
 """The layout of the panels, in the smallest window and in that of the first start."""
 
+import subprocess
+import sys
 from itertools import combinations
+from pathlib import Path
 
 from PySide6.QtCore import QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QScrollArea
 
+from tests.conftest import Effort
 from tests.xo_gui.conftest import OpenWindow
 from xo_gui.views.training import TrainingView
 from xo_gui.window.docks import ScrolledPanelFrame
 from xo_gui.window.main_window import MIN_SIZE
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_in_the_smallest_window_no_panels_overlap_and_tab_scrolls_to_the_focus(
@@ -38,3 +44,11 @@ def test_in_the_first_window_no_panel_scrolls(open_window: OpenWindow) -> None:
     for frame in beside:
         assert not frame.horizontalScrollBar().isVisible()
         assert not frame.verticalScrollBar().isVisible()
+
+
+def test_no_panel_freezes_at_any_size(effort: Effort) -> None:
+    """Scroll bars that made each other come and go froze the window for ever, at a few sizes of a few panels."""
+    command = [sys.executable, "-m", "tests.xo_gui.window.panel_sizes", str(effort(48, 1))]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    last = result.stdout.splitlines()[-1]
+    assert last == "done", f"frozen at {last}:\n{result.stderr}"
