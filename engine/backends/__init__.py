@@ -10,23 +10,27 @@ from engine.backends.backend import (
 )
 from engine.backends.convolution_cost import preferred_batch
 from engine.backends.ops import (
-    Activation,
+    ActivationFunction,
     Array,
     Calls,
+    ConvSpec,
     DifferentiableOp,
     HostArray,
     HostInput,
     HostOutput,
     Ops,
+    PoolSpec,
+    UpdateArrays,
     iter_slices,
     replay,
 )
 
 __all__ = [
-    "Activation",
+    "ActivationFunction",
     "Array",
     "Backend",
     "Calls",
+    "ConvSpec",
     "DeviceChoice",
     "DeviceUnavailable",
     "DifferentiableOp",
@@ -34,6 +38,8 @@ __all__ = [
     "HostInput",
     "HostOutput",
     "Ops",
+    "PoolSpec",
+    "UpdateArrays",
     "choose_backend",
     "iter_slices",
     "numpy_backend",

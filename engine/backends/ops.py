@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -21,7 +22,60 @@ Array: TypeAlias = Any
 Call: TypeAlias = tuple[Callable[..., object], tuple[Any, ...], dict[str, Any]]
 Calls: TypeAlias = list[Call]
 HostArray: TypeAlias = "np.ndarray[Any, Any]"
-Activation: TypeAlias = Literal["relu", "leaky_relu", "tanh", "sigmoid"]
+
+
+@dataclass(frozen=True)
+class ConvSpec:
+    """A convolution: kernels of kernel_size x kernel_size, padding on each side, and what sums are divided by."""
+
+    kernel_size: int
+    stride: int = 1
+    padding: int = 0
+    normalizer: int = 1
+
+
+@dataclass(frozen=True)
+class PoolSpec:
+    """Pooling over windows of size x size."""
+
+    size: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class ActivationFunction:
+    """An elementwise function by name: relu, leaky_relu, tanh, sigmoid. slope: for negative x, of leaky_relu.
+
+    Each backend has a table of these names; an unknown one raises ValueError.
+    """
+
+    name: str
+    slope: float = 0.0
+
+
+def unknown_activation(name: str, known: Iterable[str]) -> ValueError:
+    """The error for a name that is not in a backend's table."""
+    return ValueError(f"There is no activation function called {name!r} here; there are {', '.join(known)}.")
+
+
+@dataclass(frozen=True)
+class UpdateArrays:
+    """The arrays of an optimizer step, flat (n,), contiguous and of equal length unless stated.
+
+    values, gradients: of the parameters.
+    decay_mask: 1 where weight decay applies, 0 for biases and frozen layers.
+    state: the optimizer state, by name.
+    count: (1,) of the values' dtype, number of steps made.
+    rates: (steps,); step_index: (1,) int64. The learning rate of the step is rates[step_index[0]].
+    """
+
+    values: Array
+    gradients: Array
+    decay_mask: Array
+    state: dict[str, Array]
+    count: Array
+    rates: Array
+    step_index: Array
 
 
 def replay(calls: Iterable[Call]) -> None:
@@ -171,12 +225,12 @@ class Ops(ABC):
         """out = left @ right, for matrices (m, k) @ (k, n) of any strides; n is usually the batch."""
 
     @abstractmethod
-    def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
+    def activation(self, function: ActivationFunction, x: Array, y: Array) -> Calls:
         """y = f(x), elementwise: relu max(x, 0); leaky_relu x where x > 0, else slope * x; tanh;
         sigmoid 1 / (1 + exp(-x))."""
 
     @abstractmethod
-    def activation_gradient(self, kind: Activation, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> Calls:
+    def activation_gradient(self, function: ActivationFunction, y: Array, dy: Array, dx: Array) -> Calls:
         """dx = dy * f'(x), computed from y alone: relu and leaky_relu by y > 0 (at 0 the left slope: 0, or slope);
         tanh 1 - y^2; sigmoid y * (1 - y). dx may be dy."""
 
@@ -194,13 +248,11 @@ class Ops(ABC):
     # -- feature maps -------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def convolution(
-        self, x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int
-    ) -> ConvolutionOp:
+    def convolution(self, x: Array, matrix: Array, y: Array, spec: ConvSpec) -> ConvolutionOp:
         """y[f] = sum(kernel f * window) / normalizer + bias[f] (cross-correlation).
 
-        x: (C, H, W, N), already padded by `padding` on each side; its gradient is computed without the padding.
-        matrix: (F, C*size*size [+ 1]), a row for each kernel, the bias last if there is one.
+        x: (C, H, W, N), already padded on each side; its gradient is computed without the padding.
+        matrix: (F, C*kernel_size^2 [+ 1]), a row for each kernel, the bias last if there is one.
         y: (F, H', W', N), possibly a non-contiguous view.
         """
 
@@ -209,13 +261,9 @@ class Ops(ABC):
         x: Array,
         matrix: Array,
         y: Array,
-        size: int,
-        stride: int,
-        padding: int,
-        normalizer: int,
+        spec: ConvSpec,
         conv_shape: tuple[int, ...],
-        pool_size: int,
-        pool_stride: int,
+        pool: PoolSpec,
         needs_gradient: bool,
     ) -> ConvolutionOp:
         """max_pool(convolution(x)); see both.
@@ -228,11 +276,11 @@ class Ops(ABC):
         """
         maps = self.zeros((*conv_shape, x.shape[-1]), x.dtype)
         dmaps = self.zeros(maps.shape, x.dtype) if needs_gradient else None
-        convolution = self.convolution(x, matrix, maps, size, stride, padding, normalizer)
-        return _ConvThenPool(convolution, self.max_pool(maps, y, pool_size, pool_stride), dmaps)
+        convolution = self.convolution(x, matrix, maps, spec)
+        return _ConvThenPool(convolution, self.max_pool(maps, y, pool), dmaps)
 
     @abstractmethod
-    def max_pool(self, x: Array, y: Array, size: int, stride: int) -> DifferentiableOp:
+    def max_pool(self, x: Array, y: Array, spec: PoolSpec) -> DifferentiableOp:
         """y = the maximum of each window; windows past the right or bottom edge use the values that exist.
 
         x: (C, H, W, N), y: (C, H', W', N). The gradient goes to the maximum of a window, of equal values to the
@@ -240,7 +288,7 @@ class Ops(ABC):
         """
 
     @abstractmethod
-    def average_pool(self, x: Array, y: Array, size: int, stride: int) -> DifferentiableOp:
+    def average_pool(self, x: Array, y: Array, spec: PoolSpec) -> DifferentiableOp:
         """y = the mean of each window; windows past the edge average the values that exist.
 
         x: (C, H, W, N), y: (C, H', W', N). dx is 0 outside all windows.
@@ -326,39 +374,13 @@ class Ops(ABC):
         Hutter 2019). All one-dimensional."""
 
     @abstractmethod
-    def sgd(
-        self,
-        values: Array,
-        gradients: Array,
-        velocity: Array,
-        momentum: float,
-        nesterov: bool,
-        rates: Array,
-        step_index: Array,
-    ) -> Calls:
+    def sgd(self, arrays: UpdateArrays, momentum: float, nesterov: bool) -> Calls:
         """v = momentum * v - rate * g; w += v, or with nesterov w += momentum * v - rate * g; rate =
-        rates[step_index[0]]. Elements of v below 1e-30 may be set to 0.
-
-        All one-dimensional, contiguous and of equal length.
-        """
+        rates[step_index[0]]. v is the state `velocity`; its elements below 1e-30 may be set to 0."""
 
     @abstractmethod
-    def adam(
-        self,
-        values: Array,
-        gradients: Array,
-        mean: Array,
-        square: Array,
-        count: Array,
-        beta1: float,
-        beta2: float,
-        epsilon: float,
-        rates: Array,
-        step_index: Array,
-    ) -> Calls:
+    def adam(self, arrays: UpdateArrays, beta1: float, beta2: float, epsilon: float) -> Calls:
         """count += 1; m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
         w -= rate * (m / (1 - b1^count)) / (sqrt(v / (1 - b2^count)) + epsilon); rate = rates[step_index[0]].
-        Elements of m and v below 1e-30 may be set to 0 (Kingma and Ba 2015).
-
-        count: (1,) of the values' dtype; the others one-dimensional, contiguous and of equal length.
-        """
+        m and v are the states `mean` and `square`; their elements below 1e-30 may be set to 0 (Kingma and Ba
+        2015)."""

@@ -407,18 +407,14 @@ class ConvMaxPool(Layer):
 
     def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
         layer = self.convolution
-        between = layer.output_shape(arrays.x.values.shape[:-1])
+        shape = arrays.x.values.shape[:-1]
         arrays.context = ops.convolution_max_pool(
             arrays.x.padded,
             arrays.parameters,
             arrays.y,
-            layer.size,
-            layer.stride,
-            layer.pad_width,
-            layer.normalizer(arrays.x.values.shape[:-1]),
-            between,
-            self.pool.size,
-            self.pool.stride,
+            layer.spec(shape),
+            layer.output_shape(shape),
+            self.pool.spec,
             arrays.needs_backward,
         )
         calls: Calls = arrays.context.forward()

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from engine.backends import Array, Calls, Ops
+from engine.backends import Calls, Ops, UpdateArrays
 from engine.form_fields import FormField, form_field
 
 
@@ -50,26 +50,6 @@ class UpdateTerms:
 
 # Settings beyond this, or below its inverse, would be infinite or 0 in float32.
 MAX_SETTING = 1e37
-
-
-@dataclass(frozen=True)
-class UpdateArrays:
-    """The arrays of an optimizer step, flat (n,) unless stated.
-
-    values, gradients: of the parameters.
-    decay_mask: 1 where weight decay applies, 0 for biases and frozen layers.
-    state: the optimizer state, by name.
-    count: (1,), number of steps made.
-    rates: (steps,); step_index: (1,) int64. The learning rate of the step is rates[step_index[0]].
-    """
-
-    values: Array
-    gradients: Array
-    decay_mask: Array
-    state: dict[str, Array]
-    count: Array
-    rates: Array
-    step_index: Array
 
 
 @dataclass(frozen=True)
@@ -143,15 +123,7 @@ class SGD(Optimizer):
             raise ValueError("Nesterov's look ahead needs a momentum above 0.")
 
     def update(self, ops: Ops, arrays: UpdateArrays) -> Calls:
-        return ops.sgd(
-            arrays.values,
-            arrays.gradients,
-            arrays.state["velocity"],
-            self.momentum,
-            self.nesterov,
-            arrays.rates,
-            arrays.step_index,
-        )
+        return ops.sgd(arrays, self.momentum, self.nesterov)
 
     def formula_lines(self, terms: UpdateTerms) -> tuple[FormulaLine, ...]:
         """Velocity and value; without momentum the value only."""
@@ -212,18 +184,7 @@ class Adam(Optimizer):
             )
 
     def update(self, ops: Ops, arrays: UpdateArrays) -> Calls:
-        return ops.adam(
-            arrays.values,
-            arrays.gradients,
-            arrays.state["mean"],
-            arrays.state["square"],
-            arrays.count,
-            self.beta1,
-            self.beta2,
-            self.epsilon,
-            arrays.rates,
-            arrays.step_index,
-        )
+        return ops.adam(arrays, self.beta1, self.beta2, self.epsilon)
 
     def formula_lines(self, terms: UpdateTerms) -> tuple[FormulaLine, ...]:
         """Both moving averages, and the value from their bias-corrected forms."""

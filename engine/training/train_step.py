@@ -11,10 +11,9 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
-from engine.backends import Array, Backend, Calls, HostArray, iter_slices, replay
+from engine.backends import Array, Backend, Calls, HostArray, UpdateArrays, iter_slices, replay
 from engine.nn import Network, Parameters, Plan
 from engine.nn.layers import Arrays, ShapeError
-from engine.training.optimizers import UpdateArrays
 from engine.training.recipe import Recipe
 
 # Work memory of the widest layer for one chunk: about a processor's last cache. More examples make longer rows,

@@ -61,50 +61,51 @@ class SumSlightlyOff(NumpyOps):
 
 
 class CutBelowATenth(NumpyOps):
-    def activation(self, kind, x, y, slope=0.0):
-        return super().activation(kind, x, y, slope) + then(lambda: np.putmask(y, y < 0.1, 0))
+    def activation(self, function, x, y):
+        return super().activation(function, x, y) + then(lambda: np.putmask(y, y < 0.1, 0))
 
 
 class GradientPassesEveryCut(NumpyOps):
-    def activation_gradient(self, kind, y, dy, dx, slope=0.0):
+    def activation_gradient(self, function, y, dy, dx):
         return then(np.copyto, dx, dy)
 
 
 class LeakForgotten(NumpyOps):
-    def activation(self, kind, x, y, slope=0.0):
-        return super().activation(kind, x, y, 0.0)
+    def activation(self, function, x, y):
+        return super().activation(replace(function, slope=0.0), x, y)
 
 
 class LeakForgottenOnTheWayBack(NumpyOps):
-    def activation_gradient(self, kind, y, dy, dx, slope=0.0):
-        return super().activation_gradient(kind, y, dy, dx, 0.0)
+    def activation_gradient(self, function, y, dy, dx):
+        return super().activation_gradient(replace(function, slope=0.0), y, dy, dx)
 
 
 class TanhForSigmoidOnTheWayBack(NumpyOps):
-    def activation_gradient(self, kind, y, dy, dx, slope=0.0):
-        return super().activation_gradient("tanh" if kind == "sigmoid" else "sigmoid", y, dy, dx, slope)
+    def activation_gradient(self, function, y, dy, dx):
+        other = replace(function, name="tanh" if function.name == "sigmoid" else "sigmoid")
+        return super().activation_gradient(other, y, dy, dx)
 
 
 class PoolMissesTheLastRow(NumpyOps):
-    def max_pool(self, x, y, size, stride):
-        rows = x.shape[1] - (size > 2 and x.shape[1] > 1)
-        return super().max_pool(x[:, :rows], y, size, stride)
+    def max_pool(self, x, y, spec):
+        rows = x.shape[1] - (spec.size > 2 and x.shape[1] > 1)
+        return super().max_pool(x[:, :rows], y, spec)
 
 
 class WinnerTakesALittleMoreThanAll(NumpyOps):
-    def max_pool(self, x, y, size, stride):
+    def max_pool(self, x, y, spec):
         more = 1 + 1e-4
-        return Around(super().max_pool(x, y, size, stride), None, lambda dy, dx: then(np.multiply, dx, more, dx))
+        return Around(super().max_pool(x, y, spec), None, lambda dy, dx: then(np.multiply, dx, more, dx))
 
 
 class EdgeDividedByTheWholeWindow(NumpyOps):
-    def average_pool(self, x, y, size, stride):
+    def average_pool(self, x, y, spec):
         def there(length: int, count: int) -> np.ndarray:
-            starts = np.arange(count) * stride
-            return np.minimum(starts + size, length) - starts
+            starts = np.arange(count) * spec.stride
+            return np.minimum(starts + spec.size, length) - starts
 
-        share = np.outer(there(x.shape[1], y.shape[1]), there(x.shape[2], y.shape[2])) / size**2
-        return Around(super().average_pool(x, y, size, stride), lambda: then(np.multiply, y, share[..., None], y))
+        share = np.outer(there(x.shape[1], y.shape[1]), there(x.shape[2], y.shape[2])) / spec.size**2
+        return Around(super().average_pool(x, y, spec), lambda: then(np.multiply, y, share[..., None], y))
 
 
 class GradientOfTheMeanNotDivided(NumpyOps):
@@ -116,7 +117,8 @@ class GradientOfTheMeanNotDivided(NumpyOps):
 class FeaturesTurnedRound(NumpyOps):
     """Mathematical convolution in place of cross-correlation."""
 
-    def convolution(self, x, matrix, y, size, *rest):
+    def convolution(self, x, matrix, y, spec):
+        size = spec.kernel_size
         turned, taps = matrix.copy(), x.shape[0] * size * size
 
         def turn() -> None:
@@ -124,22 +126,22 @@ class FeaturesTurnedRound(NumpyOps):
             features = matrix[:, :taps].reshape(-1, x.shape[0], size, size)
             turned[:, :taps] = features[:, :, ::-1, ::-1].reshape(len(matrix), taps)
 
-        sound = super().convolution(x, turned, y, size, *rest)
+        sound = super().convolution(x, turned, y, spec)
         around = Around(sound)
         around.forward = lambda: then(turn) + sound.forward()
         return around
 
 
 class DivisorForgotten(NumpyOps):
-    def convolution(self, x, matrix, y, size, stride, margin, divisor):
-        return super().convolution(x, matrix, y, size, stride, margin, 1)
+    def convolution(self, x, matrix, y, spec):
+        return super().convolution(x, matrix, y, replace(spec, normalizer=1))
 
 
 class BiasGetsNoGradient(NumpyOps):
-    def convolution(self, x, matrix, y, size, *rest):
-        has_bias = matrix.shape[1] > x.shape[0] * size * size
+    def convolution(self, x, matrix, y, spec):
+        has_bias = matrix.shape[1] > x.shape[0] * spec.kernel_size**2
         return Around(
-            super().convolution(x, matrix, y, size, *rest),
+            super().convolution(x, matrix, y, spec),
             None,
             lambda dy, dx, dmatrix: then(dmatrix[:, -1].fill, 0) if has_bias and dmatrix is not None else [],
         )

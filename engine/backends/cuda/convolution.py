@@ -20,28 +20,18 @@ from engine.backends.cuda.tiling import (
     tiled_product_calls,
     vector_width,
 )
-from engine.backends.ops import Array, Calls
+from engine.backends.ops import Array, Calls, ConvSpec
 
 
 class CudaConvolution:
-    def __init__(
-        self,
-        kernels: KernelCache,
-        x: Array,
-        matrix: Array,
-        y: Array,
-        size: int,
-        stride: int,
-        padding: int,
-        normalizer: int,
-    ) -> None:
-        self._kernels, self._padding = kernels, padding
+    def __init__(self, kernels: KernelCache, x: Array, matrix: Array, y: Array, spec: ConvSpec) -> None:
+        self._kernels, self._padding, size = kernels, spec.padding, spec.kernel_size
         self._x, self._y, self._array = _Maps(kernels, x), _Maps(kernels, y), matrix
         (self._matrix,) = contiguous_views(kernels, matrix)
         self._out_channels, self._length = matrix.shape
         self._fan_in, self._kernel_area = x.shape[0] * size * size, size * size
-        self._scale = scalar(x.dtype.type(1 / normalizer))
-        self._options = (f"-DSIZE={size}", f"-DSTRIDE={stride}")
+        self._scale = scalar(x.dtype.type(1 / spec.normalizer))
+        self._options = (f"-DSIZE={size}", f"-DSTRIDE={spec.stride}")
 
     def forward(self) -> Calls:
         x, y = self._x, self._y

@@ -13,7 +13,17 @@ from engine.backends.cuda.launch import CudaDevice, KernelCache
 from engine.backends.cuda.normalization import CudaBatchNorm
 from engine.backends.cuda.pointwise import CudaDropout, CudaHostInput, CudaHostOutput
 from engine.backends.cuda.pooling import CudaGlobalAveragePool, CudaPool
-from engine.backends.ops import Activation, Array, Calls, HostArray, Ops, replay
+from engine.backends.ops import (
+    ActivationFunction,
+    Array,
+    Calls,
+    ConvSpec,
+    HostArray,
+    Ops,
+    PoolSpec,
+    UpdateArrays,
+    replay,
+)
 
 
 class CudaOps(Ops):
@@ -93,27 +103,25 @@ class CudaOps(Ops):
     def matmul(self, left: Array, right: Array, out: Array) -> Calls:
         return matmul(self._kernels, left, right, out)
 
-    def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
-        return pointwise.activation(self._kernels, kind, x, y, slope)
+    def activation(self, function: ActivationFunction, x: Array, y: Array) -> Calls:
+        return pointwise.activation(self._kernels, function, x, y)
 
-    def activation_gradient(self, kind: Activation, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> Calls:
-        return pointwise.activation_gradient(self._kernels, kind, y, dy, dx, slope)
+    def activation_gradient(self, function: ActivationFunction, y: Array, dy: Array, dx: Array) -> Calls:
+        return pointwise.activation_gradient(self._kernels, function, y, dy, dx)
 
     def softmax_cross_entropy(
         self, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
     ) -> Calls:
         return pointwise.softmax_cross_entropy(self._kernels, scores, targets, votes, loss, dscores, total)
 
-    def convolution(
-        self, x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int
-    ) -> CudaConvolution:
-        return CudaConvolution(self._kernels, x, matrix, y, size, stride, padding, normalizer)
+    def convolution(self, x: Array, matrix: Array, y: Array, spec: ConvSpec) -> CudaConvolution:
+        return CudaConvolution(self._kernels, x, matrix, y, spec)
 
-    def max_pool(self, x: Array, y: Array, size: int, stride: int) -> CudaPool:
-        return CudaPool(self._kernels, "max", x, y, size, stride)
+    def max_pool(self, x: Array, y: Array, spec: PoolSpec) -> CudaPool:
+        return CudaPool(self._kernels, "max", x, y, spec)
 
-    def average_pool(self, x: Array, y: Array, size: int, stride: int) -> CudaPool:
-        return CudaPool(self._kernels, "average", x, y, size, stride)
+    def average_pool(self, x: Array, y: Array, spec: PoolSpec) -> CudaPool:
+        return CudaPool(self._kernels, "average", x, y, spec)
 
     def global_average_pool(self, x: Array, y: Array) -> CudaGlobalAveragePool:
         return CudaGlobalAveragePool(self._kernels, x, y)
@@ -152,31 +160,8 @@ class CudaOps(Ops):
     ) -> Calls:
         return training_ops.weight_decay(self._kernels, values, weights, strength, rates, step_index)
 
-    def sgd(
-        self,
-        values: Array,
-        gradients: Array,
-        velocity: Array,
-        momentum: float,
-        nesterov: bool,
-        rates: Array,
-        step_index: Array,
-    ) -> Calls:
-        return training_ops.sgd(self._kernels, values, gradients, velocity, momentum, nesterov, rates, step_index)
+    def sgd(self, arrays: UpdateArrays, momentum: float, nesterov: bool) -> Calls:
+        return training_ops.sgd(self._kernels, arrays, momentum, nesterov)
 
-    def adam(
-        self,
-        values: Array,
-        gradients: Array,
-        mean: Array,
-        square: Array,
-        count: Array,
-        beta1: float,
-        beta2: float,
-        epsilon: float,
-        rates: Array,
-        step_index: Array,
-    ) -> Calls:
-        return training_ops.adam(
-            self._kernels, values, gradients, mean, square, count, beta1, beta2, epsilon, rates, step_index
-        )
+    def adam(self, arrays: UpdateArrays, beta1: float, beta2: float, epsilon: float) -> Calls:
+        return training_ops.adam(self._kernels, arrays, beta1, beta2, epsilon)

@@ -18,14 +18,20 @@ from engine.backends.cuda.arguments import (
 )
 from engine.backends.cuda.arrays import ArrayView
 from engine.backends.cuda.launch import ElementwiseLaunch, KernelCache
-from engine.backends.ops import Activation, Array, Calls, HostArray
+from engine.backends.ops import ActivationFunction, Array, Calls, HostArray, unknown_activation
 
-_FORWARD = {"relu": "relu", "leaky_relu": "leaky_relu", "tanh": "tanh_forward", "sigmoid": "sigmoid"}
+# The device functions by name, and whether each takes the slope; the gradient of ReLU is that of a slope of 0.
+_FORWARD = {
+    "relu": ("relu", False),
+    "leaky_relu": ("leaky_relu", True),
+    "tanh": ("tanh_forward", False),
+    "sigmoid": ("sigmoid", False),
+}
 _BACKWARD = {
-    "relu": "leaky_relu_gradient",
-    "leaky_relu": "leaky_relu_gradient",
-    "tanh": "tanh_gradient",
-    "sigmoid": "sigmoid_gradient",
+    "relu": ("leaky_relu_gradient", True),
+    "leaky_relu": ("leaky_relu_gradient", True),
+    "tanh": ("tanh_gradient", False),
+    "sigmoid": ("sigmoid_gradient", False),
 }
 
 
@@ -63,17 +69,20 @@ def add(kernels: KernelCache, left: Array, right: Array, out: Array) -> Calls:
     return _elementwise(kernels, "add", (left, right), out)
 
 
-def activation(kernels: KernelCache, kind: Activation, x: Array, y: Array, slope: float) -> Calls:
-    extra = scalar(x.dtype.type(slope)) if kind == "leaky_relu" else []
-    return _elementwise(kernels, _FORWARD[kind], (x,), y, extra)
+def activation(kernels: KernelCache, function: ActivationFunction, x: Array, y: Array) -> Calls:
+    if function.name not in _FORWARD:
+        raise unknown_activation(function.name, _FORWARD)
+    device_function, takes_slope = _FORWARD[function.name]
+    return _elementwise(kernels, device_function, (x,), y, scalar(x.dtype.type(function.slope)) * takes_slope)
 
 
 def activation_gradient(
-    kernels: KernelCache, kind: Activation, y: Array, dy: Array, dx: Array, slope: float
+    kernels: KernelCache, function: ActivationFunction, y: Array, dy: Array, dx: Array
 ) -> Calls:
-    slope = 0.0 if kind == "relu" else slope
-    extra = scalar(y.dtype.type(slope)) if kind in ("relu", "leaky_relu") else []
-    return _elementwise(kernels, _BACKWARD[kind], (y, dy), dx, extra)
+    if function.name not in _BACKWARD:
+        raise unknown_activation(function.name, _BACKWARD)
+    device_function, takes_slope = _BACKWARD[function.name]
+    return _elementwise(kernels, device_function, (y, dy), dx, scalar(y.dtype.type(function.slope)) * takes_slope)
 
 
 class CudaDropout:

@@ -13,7 +13,7 @@ from engine.backends.cuda.arrays import DIVISOR_DTYPE, divisor_struct
 from engine.backends.cuda.launch import BlockLaunch, KernelCache
 from engine.backends.cuda.pointwise import elementwise_calls
 from engine.backends.cuda.tiling import real_option
-from engine.backends.ops import Array, Calls
+from engine.backends.ops import Array, Calls, PoolSpec
 
 # As in pools.cuh.
 POOL_GEOMETRY = np.dtype(
@@ -23,8 +23,9 @@ POOL_GEOMETRY = np.dtype(
 
 class CudaPool:
     def __init__(
-        self, kernels: KernelCache, kind: Literal["max", "average"], x: Array, y: Array, size: int, stride: int
+        self, kernels: KernelCache, kind: Literal["max", "average"], x: Array, y: Array, spec: PoolSpec
     ) -> None:
+        size, stride = spec.size, spec.stride
         self._kernels, self._kind, self._x, self._y = kernels, kind, x, y
         self._template = f"<{size}, {stride}>"
         sizes = tuple(divisor_struct(size).item() for size in (*x.shape[1:3], *y.shape[1:]))

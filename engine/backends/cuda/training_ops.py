@@ -15,7 +15,7 @@ from engine.backends.cuda.arguments import fast_divisor, ints, reads, scalar, wr
 from engine.backends.cuda.launch import BlockLaunch, KernelCache
 from engine.backends.cuda.pointwise import contiguous_views, elementwise_calls
 from engine.backends.cuda.tiling import real_option
-from engine.backends.ops import Array, Calls
+from engine.backends.ops import Array, Calls, UpdateArrays
 
 # The most blocks that sum squares; one thread adds their results.
 MAX_NORM_BLOCKS = 64
@@ -123,47 +123,29 @@ def weight_decay(
     )
 
 
-def sgd(
-    kernels: KernelCache,
-    values: Array,
-    gradients: Array,
-    velocity: Array,
-    momentum: float,
-    nesterov: bool,
-    rates: Array,
-    step_index: Array,
-) -> Calls:
+def sgd(kernels: KernelCache, arrays: UpdateArrays, momentum: float, nesterov: bool) -> Calls:
     current, gradient, momenta, rate, step = contiguous_views(
-        kernels, values, gradients, velocity, rates, step_index
+        kernels, arrays.values, arrays.gradients, arrays.state["velocity"], arrays.rates, arrays.step_index
     )
     parameters = [
         *(*writes(current), *reads(gradient), *writes(momenta)),
         *(*reads(rate, random_access=True), *reads(step, random_access=True)),
-        *(*scalar(values.dtype.type(momentum)), *ints(int(nesterov))),
+        *(*scalar(arrays.values.dtype.type(momentum)), *ints(int(nesterov))),
     ]
     return elementwise_calls(kernels, "sgd", current.size, parameters)
 
 
-def adam(
-    kernels: KernelCache,
-    values: Array,
-    gradients: Array,
-    mean: Array,
-    square: Array,
-    count: Array,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    rates: Array,
-    step_index: Array,
-) -> Calls:
-    current, gradient, first, second = contiguous_views(kernels, values, gradients, mean, square)
-    step_count, rate, step = contiguous_views(kernels, count, rates, step_index)
+def adam(kernels: KernelCache, arrays: UpdateArrays, beta1: float, beta2: float, epsilon: float) -> Calls:
+    number = arrays.values.dtype.type
+    current, gradient, first, second = contiguous_views(
+        kernels, arrays.values, arrays.gradients, arrays.state["mean"], arrays.state["square"]
+    )
+    step_count, rate, step = contiguous_views(kernels, arrays.count, arrays.rates, arrays.step_index)
     logs = (math.log(beta) if beta > 0 else -math.inf for beta in (beta1, beta2))
     parameters = [
         *(*writes(current), *reads(gradient), *writes(first), *writes(second)),
         *(given for view in (step_count, rate, step) for given in reads(view, random_access=True)),
-        *(given for value in (beta1, beta2, *logs, epsilon) for given in scalar(values.dtype.type(value))),
+        *(given for value in (beta1, beta2, *logs, epsilon) for given in scalar(number(value))),
     ]
     increment = elementwise_calls(kernels, "increment", 1, writes(step_count, random_access=True))
     return increment + elementwise_calls(kernels, "adam", current.size, parameters)

@@ -13,7 +13,7 @@ from engine.backends.numpy.fft_convolution import FourierConvolution
 from engine.backends.numpy.indexing import flat_indices, is_take_faster, scatter_add, take
 from engine.backends.numpy.row_layout import column_blocks, matrix_product
 from engine.backends.numpy.threads import ThreadPair
-from engine.backends.ops import Array, Call, Calls, ConvolutionOp
+from engine.backends.ops import Array, Call, Calls, ConvolutionOp, ConvSpec, PoolSpec
 
 
 class Im2colConvolution:
@@ -24,12 +24,11 @@ class Im2colConvolution:
     by `normalizer` leaves the bias unchanged.
     """
 
-    def __init__(
-        self, x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int
-    ) -> None:
+    def __init__(self, x: Array, matrix: Array, y: Array, spec: ConvSpec) -> None:
         channels, batch = len(x), x.shape[3]
         out_channels, height, width, _ = y.shape
-        self._size, self._stride, self._padding, self._normalizer = size, stride, padding, normalizer
+        size = spec.kernel_size
+        self._size, self._stride, self._padding, self._normalizer = size, spec.stride, spec.padding, spec.normalizer
         self._matrix, self._y, self._fan_in = matrix, y, channels * size * size
         self._windows = self._windows_of(x, height, width)
         self._x = x
@@ -38,7 +37,7 @@ class Im2colConvolution:
             indices = self._windows_of(flat_indices(x), height, width).reshape(self._fan_in, -1)
             self._indices = np.ascontiguousarray(indices)
         self._columns = aligned_zeros((matrix.shape[1], height * width * batch), x.dtype)
-        self._columns[self._fan_in :] = normalizer
+        self._columns[self._fan_in :] = spec.normalizer
         self._rows = out_channels * matrix.shape[1]
         self._column_blocks = column_blocks(self._columns, self._rows)
 
@@ -100,24 +99,12 @@ class SplitConvolution:
     for these shapes, copy the windows of the whole input again.
     """
 
-    def __init__(
-        self,
-        x: Array,
-        matrix: Array,
-        y: Array,
-        size: int,
-        stride: int,
-        padding: int,
-        normalizer: int,
-        threads: ThreadPair,
-    ) -> None:
+    def __init__(self, x: Array, matrix: Array, y: Array, spec: ConvSpec, threads: ThreadPair) -> None:
         middle = y.shape[1] // 2
-        upper = x[:, : (middle - 1) * stride + size], y[:, :middle]
-        lower = x[:, middle * stride :], y[:, middle:]
-        self._halves = [
-            Im2colConvolution(half, matrix, out, size, stride, padding, normalizer) for half, out in (upper, lower)
-        ]
-        self._whole = x, matrix, y, size, stride, padding, normalizer
+        upper = x[:, : (middle - 1) * spec.stride + spec.kernel_size], y[:, :middle]
+        lower = x[:, middle * spec.stride :], y[:, middle:]
+        self._halves = [Im2colConvolution(half, matrix, out, spec) for half, out in (upper, lower)]
+        self._whole = x, matrix, y, spec
         self._threads = threads
 
     def forward(self) -> Calls:
@@ -134,23 +121,22 @@ MIN_ROW_LENGTH = 128
 MIN_SPLIT_MULTIPLICATIONS = 8_000_000
 
 
-def convolution(
-    x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int, threads: ThreadPair
-) -> ConvolutionOp:
+def convolution(x: Array, matrix: Array, y: Array, spec: ConvSpec, threads: ThreadPair) -> ConvolutionOp:
     """The algorithm for these shapes; see Ops.convolution. threads: used by large convolutions of few examples."""
-    if stride == 1 and is_fourier_faster(x.shape, len(y), size):
-        return FourierConvolution(x, matrix, y, size, padding, normalizer)
+    if spec.stride == 1 and is_fourier_faster(x.shape, len(y), spec.kernel_size):
+        return FourierConvolution(x, matrix, y, spec)
     if y.shape[2] * y.shape[3] >= MIN_ROW_LENGTH:
-        return RowConvolution(x, matrix, y, size, stride, padding, normalizer)
+        return RowConvolution(x, matrix, y, spec)
     if matrix.shape[1] * y.size >= MIN_SPLIT_MULTIPLICATIONS and y.shape[1] > 1:
-        return SplitConvolution(x, matrix, y, size, stride, padding, normalizer, threads)
-    return Im2colConvolution(x, matrix, y, size, stride, padding, normalizer)
+        return SplitConvolution(x, matrix, y, spec, threads)
+    return Im2colConvolution(x, matrix, y, spec)
 
 
-def can_fuse_max_pool(x: Array, y: Array, size: int, stride: int, pool_size: int, pool_stride: int) -> bool:
+def can_fuse_max_pool(x: Array, y: Array, spec: ConvSpec, pool: PoolSpec) -> bool:
     """Whether FusedConvMaxPool supports these shapes and is faster than a convolution followed by max pooling.
 
     x: (C, H, W, N), padded; y: the pooled output.
     """
     long = y.shape[2] * y.shape[3] >= MIN_ROW_LENGTH
-    return long and stride == 1 and pool_size == pool_stride > 1 and not is_fourier_faster(x.shape, len(y), size)
+    tiles = spec.stride == 1 and pool.size == pool.stride > 1
+    return long and tiles and not is_fourier_faster(x.shape, len(y), spec.kernel_size)

@@ -11,7 +11,7 @@ from engine.backends.numpy.convolution_gradient import InputGradient
 from engine.backends.numpy.indexing import scatter_add
 from engine.backends.numpy.row_layout import KernelLayout, RowLayout, as_row_matrices, blocked_matmul
 from engine.backends.numpy.winograd import WinogradProducts, is_winograd_faster
-from engine.backends.ops import Array, Calls
+from engine.backends.ops import Array, Calls, ConvSpec
 
 # Below this many kernels, their gradient is faster with the kernels as rows of the product than as columns.
 FEW_KERNELS = 8
@@ -96,12 +96,10 @@ def row_products(x: Array, kernels: KernelLayout, height: int, width: int, strid
 class RowConvolution:
     """Convolution by rows, for rows of many values (W' * N); see Ops.convolution."""
 
-    def __init__(
-        self, x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int
-    ) -> None:
-        self._y, self._stride, self._padding = y, stride, padding
-        self._kernels = KernelLayout(matrix, len(x), size, normalizer)
-        self._products = row_products(x, self._kernels, y.shape[1], y.shape[2], stride, 1)
+    def __init__(self, x: Array, matrix: Array, y: Array, spec: ConvSpec) -> None:
+        self._y, self._stride, self._padding = y, spec.stride, spec.padding
+        self._kernels = KernelLayout(matrix, len(x), spec.kernel_size, spec.normalizer)
+        self._products = row_products(x, self._kernels, y.shape[1], y.shape[2], spec.stride, 1)
 
     def forward(self) -> Calls:
         y = self._y

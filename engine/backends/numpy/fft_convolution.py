@@ -12,7 +12,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from engine.backends.numpy.calls import call, plain_call
-from engine.backends.ops import Array, Calls
+from engine.backends.ops import Array, Calls, ConvSpec
 
 
 class RealDFT:
@@ -87,11 +87,12 @@ class FourierConvolution:
     bias and its gradient are at frequency 0.
     """
 
-    def __init__(self, x: Array, matrix: Array, y: Array, size: int, padding: int, normalizer: int) -> None:
+    def __init__(self, x: Array, matrix: Array, y: Array, spec: ConvSpec) -> None:
+        size = spec.kernel_size
         in_channels, height, width, batch = x.shape
         out_channels = len(y)
         self._x, self._matrix, self._y = x, matrix, y
-        self._size, self._padding, self._normalizer = size, padding, normalizer
+        self._size, self._padding, self._normalizer = size, spec.padding, spec.normalizer
         self._fan_in = in_channels * size * size
         self._transform = transform = RealDFT(height, width, x.dtype)
         self._maps, self._sums = (

@@ -12,7 +12,7 @@ from engine.backends.numpy.calls import aligned_full, aligned_zeros, call, plain
 from engine.backends.numpy.convolution_by_rows import row_products
 from engine.backends.numpy.convolution_gradient import InputGradient
 from engine.backends.numpy.row_layout import KernelLayout
-from engine.backends.ops import Array, Calls
+from engine.backends.ops import Array, Calls, ConvSpec
 
 # Bytes of the maps in between that are computed at a time.
 BAND_BYTES = 524_288
@@ -30,14 +30,13 @@ class FusedConvMaxPool:
         x: Array,
         matrix: Array,
         y: Array,
-        size: int,
-        padding: int,
-        normalizer: int,
+        spec: ConvSpec,
         pool: int,
         needs_gradient: bool,
     ) -> None:
-        self._y, self._padding, self._pool = y, padding, pool
-        self._kernels = KernelLayout(matrix, len(x), size, normalizer)
+        self._y, self._padding, self._pool = y, spec.padding, pool
+        size = spec.kernel_size
+        self._kernels = KernelLayout(matrix, len(x), size, spec.normalizer)
         self._height, self._width = (
             min(padded - size + 1, pooled * pool) for padded, pooled in zip(x.shape[1:3], y.shape[1:3], strict=True)
         )

@@ -15,32 +15,51 @@ from engine.backends.numpy.normalization import NumpyBatchNorm, NumpyDropout
 from engine.backends.numpy.pooling import NumpyAveragePool, NumpyGlobalAveragePool, NumpyMaxPool
 from engine.backends.numpy.row_layout import matrix_product
 from engine.backends.numpy.threads import ThreadPair
-from engine.backends.ops import Activation, Array, Calls, ConvolutionOp, HostArray, HostInput, HostOutput, Ops
+from engine.backends.ops import (
+    ActivationFunction,
+    Array,
+    Calls,
+    ConvolutionOp,
+    ConvSpec,
+    HostArray,
+    HostInput,
+    HostOutput,
+    Ops,
+    PoolSpec,
+    UpdateArrays,
+    unknown_activation,
+)
 
 # Up to this size an array of zeros as large as the input may be read beside it.
 SMALL_BYTES = 65_536
 
 
-def activation(kind: Activation, x: Array, y: Array, slope: float) -> Calls:
-    number = x.dtype.type
-    if kind == "relu":
-        # np.maximum is three times faster against an array than against a scalar; and for small contiguous maps, on
-        # flat arrays, faster than setting up a loop over all axes.
-        if x.flags.c_contiguous and y.flags.c_contiguous and x.nbytes <= SMALL_BYTES:
-            return [call(np.maximum, x.reshape(-1), aligned_zeros((x.size,), x.dtype), out=y.reshape(-1))]
-        zero = aligned_zeros(x.shape[1:] if x.ndim > 2 else x.shape, x.dtype)
-        return [call(np.maximum, x, zero, out=y)]
-    if kind == "tanh":
-        return [call(np.tanh, x, out=y)]
-    work = aligned_zeros(x.shape, x.dtype)
-    if kind == "leaky_relu":
-        return [
-            call(np.minimum, x, number(0), out=work),
-            call(np.multiply, work, number(slope), out=work),
-            call(np.maximum, x, number(0), out=y),
-            call(np.add, y, work, out=y),
-        ]
+def _relu(x: Array, y: Array, slope: float) -> Calls:
+    # np.maximum is three times faster against an array than against a scalar; and for small contiguous maps, on
+    # flat arrays, faster than setting up a loop over all axes.
+    if x.flags.c_contiguous and y.flags.c_contiguous and x.nbytes <= SMALL_BYTES:
+        return [call(np.maximum, x.reshape(-1), aligned_zeros((x.size,), x.dtype), out=y.reshape(-1))]
+    zero = aligned_zeros(x.shape[1:] if x.ndim > 2 else x.shape, x.dtype)
+    return [call(np.maximum, x, zero, out=y)]
+
+
+def _leaky_relu(x: Array, y: Array, slope: float) -> Calls:
+    number, work = x.dtype.type, aligned_zeros(x.shape, x.dtype)
+    return [
+        call(np.minimum, x, number(0), out=work),
+        call(np.multiply, work, number(slope), out=work),
+        call(np.maximum, x, number(0), out=y),
+        call(np.add, y, work, out=y),
+    ]
+
+
+def _tanh(x: Array, y: Array, slope: float) -> Calls:
+    return [call(np.tanh, x, out=y)]
+
+
+def _sigmoid(x: Array, y: Array, slope: float) -> Calls:
     # 1 / (1 + exp(-x)) as (1 + tanh(x / 2)) / 2, which cannot overflow.
+    number, work = x.dtype.type, aligned_zeros(x.shape, x.dtype)
     return [
         call(np.multiply, x, number(0.5), out=work),
         call(np.tanh, work, out=work),
@@ -49,23 +68,46 @@ def activation(kind: Activation, x: Array, y: Array, slope: float) -> Calls:
     ]
 
 
-def activation_gradient(kind: Activation, y: Array, dy: Array, dx: Array, slope: float) -> Calls:
-    number = y.dtype.type
-    if kind == "relu":
-        mask = aligned_zeros(y.shape, bool)
-        return [call(np.greater, y, number(0), out=mask), call(np.multiply, dy, mask, out=dx)]
+def _relu_gradient(y: Array, dy: Array, dx: Array, slope: float) -> Calls:
+    mask = aligned_zeros(y.shape, bool)
+    return [call(np.greater, y, y.dtype.type(0), out=mask), call(np.multiply, dy, mask, out=dx)]
+
+
+def _leaky_relu_gradient(y: Array, dy: Array, dx: Array, slope: float) -> Calls:
+    number, work = y.dtype.type, aligned_zeros(y.shape, y.dtype)
+    return [
+        call(np.greater, y, number(0), out=work),
+        call(np.multiply, work, number(1 - slope), out=work),
+        call(np.add, work, number(slope), out=work),
+        call(np.multiply, dy, work, out=dx),
+    ]
+
+
+def _tanh_gradient(y: Array, dy: Array, dx: Array, slope: float) -> Calls:
     work = aligned_zeros(y.shape, y.dtype)
-    if kind == "leaky_relu":
-        calls = [
-            call(np.greater, y, number(0), out=work),
-            call(np.multiply, work, number(1 - slope), out=work),
-            call(np.add, work, number(slope), out=work),
-        ]
-    elif kind == "tanh":
-        calls = [call(np.multiply, y, y, out=work), call(np.subtract, number(1), work, out=work)]
-    else:
-        calls = [call(np.subtract, number(1), y, out=work), call(np.multiply, work, y, out=work)]
-    return [*calls, call(np.multiply, dy, work, out=dx)]
+    return [
+        call(np.multiply, y, y, out=work),
+        call(np.subtract, y.dtype.type(1), work, out=work),
+        call(np.multiply, dy, work, out=dx),
+    ]
+
+
+def _sigmoid_gradient(y: Array, dy: Array, dx: Array, slope: float) -> Calls:
+    work = aligned_zeros(y.shape, y.dtype)
+    return [
+        call(np.subtract, y.dtype.type(1), y, out=work),
+        call(np.multiply, work, y, out=work),
+        call(np.multiply, dy, work, out=dx),
+    ]
+
+
+# Forward(x, y, slope) and gradient(y, dy, dx, slope) by name; see Ops.activation.
+ACTIVATIONS: dict[str, tuple[Callable[..., Calls], Callable[..., Calls]]] = {
+    "relu": (_relu, _relu_gradient),
+    "leaky_relu": (_leaky_relu, _leaky_relu_gradient),
+    "tanh": (_tanh, _tanh_gradient),
+    "sigmoid": (_sigmoid, _sigmoid_gradient),
+}
 
 
 def softmax_cross_entropy(
@@ -150,48 +192,44 @@ class NumpyOps(Ops):
     def matmul(self, left: Array, right: Array, out: Array) -> Calls:
         return [matrix_product(left, right, out)]
 
-    def activation(self, kind: Activation, x: Array, y: Array, slope: float = 0.0) -> Calls:
-        return activation(kind, x, y, slope)
+    def activation(self, function: ActivationFunction, x: Array, y: Array) -> Calls:
+        if function.name not in ACTIVATIONS:
+            raise unknown_activation(function.name, ACTIVATIONS)
+        return ACTIVATIONS[function.name][0](x, y, function.slope)
 
-    def activation_gradient(self, kind: Activation, y: Array, dy: Array, dx: Array, slope: float = 0.0) -> Calls:
-        return activation_gradient(kind, y, dy, dx, slope)
+    def activation_gradient(self, function: ActivationFunction, y: Array, dy: Array, dx: Array) -> Calls:
+        if function.name not in ACTIVATIONS:
+            raise unknown_activation(function.name, ACTIVATIONS)
+        return ACTIVATIONS[function.name][1](y, dy, dx, function.slope)
 
     def softmax_cross_entropy(
         self, scores: Array, targets: Array, votes: Array, loss: Array, dscores: Array, total: int
     ) -> Calls:
         return softmax_cross_entropy(scores, targets, votes, loss, dscores, total)
 
-    def convolution(
-        self, x: Array, matrix: Array, y: Array, size: int, stride: int, padding: int, normalizer: int
-    ) -> ConvolutionOp:
-        return convolution(x, matrix, y, size, stride, padding, normalizer, self._threads)
+    def convolution(self, x: Array, matrix: Array, y: Array, spec: ConvSpec) -> ConvolutionOp:
+        return convolution(x, matrix, y, spec, self._threads)
 
     def convolution_max_pool(
         self,
         x: Array,
         matrix: Array,
         y: Array,
-        size: int,
-        stride: int,
-        padding: int,
-        normalizer: int,
+        spec: ConvSpec,
         conv_shape: tuple[int, ...],
-        pool_size: int,
-        pool_stride: int,
+        pool: PoolSpec,
         needs_gradient: bool,
     ) -> ConvolutionOp:
         """Fused where `can_fuse_max_pool` holds."""
-        if can_fuse_max_pool(x, y, size, stride, pool_size, pool_stride):
-            return FusedConvMaxPool(x, matrix, y, size, padding, normalizer, pool_size, needs_gradient)
-        return super().convolution_max_pool(
-            x, matrix, y, size, stride, padding, normalizer, conv_shape, pool_size, pool_stride, needs_gradient
-        )
+        if can_fuse_max_pool(x, y, spec, pool):
+            return FusedConvMaxPool(x, matrix, y, spec, pool.size, needs_gradient)
+        return super().convolution_max_pool(x, matrix, y, spec, conv_shape, pool, needs_gradient)
 
-    def max_pool(self, x: Array, y: Array, size: int, stride: int) -> NumpyMaxPool:
-        return NumpyMaxPool(x, y, size, stride)
+    def max_pool(self, x: Array, y: Array, spec: PoolSpec) -> NumpyMaxPool:
+        return NumpyMaxPool(x, y, spec)
 
-    def average_pool(self, x: Array, y: Array, size: int, stride: int) -> NumpyAveragePool:
-        return NumpyAveragePool(x, y, size, stride)
+    def average_pool(self, x: Array, y: Array, spec: PoolSpec) -> NumpyAveragePool:
+        return NumpyAveragePool(x, y, spec)
 
     def global_average_pool(self, x: Array, y: Array) -> NumpyGlobalAveragePool:
         return NumpyGlobalAveragePool(x, y)
@@ -230,29 +268,8 @@ class NumpyOps(Ops):
     ) -> Calls:
         return training_ops.weight_decay(values, weights, strength, rates, step_index)
 
-    def sgd(
-        self,
-        values: Array,
-        gradients: Array,
-        velocity: Array,
-        momentum: float,
-        nesterov: bool,
-        rates: Array,
-        step_index: Array,
-    ) -> Calls:
-        return training_ops.sgd(values, gradients, velocity, momentum, nesterov, rates, step_index)
+    def sgd(self, arrays: UpdateArrays, momentum: float, nesterov: bool) -> Calls:
+        return training_ops.sgd(arrays, momentum, nesterov)
 
-    def adam(
-        self,
-        values: Array,
-        gradients: Array,
-        mean: Array,
-        square: Array,
-        count: Array,
-        beta1: float,
-        beta2: float,
-        epsilon: float,
-        rates: Array,
-        step_index: Array,
-    ) -> Calls:
-        return training_ops.adam(values, gradients, mean, square, count, beta1, beta2, epsilon, rates, step_index)
+    def adam(self, arrays: UpdateArrays, beta1: float, beta2: float, epsilon: float) -> Calls:
+        return training_ops.adam(arrays, beta1, beta2, epsilon)

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.backends.numpy.calls import aligned_zeros, call, plain_call
 from engine.backends.numpy.indexing import cache_blocks, flat_indices, is_take_faster, take, window_views
-from engine.backends.ops import Array, Calls
+from engine.backends.ops import Array, Calls, PoolSpec
 
 
 class NumpyMaxPool:
@@ -17,8 +17,8 @@ class NumpyMaxPool:
     but whose columns cannot, columns are reduced first; its gradient, rarely needed, starts with the rows again.
     """
 
-    def __init__(self, x: Array, y: Array, size: int, stride: int) -> None:
-        self._x, self._y, self._size, self._stride = x, y, size, stride
+    def __init__(self, x: Array, y: Array, spec: PoolSpec) -> None:
+        self._x, self._y, self._size, self._stride = x, y, spec.size, spec.stride
         self._across = aligned_zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
         self._down_first = x.shape[3] == 1
 
@@ -135,8 +135,8 @@ class NumpyAveragePool:
     """Average pooling; see Ops.average_pool. Windows are summed along rows, then columns, and divided by their
     number of values."""
 
-    def __init__(self, x: Array, y: Array, size: int, stride: int) -> None:
-        self._x, self._y, self._size, self._stride = x, y, size, stride
+    def __init__(self, x: Array, y: Array, spec: PoolSpec) -> None:
+        self._x, self._y, self._size, self._stride = x, y, spec.size, spec.stride
         self._across = aligned_zeros((*x.shape[:2], y.shape[2], x.shape[3]), x.dtype)
         rows, columns = (self._counts(x.shape[axis], y.shape[axis]) for axis in (1, 2))
         self._share = (1 / np.outer(rows, columns)).astype(x.dtype)[:, :, None]

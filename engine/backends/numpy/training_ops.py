@@ -8,7 +8,7 @@ from math import isfinite
 import numpy as np
 
 from engine.backends.numpy.calls import aligned_zeros, call, plain_call
-from engine.backends.ops import Array, Call, Calls
+from engine.backends.ops import Array, Call, Calls, UpdateArrays
 
 # Optimizer state below FLUSH_BELOW is set to 0 every FLUSH_EVERY steps: in so few steps a momentum of 0.9 does not
 # shrink it to a subnormal float32.
@@ -105,15 +105,9 @@ def weight_decay(values: Array, weights: Array, strength: float, rates: Array, s
     return [plain_call(shrink)]
 
 
-def sgd(
-    values: Array,
-    gradients: Array,
-    velocity: Array,
-    momentum: float,
-    nesterov: bool,
-    rates: Array,
-    step_index: Array,
-) -> Calls:
+def sgd(arrays: UpdateArrays, momentum: float, nesterov: bool) -> Calls:
+    values, gradients, velocity = arrays.values, arrays.gradients, arrays.state["velocity"]
+    rates, step_index = arrays.rates, arrays.step_index
     step, decay = np.empty_like(values), values.dtype.type(momentum)
 
     def update() -> None:
@@ -130,18 +124,10 @@ def sgd(
     return [plain_call(update), _flush(velocity, step_index)]
 
 
-def adam(
-    values: Array,
-    gradients: Array,
-    mean: Array,
-    square: Array,
-    count: Array,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-    rates: Array,
-    step_index: Array,
-) -> Calls:
+def adam(arrays: UpdateArrays, beta1: float, beta2: float, epsilon: float) -> Calls:
+    values, gradients, count = arrays.values, arrays.gradients, arrays.count
+    mean, square = arrays.state["mean"], arrays.state["square"]
+    rates, step_index = arrays.rates, arrays.step_index
     number = values.dtype.type
     step, size = np.empty_like(values), np.empty_like(values)
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
-from engine.backends import Activation as Function
-from engine.backends import Calls, HostArray, Ops
+from engine.backends import ActivationFunction, Calls, HostArray, Ops
 from engine.nn.layers.layer import Arrays, Layer, LayerArrays, Shape, require_number
 from engine.nn.layers.value_formulas import CellIndex, ElementwiseFunction, flat_index
-
-# The functions with a kink at 0.
-_WITH_KINK: Final = ("relu", "leaky_relu")
 
 
 @dataclass(frozen=True)
@@ -21,35 +18,41 @@ class Activation(Layer):
     """y = f(x) elementwise; dx = dy * f'(x), computed from y."""
 
     is_elementwise: ClassVar[bool] = True
-    function: ClassVar[Function]
+    # Whether the function is linear on either side of 0, with a kink there.
+    has_kink: ClassVar[bool] = False
 
     @property
-    def negative_slope(self) -> float:
-        """The slope for negative x, of the functions that have one."""
-        return 0.0
+    @abstractmethod
+    def function(self) -> ActivationFunction:
+        """The function that the backends compute."""
+
+    @abstractmethod
+    def evaluate(self, x: float) -> float:
+        """f(x), in float64."""
 
     def multiplies(self, shape: Shape) -> int:
-        """One per value, none for ReLU; an exponential counts as one."""
-        return 0 if self.function == "relu" else math.prod(shape)
+        """One per value; an exponential counts as one."""
+        return math.prod(shape)
 
     def gradient_multiplies(self, shape: Shape) -> tuple[int, int]:
-        """One per value, dy × slope; one more where the slope is computed from y; none for ReLU."""
-        return 0, self.multiplies(shape) if self.function in _WITH_KINK else 2 * math.prod(shape)
+        """One per value, dy × slope; one more where the slope is computed from y."""
+        return 0, self.multiplies(shape) if self.has_kink else 2 * math.prod(shape)
 
     def distances_to_kink(self, x: HostArray) -> Iterator[HostArray]:
-        if self.function in _WITH_KINK:
+        if self.has_kink:
             yield x
 
     def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> ElementwiseFunction:
-        return ElementwiseFunction(flat_index(index, x.shape), self.function, float(x[index]), self.negative_slope)
+        value = float(x[index])
+        return ElementwiseFunction(flat_index(index, x.shape), self.function, value, self.evaluate(value))
 
     def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
-        return ops.activation(self.function, arrays.x.values, arrays.y, self.negative_slope)
+        return ops.activation(self.function, arrays.x.values, arrays.y)
 
     def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
         if arrays.dx is None:
             return []
-        return ops.activation_gradient(self.function, arrays.y, arrays.dy, arrays.dx, self.negative_slope)
+        return ops.activation_gradient(self.function, arrays.y, arrays.dy, arrays.dx)
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,19 @@ class ReLU(Activation):
     """y = max(x, 0); the gradient passes where y > 0 and is 0 elsewhere, at 0 too."""
 
     kind: ClassVar[str] = "relu"
-    function: ClassVar[Function] = "relu"
+    has_kink: ClassVar[bool] = True
     commutes_with_max: ClassVar[bool] = True
     zeroes_negatives: ClassVar[bool] = True
+
+    @property
+    def function(self) -> ActivationFunction:
+        return ActivationFunction("relu")
+
+    def evaluate(self, x: float) -> float:
+        return max(x, 0.0)
+
+    def multiplies(self, shape: Shape) -> int:
+        return 0
 
     def can_be_negative(self, input_negative: bool) -> bool:
         return False
@@ -71,7 +84,7 @@ class LeakyReLU(Activation):
     al. 2013)."""
 
     kind: ClassVar[str] = "leakyrelu"
-    function: ClassVar[Function] = "leaky_relu"
+    has_kink: ClassVar[bool] = True
     commutes_with_max: ClassVar[bool] = True
     slope: float = 0.01
 
@@ -80,8 +93,11 @@ class LeakyReLU(Activation):
         require_number(self, "slope", 0, 1, exclusive_low=True)
 
     @property
-    def negative_slope(self) -> float:
-        return self.slope
+    def function(self) -> ActivationFunction:
+        return ActivationFunction("leaky_relu", self.slope)
+
+    def evaluate(self, x: float) -> float:
+        return x if x > 0 else self.slope * x
 
 
 @dataclass(frozen=True)
@@ -89,7 +105,13 @@ class Tanh(Activation):
     """y = (exp(x) - exp(-x)) / (exp(x) + exp(-x)); dx = dy * (1 - y^2)."""
 
     kind: ClassVar[str] = "tanh"
-    function: ClassVar[Function] = "tanh"
+
+    @property
+    def function(self) -> ActivationFunction:
+        return ActivationFunction("tanh")
+
+    def evaluate(self, x: float) -> float:
+        return math.tanh(x)
 
     @property
     def changes_scale(self) -> bool:
@@ -101,7 +123,13 @@ class Sigmoid(Activation):
     """y = 1 / (1 + exp(-x)); dx = dy * y * (1 - y)."""
 
     kind: ClassVar[str] = "sigmoid"
-    function: ClassVar[Function] = "sigmoid"
+
+    @property
+    def function(self) -> ActivationFunction:
+        return ActivationFunction("sigmoid")
+
+    def evaluate(self, x: float) -> float:
+        return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
 
     @property
     def changes_scale(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from engine.backends import Array, Calls, HostArray, Ops, preferred_batch
+from engine.backends import Array, Calls, ConvSpec, HostArray, Ops, preferred_batch
 from engine.nn.layers.layer import (
     Arrays,
     Layer,
@@ -107,6 +107,9 @@ class Conv2D(Layer):
         """What the sum over a window is divided by: its number of values if `mean`, else 1."""
         return self._kernel_values(shape) if self.mean else 1
 
+    def spec(self, shape: Shape) -> ConvSpec:
+        return ConvSpec(self.size, self.stride, self.pad_width, self.normalizer(shape))
+
     def multiplies(self, shape: Shape) -> int:
         """features * C*size*size * H' * W', and with `mean` a division per output value."""
         return math.prod(self.output_shape(shape)) * (self._kernel_values(shape) + self.mean)
@@ -166,15 +169,8 @@ class Conv2D(Layer):
         return PaddedInput(full, full[:, pad : pad + height, pad : pad + width])
 
     def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
-        arrays.context = ops.convolution(
-            arrays.x.padded,
-            arrays.parameters,
-            arrays.y,
-            self.size,
-            self.stride,
-            self.pad_width,
-            self.normalizer(arrays.x.values.shape[:-1]),
-        )
+        spec = self.spec(arrays.x.values.shape[:-1])
+        arrays.context = ops.convolution(arrays.x.padded, arrays.parameters, arrays.y, spec)
         calls: Calls = arrays.context.forward()
         return calls
 

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from engine.backends import Calls, DifferentiableOp, HostArray, Ops
+from engine.backends import Calls, DifferentiableOp, HostArray, Ops, PoolSpec
 from engine.nn.layers.layer import (
     Arrays,
     Layer,
@@ -42,6 +42,10 @@ class Pool2D(Layer):
         require_int(self, "size", 1)
         require_int(self, "stride", 1)
         require(self, "edge", self.edge in ("keep", "drop"), '"keep" or "drop"')
+
+    @property
+    def spec(self) -> PoolSpec:
+        return PoolSpec(self.size, self.stride)
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C, H', W'). Raises ShapeError if no window fits."""
@@ -96,7 +100,7 @@ class MaxPool2D(Pool2D):
     kink_text: ClassVar[str] = "has no clear winner"
 
     def pool_op(self, ops: Ops, arrays: LayerArrays) -> DifferentiableOp:
-        return ops.max_pool(arrays.x.values, arrays.y, self.size, self.stride)
+        return ops.max_pool(arrays.x.values, arrays.y, self.spec)
 
     def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> Maximum:
         cells = self.window_of(x.shape, index)
@@ -134,7 +138,7 @@ class AvgPool2D(Pool2D):
         return WeightedSum(cells, values_at(x, cells), np.ones(cells.shape), cells.size)
 
     def pool_op(self, ops: Ops, arrays: LayerArrays) -> DifferentiableOp:
-        return ops.average_pool(arrays.x.values, arrays.y, self.size, self.stride)
+        return ops.average_pool(arrays.x.values, arrays.y, self.spec)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from engine.backends import Activation as Function
-from engine.backends import HostArray
+from engine.backends import ActivationFunction, HostArray
 
 # The index of a value in an output: (channel, row, column), or (i,) in a vector.
 CellIndex: TypeAlias = tuple[int, ...]
@@ -97,20 +96,15 @@ class Maximum(ValueFormula):
 
 @dataclass(frozen=True, eq=False)
 class ElementwiseFunction(ValueFormula):
-    """A function of one value. negative_slope: of the functions that have one."""
+    """A function of one value."""
 
-    function: Function
+    function: ActivationFunction
     value: float
-    negative_slope: float = 0.0
+    output: float
 
     @property
     def result(self) -> float:
-        x = self.value
-        if self.function == "tanh":
-            return math.tanh(x)
-        if self.function == "sigmoid":
-            return 1 / (1 + math.exp(-x)) if x > -700 else 0.0
-        return x if x > 0 else self.negative_slope * x
+        return self.output
 
     @property
     def contributions(self) -> HostArray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends import Calls, choose_backend
+from engine.backends import ActivationFunction, Calls, PoolSpec, UpdateArrays, choose_backend
 from engine.backends.numpy import NumpyOps
 from engine.backends.numpy.pooling import NumpyMaxPool
 from engine.bench.cases import DEFAULT, LAYER_CASES, TINY, case_id
@@ -61,17 +61,17 @@ class OffConvolution(NumpyOps):
 class LastWins(NumpyOps):
     """Gives the gradient of equal values to the last of them in row order."""
 
-    def max_pool(self, x: Any, y: Any, size: int, stride: int) -> Any:
-        right = super().max_pool(x, y, size, stride)
+    def max_pool(self, x: Any, y: Any, spec: PoolSpec) -> Any:
+        right, size = super().max_pool(x, y, spec), spec.size
 
         class Wrong:
             forward = staticmethod(right.forward)
 
             @staticmethod
             def backward(dy: Any, dx: Any) -> Calls:
-                if dx is None or size > stride or x.shape[1] % size or x.shape[2] % size:
+                if dx is None or size > spec.stride or x.shape[1] % size or x.shape[2] % size:
                     return right.backward(dy, dx)
-                turned = NumpyMaxPool(x[:, ::-1, ::-1], y[:, ::-1, ::-1], size, stride)
+                turned = NumpyMaxPool(x[:, ::-1, ::-1], y[:, ::-1, ::-1], spec)
                 return [*turned.forward(), *turned.backward(dy[:, ::-1, ::-1], dx[:, ::-1, ::-1])]
 
         return Wrong()
@@ -80,9 +80,9 @@ class LastWins(NumpyOps):
 class LeakyAtZero(NumpyOps):
     """Passes the gradient where a ReLU's value is exactly 0."""
 
-    def activation_gradient(self, kind: Any, y: Any, dy: Any, dx: Any, slope: float = 0.0) -> Calls:
-        calls = super().activation_gradient(kind, y, dy, dx, slope)
-        if kind != "relu":
+    def activation_gradient(self, function: ActivationFunction, y: Any, dy: Any, dx: Any) -> Calls:
+        calls = super().activation_gradient(function, y, dy, dx)
+        if function.name != "relu":
             return calls
         return [(np.multiply, (dy, np.float32(1)), {"out": dx, "where": y >= 0})]
 
@@ -90,8 +90,8 @@ class LeakyAtZero(NumpyOps):
 class NoMomentum(NumpyOps):
     """Drops its velocity."""
 
-    def sgd(self, values: Any, gradients: Any, velocity: Any, momentum: float, *rest: Any) -> Calls:
-        return super().sgd(values, gradients, velocity, 0.0, *rest)
+    def sgd(self, arrays: UpdateArrays, momentum: float, nesterov: bool) -> Calls:
+        return super().sgd(arrays, 0.0, nesterov)
 
 
 class OtherCoins(NumpyOps):
@@ -104,8 +104,8 @@ class OtherCoins(NumpyOps):
 class NoNumber(NumpyOps):
     """Sigmoids that are NaN."""
 
-    def activation(self, kind: Any, x: Any, y: Any, slope: float = 0.0) -> Calls:
-        return [(y.fill, (np.nan,), {})] if kind == "sigmoid" else super().activation(kind, x, y, slope)
+    def activation(self, function: ActivationFunction, x: Any, y: Any) -> Calls:
+        return [(y.fill, (np.nan,), {})] if function.name == "sigmoid" else super().activation(function, x, y)
 
 
 @pytest.mark.parametrize(

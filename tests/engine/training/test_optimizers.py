@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.backends import choose_backend, replay
+from engine.backends import UpdateArrays, choose_backend, replay
 from engine.nn import Network, Plan, targets
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, Residual, Tanh
 from engine.training import SGD, AdamW, Optimizer, Recipe, TrainStep
-from engine.training.optimizers import Adam, UpdateArrays
+from engine.training.optimizers import Adam
 
 CPU = choose_backend("cpu")
 GRADIENTS = (0.5, -3.0, 0.25, 0.0, 2.0, -1e-4, 7.0)

@@ -298,15 +298,15 @@ def _elementwise(context: ValueContext, formula: ElementwiseFunction) -> list[Sh
         "leaky_relu": (
             _tr("above 0: stays as it is")
             if formula.value > 0
-            else _tr("0 or below: times {0:g}").format(formula.negative_slope)
+            else _tr("0 or below: times {0:g}").format(formula.function.slope)
         ),
         "tanh": _tr("(eˣ − e⁻ˣ) ÷ (eˣ + e⁻ˣ)"),
         "sigmoid": _tr("1 ÷ (1 + e⁻ˣ)"),
-    }[formula.function]
+    }[formula.function.name]
     lines = [TextLine(_tr("x, the input value"), x)]
-    if formula.function == "tanh":
+    if formula.function.name == "tanh":
         lines.append(TextLine(_tr("eˣ"), four_digit_text(float(np.exp(formula.value)))))
-    if formula.function in ("tanh", "sigmoid"):
+    if formula.function.name in ("tanh", "sigmoid"):
         lines.append(TextLine(_tr("e⁻ˣ"), four_digit_text(float(np.exp(-formula.value)))))
     return [TextLines((*lines, TextLine(label, y, True))), *_input_link(context, formula)]
 

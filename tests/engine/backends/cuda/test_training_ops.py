@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends import Ops, choose_backend, replay
+from engine.backends import ActivationFunction, ConvSpec, Ops, PoolSpec, choose_backend, replay
 from engine.backends.numpy import NumpyOps
 from engine.nn import Network
 from engine.nn.layers import MaxPool2D, ReLU
@@ -76,7 +76,7 @@ def test_of_equal_values_the_first_in_row_major_order_gets_the_gradient(ops: Ops
     x = np.random.default_rng(2).integers(0, 2, (2, 7, 6, 3)).astype(np.float32)
     shape = MaxPool2D(size, stride).output_shape((2, 7, 6))
     y, dx = ops.zeros((*shape, 3), np.float32), ops.zeros(x.shape, np.float32)
-    pool = ops.max_pool(ops.from_host(x), y, size, stride)
+    pool = ops.max_pool(ops.from_host(x), y, PoolSpec(size, stride))
     replay(pool.forward() + pool.backward(ops.full((*shape, 3), 1, np.float32), dx))
     expected = np.zeros(x.shape)
     for c, i, j, n in np.ndindex(*shape, 3):
@@ -90,7 +90,8 @@ def test_nan_propagates_through_relu_and_max_pool(ops: Ops) -> None:
     x = np.full((1, 2, 2, 3), -1, np.float32)
     x[0, 0, 1, 0] = x[0, 1, 1, 1] = np.nan
     given, cut, pooled = ops.from_host(x), ops.zeros(x.shape, np.float32), ops.zeros((1, 1, 1, 3), np.float32)
-    replay(ops.activation("relu", given, cut) + ops.max_pool(given, pooled, 2, 2).forward())
+    relu, pool = ops.activation(ActivationFunction("relu"), given, cut), ops.max_pool(given, pooled, PoolSpec(2, 2))
+    replay(relu + pool.forward())
     np.testing.assert_array_equal(np.isnan(ops.to_host(cut)), np.isnan(x))
     np.testing.assert_array_equal(ops.to_host(pooled)[0, 0, 0], [np.nan, np.nan, -1])
 
@@ -129,7 +130,7 @@ def test_unsupported_memory_layouts_are_refused(ops: Ops) -> None:
         ops.clip_norm(gapped, 1)
     maps = ops.zeros((1, 4, 4, 2), np.float32)
     with pytest.raises(ValueError, match="rows without gaps"):
-        ops.convolution(maps[:, :, ::2], ops.zeros((1, 5), np.float32), maps, 2, 1, 0, 1)
+        ops.convolution(maps[:, :, ::2], ops.zeros((1, 5), np.float32), maps, ConvSpec(2))
     with pytest.raises(ValueError, match="float32 or float64"):
         ops.matmul(*(ops.zeros((2, 2), np.int32) for _ in range(3)))
 

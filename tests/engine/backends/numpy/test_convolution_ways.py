@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from engine.backends import replay
+from engine.backends import ConvSpec, PoolSpec, replay
 from engine.backends.numpy import convolution_gradient, fused_conv_pool, winograd
 from engine.backends.numpy.convolution import Im2colConvolution, SplitConvolution, can_fuse_max_pool, convolution
 from engine.backends.numpy.convolution_by_rows import RowConvolution
@@ -35,6 +35,10 @@ class Case:
     @property
     def fan_in(self) -> int:
         return self.channels * self.size**2
+
+    @property
+    def spec(self) -> ConvSpec:
+        return ConvSpec(self.size, self.stride, self.padding, self.normalizer)
 
 
 CASES = [
@@ -134,7 +138,7 @@ def test_each_algorithm_matches_the_definition(case: Case, way: type, dtype: typ
     if way is halves and problem.y.shape[1] == 1:
         way = Im2colConvolution  # a single row has no halves
     x, y = problem.x.copy(), output_like(problem.y, dtype)
-    made = way(x, problem.matrix, y, case.size, case.stride, case.padding, case.normalizer)
+    made = way(x, problem.matrix, y, case.spec)
     agree(made, problem, x, y, tolerance)
 
 
@@ -154,9 +158,7 @@ def test_fused_pooling_in_bands_matches_the_definition(
     monkeypatch.setattr(convolution_gradient, "BAND_BYTES", band_bytes)
     problem = Problem(case, np.float64, pool, keep_edge)
     x, y = problem.x.copy(), output_like(problem.y, np.float64)
-    made = FusedConvMaxPool(
-        x, problem.matrix, y, case.size, case.padding, case.normalizer, pool, needs_gradient=True
-    )
+    made = FusedConvMaxPool(x, problem.matrix, y, case.spec, pool, needs_gradient=True)
     agree(made, problem, x, y, 1e-13)
 
 
@@ -179,11 +181,9 @@ def test_winograd_matches_the_definition(
     problem = Problem(case, np.float64, pool)
     x, y = problem.x.copy(), output_like(problem.y, np.float64)
     if pool == 1:
-        made = RowConvolution(x, problem.matrix, y, case.size, 1, case.padding, case.normalizer)
+        made = RowConvolution(x, problem.matrix, y, case.spec)
     else:
-        made = FusedConvMaxPool(
-            x, problem.matrix, y, case.size, case.padding, case.normalizer, pool, needs_gradient=True
-        )
+        made = FusedConvMaxPool(x, problem.matrix, y, case.spec, pool, needs_gradient=True)
     agree(made, problem, x, y, 1e-13)
 
 
@@ -192,7 +192,7 @@ def test_winograd_is_accurate_in_float32_over_many_channels() -> None:
     case = Case(64, 32, 9, 10, 3, padding=1, count=2)
     problem = Problem(case, np.float32)
     x, y = problem.x.copy(), output_like(problem.y, np.float32)
-    made = RowConvolution(x, problem.matrix, y, 3, 1, 1, 1)
+    made = RowConvolution(x, problem.matrix, y, case.spec)
     assert isinstance(made._products, WinogradProducts)
     dx, dmatrix = np.zeros(problem.dx.shape, np.float32), np.zeros(problem.matrix.shape, np.float32)
     replay(made.forward() + made.backward(problem.dy, dx, dmatrix))
@@ -215,7 +215,7 @@ def test_of_equal_values_in_a_window_the_first_gets_the_gradient(pool: int) -> N
     x = np.zeros((1, side, side, 2))
     x[0, 3, 2:5] = 1
     y = np.zeros((1, -(-side // pool), -(-side // pool), 2))
-    made = FusedConvMaxPool(x, np.ones((1, 2)), y, 1, 0, 1, pool, needs_gradient=True)
+    made = FusedConvMaxPool(x, np.ones((1, 2)), y, ConvSpec(1), pool, needs_gradient=True)
     dx = np.zeros_like(x)
     forward, backward = made.forward(), made.backward(np.ones_like(y), dx, None)
     replay(forward)
@@ -231,14 +231,14 @@ def test_of_equal_values_in_a_window_the_first_gets_the_gradient(pool: int) -> N
 def test_the_algorithm_is_chosen_by_the_shape_alone() -> None:
     def made(count: int, stride: int = 1) -> object:
         x, matrix, y = np.zeros((1, 9, 9, count)), np.zeros((2, 10)), np.zeros((2, 7, 7, count))
-        return convolution(x, matrix, y, 3, stride, 0, 1, ThreadPair())
+        return convolution(x, matrix, y, ConvSpec(3, stride), ThreadPair())
 
     assert isinstance(made(1), Im2colConvolution)
     assert isinstance(made(64), RowConvolution)
     large = np.zeros((64, 34, 34, 1)), np.zeros((64, 577)), np.zeros((64, 32, 32, 1))
-    assert isinstance(convolution(*large, 3, 1, 1, 1, ThreadPair()), SplitConvolution)
+    assert isinstance(convolution(*large, ConvSpec(3, padding=1), ThreadPair()), SplitConvolution)
     maps, pooled = np.zeros((1, 9, 9, 64)), np.zeros((2, 4, 4, 64))
-    assert can_fuse_max_pool(maps, pooled, 3, 1, 2, 2)
-    assert not can_fuse_max_pool(maps, pooled, 3, 2, 2, 2)  # strided
-    assert not can_fuse_max_pool(maps, pooled, 3, 1, 3, 2)  # the pool's windows overlap
-    assert not can_fuse_max_pool(maps[..., :1], pooled[..., :1], 3, 1, 2, 2)  # rows of few values
+    assert can_fuse_max_pool(maps, pooled, ConvSpec(3), PoolSpec(2, 2))
+    assert not can_fuse_max_pool(maps, pooled, ConvSpec(3, stride=2), PoolSpec(2, 2))  # strided
+    assert not can_fuse_max_pool(maps, pooled, ConvSpec(3), PoolSpec(3, 2))  # the pool's windows overlap
+    assert not can_fuse_max_pool(maps[..., :1], pooled[..., :1], ConvSpec(3), PoolSpec(2, 2))  # rows of few values

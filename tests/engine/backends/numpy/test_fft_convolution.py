@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from engine.backends import choose_backend, preferred_batch, replay
+from engine.backends import ConvSpec, choose_backend, preferred_batch, replay
 from engine.backends.convolution_cost import is_fourier_faster
 from engine.backends.numpy.fft_convolution import FourierConvolution
 from engine.documents.presets import HANUSCHKIN
@@ -42,7 +42,7 @@ def test_output_and_gradients_match_the_definition(case: tuple) -> None:
     y = np.zeros((out_channels, shape[1] + 2, shape[2] + 2, count))[:, 1:-1, 1:-1]
     dy, dmatrix = rng.standard_normal(shape), np.zeros_like(matrix)
     dx = np.zeros((channels, height - 2 * padding, width - 2 * padding, count))
-    made = FourierConvolution(x, matrix, y, size, padding, normalizer)
+    made = FourierConvolution(x, matrix, y, ConvSpec(size, 1, padding, normalizer))
     forward, backward = made.forward(), made.backward(dy, dx, dmatrix)
     for _ in range(2):  # the second time, nothing may be left of the first
         replay(forward)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends import replay
+from engine.backends import PoolSpec, replay
 from engine.backends.numpy import indexing
 from engine.backends.numpy.pooling import NumpyMaxPool
 
@@ -42,7 +42,7 @@ def test_the_gradient_does_not_depend_on_the_block_size(
     x = rng.integers(0, 3, (3, *sides, count)).astype(float)  # many ties
     shape = (3, *(-(-(side - size) // stride) + 1 for side in sides), count)
     y, dx = np.zeros(shape), np.full(x.shape, np.nan)
-    made = NumpyMaxPool(x, y, size, stride)
+    made = NumpyMaxPool(x, y, PoolSpec(size, stride))
     forward = made.forward()
     for _ in range(2):  # the second time, nothing may be left of the first
         dy = rng.standard_normal(shape)
@@ -60,7 +60,7 @@ def test_the_maximum_is_found_at_any_position_in_a_window(size: int, gaps: bool)
     whole = np.zeros((2, *sides, 2))
     x = whole[..., 1:] if gaps else whole[..., 1:].copy()
     y = np.zeros((2, 4, 2, 1))
-    calls = NumpyMaxPool(x, y, size, size).forward()
+    calls = NumpyMaxPool(x, y, PoolSpec(size, size)).forward()
     x[...] = rng.permutation(x.size).reshape(x.shape)
     replay(calls)
     np.testing.assert_array_equal(y, largest(x, y.shape, size, size))
