@@ -35,7 +35,7 @@ from engine.nn import (
 from engine.nn.layers import WeightedSum
 from xo_gui.app import SMALL_PX, Theme, font
 from xo_gui.state import CellRef
-from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
+from xo_gui.views.inspector.sheet import SCROLL_BAR_WIDTH, Sheet
 from xo_gui.views.inspector.sheet_blocks import (
     Heading,
     Paragraph,
@@ -47,7 +47,7 @@ from xo_gui.views.inspector.sheet_blocks import (
 )
 from xo_gui.views.inspector.weight_editor import WeightEditor, weight_limit
 from xo_gui.views.network import layer_names
-from xo_gui.widgets import percent_loss_text, signed_text
+from xo_gui.widgets import percent_loss_text, scroll_area, signed_text
 
 MAX_WEIGHT = 1000.0
 
@@ -98,15 +98,18 @@ class FeaturePage(QWidget):
         tip = self.tr("Use the values in this value's window as the feature, as the article does")
         self.copy_button = self._button(self.tr("Copy"), tip, self._copy)
         self.ablate_button = self._button(self.tr("Switch off"), "", self._toggle_ablation)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 6, 0, 0)
+        inside = QWidget(self)
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 6, SCROLL_BAR_WIDTH - 10, 0)
         column.setSpacing(4)
         for widget in (self.message_label, self.slice_box, self.editor):
             column.addWidget(widget)
         self._numbers = QWidget(self)
         numbers = QGridLayout(self._numbers)
         numbers.setContentsMargins(0, 0, 0, 0)
+        numbers.setSpacing(4)
         numbers.setVerticalSpacing(2)
+        self._numbers.setStyleSheet("QPushButton { padding: 5px 7px; min-width: 10px; }")
         self._buttons = (self.normalise_button, self.copy_button, self.ablate_button)
         names = (self.tr("paint"), self.tr("this weight"), self.tr("bias"))
         for at, (name, box) in enumerate(zip(names, (self.brush_box, self.weight_box, self.bias_box), strict=True)):
@@ -119,12 +122,18 @@ class FeaturePage(QWidget):
         column.addWidget(self._numbers)
         self.sheet = Sheet(self)
         self.sheet.cell_clicked.connect(self.feature_clicked)
-        column.addWidget(SheetScrollArea(self.sheet), 1)
+        column.addWidget(self.sheet)
+        column.addStretch(1)
+        self.scroll_area = scroll_area(inside, self)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.scroll_area)
 
     def _number(self, name: str, tip: str) -> QDoubleSpinBox:
         box = QDoubleSpinBox(self)
         box.setRange(-MAX_WEIGHT, MAX_WEIGHT)
         box.setDecimals(3)
+        box.setMinimumWidth(60)
         box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         box.setSingleStep(0.05)
         box.setKeyboardTracking(False)

@@ -141,6 +141,12 @@ def _paragraph_box(text: str, width: float) -> QRectF:
 # --- grids
 
 
+def cells_box(grid: NumberGrid, room: float) -> QRectF:
+    """The rectangle of a grid's cells, where the grid is drawn at the origin with this width to spare."""
+    wide, tall = _cell_size(grid, room)
+    return QRectF(0, TITLE, wide * grid.values.shape[1], tall * grid.values.shape[0])
+
+
 def _cell_width(grid: NumberGrid, room: float) -> float:
     return float(math.floor(min(room / grid.values.shape[1], MAX_CELL_WIDTH)))
 
@@ -152,6 +158,8 @@ def _cell_size(grid: NumberGrid, room: float) -> tuple[float, float]:
 
 def _fits_side_by_side(pair: SideBySide, width: float) -> bool:
     """Whether both parts have readable numbers side by side, or would have none even one below the other."""
+    if not pair.right:
+        return False
     half = (width - SIGN) / 2
     whole = _cell_width(pair.left, width) >= MIN_NUMBER_WIDTH
     return _cell_width(pair.left, half) >= MIN_NUMBER_WIDTH or not whole

@@ -11,12 +11,11 @@ from engine.backends import HostArray
 from xo_gui.app import DARK, Theme
 from xo_gui.views.inspector.sheet_blocks import HeatMap, NumberGrid, SideBySide
 from xo_gui.views.inspector.sheet_painting import (
-    MAX_CELL_HEIGHT,
-    MAX_CELL_WIDTH,
     MAX_HEAT_MAP_SIDE,
     TITLE,
     PaintContext,
     block_height,
+    cells_box,
     paint_block,
 )
 from xo_gui.views.network import rounded_limit
@@ -76,9 +75,12 @@ class WeightEditor(FocusFrameWidget):
     def _block(self) -> SideBySide | HeatMap:
         if max(self._weights.shape) > MAX_NUMBERED_SIDE:
             return HeatMap(self.title, self._weights, self._limit)
+        return SideBySide(self._grid())
+
+    def _grid(self) -> NumberGrid:
         row, column = self.selected_cell
         ring = frozenset({row * self._weights.shape[1] + column}) if self.hasFocus() else frozenset()
-        return SideBySide(NumberGrid(self.title, self._weights, "value", self._limit, outlined=ring))
+        return NumberGrid(self.title, self._weights, "value", self._limit, outlined=ring)
 
     def _block_height(self) -> float:
         return block_height(self._block(), self._block_width())
@@ -92,8 +94,7 @@ class WeightEditor(FocusFrameWidget):
         if max(high, wide) > MAX_NUMBERED_SIDE:
             scale = min(self._block_width() / wide, MAX_HEAT_MAP_SIDE / max(high, wide))
             return QRectF(1, TITLE, round(wide * scale), round(high * scale))
-        side = float(int(min(self._block_width() / wide, MAX_CELL_WIDTH)))
-        return QRectF(0, TITLE, side * wide, min(side, MAX_CELL_HEIGHT) * high)
+        return cells_box(self._grid(), self._block_width())
 
     def _cell_at(self, position: QPointF) -> tuple[int, int] | None:
         area, (high, wide) = self._area(), self._weights.shape
