@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -132,13 +131,17 @@ class PictureSource:
                 self._fail(str(error))
 
     def _expanded(self, path: Path) -> list[Path]:
-        """The path itself, or the image files below a folder, sorted."""
-        from engine.formats import PICTURE_SUFFIXES, quoted
+        """The path itself, or the image files below a folder as `xo train` finds them, sorted."""
+        from engine.data import scan_folder
+        from engine.formats import FileError, quoted
 
         if not path.is_dir():
             return [path]
-        inside = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
-        found = sorted(file for file in inside if file.suffix.lower() in PICTURE_SUFFIXES)
+        try:
+            found = sorted(path.joinpath(*picture.parts) for picture in scan_folder(path).pictures)
+        except FileError as error:
+            self._fail(str(error))
+            return []
         if not found:
             self._fail(f"{quoted(path)} contains no images; name another folder.")
         return found

@@ -95,6 +95,8 @@ def run_training(task: TrainJob, backend: Backend, report: TrainingLog) -> int:
         task.network, source, task.recipe, backend, task.start, data.held_out, task.checkpoint, stride
     )
     report.begin(task, backend, trainer)
+    for note in data.notes:
+        print(f"xo: {note}", file=sys.stderr)
     with interrupt:
         try:
             _train(task, trainer, report, interrupt)

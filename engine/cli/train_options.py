@@ -129,12 +129,14 @@ class JobData:
     source: the training examples of each epoch.
     held_out: None if no examples are held out.
     files: that the examples come from, None for drawings.
+    notes: sentences on the examples that the user should know.
     """
 
     source: DataSource
     held_out: Dataset | None
     classes: tuple[str, ...]
     files: FileData | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,7 +306,15 @@ def _files(data: FileData, network: Network, recipe: Recipe, progress: ProgressC
         raise ValueError(f"No examples are left to train on in {quoted(data.path)}; hold out a smaller share.")
     source = make_source(training, recipe.augmentation, recipe.seed)
     files = replace(data, digest=dataset.digest)
-    return JobData(source, held_out if len(held_out) else None, dataset.classes, files)
+    notes = () if not data.hold_out else tuple(_single_note(data.path, name) for name in dataset.single_classes)
+    return JobData(source, held_out if len(held_out) else None, dataset.classes, files, notes)
+
+
+def _single_note(path: str, name: str) -> str:
+    return (
+        f"{quoted(path)} has a single picture of {quoted(name)}: it is trained on, and no held-out picture shows "
+        "how well that class is read; add more."
+    )
 
 
 def _for_classes(

@@ -3,6 +3,7 @@
 from engine.data.augmentation import Augmentation, make_source
 from engine.data.dataset import Dataset
 from engine.data.files import read_dataset
+from engine.data.folders import scan_folder
 from engine.data.labelled_drawings import MAX_WEIGHT, NO_CLASS, LabelledDrawing, render_labelled, total_weight
 from engine.data.pool import (
     CHUNK_SIZE,
@@ -40,5 +41,6 @@ __all__ = [
     "make_source",
     "read_dataset",
     "render_labelled",
+    "scan_folder",
     "total_weight",
 ]

@@ -61,12 +61,35 @@ class Dataset:
         return Dataset(self.images[index], self.labels[index], self.classes)
 
     def split(self, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Shuffles and splits into a training and a held-out part; `fraction`, 0 to 1, is held out.
+        """Shuffles and splits into a training and a held-out part; `fraction`, 0 to 1, is held out of each class.
 
-        The same seed gives the same parts. Raises ValueError for a fraction outside 0 to 1.
+        Unless everything or nothing is held out, each part has at least one example of each class that has two or
+        more; that of a class with a single one is for training. The same seed gives the same parts. Raises
+        ValueError for a fraction outside 0 to 1.
         """
         if not 0 <= fraction <= 1:
             raise ValueError(f"The fraction of examples held out must be from 0 to 1, not {fraction}.")
         order = np.random.default_rng(seed).permutation(len(self))
-        held_out = round(fraction * len(self))
-        return self.take(order[held_out:]), self.take(order[:held_out])
+        held_out = np.zeros(len(self), bool)
+        labels = self.labels[order]
+        for label, count in _held_out_counts(labels, fraction).items():
+            held_out[np.flatnonzero(labels == label)[:count]] = True
+        return self.take(order[~held_out]), self.take(order[held_out])
+
+    @property
+    def single_classes(self) -> tuple[str, ...]:
+        """The classes with a single example, which a split cannot have in both parts."""
+        counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
+        return tuple(name for name, count in zip(self.classes, counts, strict=True) if count == 1)
+
+
+def _held_out_counts(labels: NDArray[np.int64], fraction: float) -> dict[int, int]:
+    """How many examples of each label are held out: its share, rounded so that the total is rounded only once."""
+    values, sizes = np.unique(labels, return_counts=True)
+    shares = fraction * sizes
+    counts = np.floor(shares).astype(np.int64)
+    missing = round(fraction * len(labels)) - int(counts.sum())
+    counts[np.argsort(counts - shares, kind="stable")[:missing]] += 1
+    if 0 < fraction < 1:
+        counts = np.minimum(np.maximum(counts, 1), sizes - 1)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))

@@ -214,6 +214,22 @@ def test_a_folder_stands_for_its_images(tmp_path: Path, capsys: pytest.CaptureFi
     assert "contains no images" in capsys.readouterr().err
 
 
+def test_hidden_and_system_files_of_a_folder_are_skipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mac" / "X").mkdir(parents=True)
+    draw(tmp_path / "mac" / "X" / "a.png", "X")
+    for name in ("X/._a.png", ".ipynb_checkpoints/a.png", "__MACOSX/X/a.png", "@eaDir/a.png", "$RECYCLE.BIN/a.png"):
+        (tmp_path / "mac" / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / "mac" / name).write_bytes(b"none of the user's pictures")
+    (tmp_path / "mac" / "X" / "photo.heic").write_bytes(b"a format that is not read")
+    assert run("classify", tmp_path / "mac") == 1
+    printed = capsys.readouterr()
+    assert [line.split()[0] for line in printed.out.splitlines()] == [str(tmp_path / "mac" / "X" / "a.png")]
+    assert printed.err.count("\n") == 1
+    assert "photo.heic" in printed.err
+
+
 def test_npz_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = np.stack([PICTURES["X"], PICTURES["O"]])
     np.savez(tmp_path / "a.npz", images=((images + 1) / 2 * 255).astype(np.uint8))

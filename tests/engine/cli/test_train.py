@@ -205,6 +205,18 @@ def test_the_network_follows_the_classes_of_a_folder(
     assert str(letters.parent) not in json.dumps(model.origin)
 
 
+def test_a_class_with_a_single_picture_is_said(
+    letters: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(1, 12):
+        (letters / "dash" / f"{number}.png").unlink()
+    assert train("--data", letters, "--epochs", 1, "--batch", 9, "--out", out, "--json") == 0
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"xo: {letters} has a single picture of dash: it is trained on")
+    assert printed.err.count("\n") == 1
+    assert all(json.loads(line) for line in printed.out.splitlines())
+
+
 def test_neither_among_the_examples_gives_a_threshold(letters: Path, out: Path) -> None:
     (letters / "neither").mkdir()
     rng = np.random.default_rng(2)

@@ -50,6 +50,20 @@ def test_a_split_keeps_every_example_once_and_its_label_beside_it(share: float, 
     assert sorted(learnt + held_out) == list(range(50))
 
 
+@pytest.mark.parametrize("seed", range(1, 7))
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.5, 0.98])
+def test_a_split_has_some_of_each_class_in_both_parts(share: float, seed: int) -> None:
+    labels = np.repeat(np.arange(-1, 3), (5, 60, 2, 1))
+    images = np.zeros((len(labels), 1, 2, 2), np.float32)
+    dataset = Dataset(images, labels, ("X", "O", "single"))
+    learnt, held_out = dataset.split(share, seed)
+    assert set(learnt.labels) == {-1, 0, 1, 2}
+    assert set(held_out.labels) == {-1, 0, 1}
+    assert dataset.single_classes == ("single",)
+    if 0.1 < share < 0.9:
+        assert abs((held_out.labels == 0).sum() - share * 60) <= 1
+
+
 def test_a_split_is_drawn_from_its_seed() -> None:
     first = [numbers(NUMBERED.split(0.2, seed)[1]) for seed in (1, 1, 2)]
     assert first[0] == first[1] != first[2]
