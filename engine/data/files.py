@@ -12,6 +12,7 @@ from engine.data.folders import (
     ReadProgress,
     check_classes,
     check_total_size,
+    is_hidden,
     join_names,
     list_entries,
     read_archive,
@@ -83,7 +84,8 @@ def read_dataset(path: Path, input_shape: tuple[int, int, int], progress: ReadPr
 
 def _find_images_file(folder: Path) -> Path | None:
     """The images file of an IDX data set in a folder, or None. Raises FileError if there are several."""
-    names = {entry.name for entry in list_entries(str(folder)) if "images" in entry.name}
+    listed = (entry.name for entry in list_entries(str(folder)))
+    names = {name for name in listed if "images" in name and not is_hidden(name)}
     # A gzip file is ignored if the same file is there unpacked.
     single = [name for name in sorted(names) if name.removesuffix(GZIP_SUFFIX) not in names - {name}]
     candidates = [path for path in map(folder.joinpath, single) if path.is_file() and find_labels_file(path)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +26,7 @@ from engine.formats import (
     FileError,
     InvalidFile,
     checked_size,
+    count_zip_entries,
     decode_picture,
     quoted,
     read_picture,
@@ -36,9 +39,11 @@ PathParts: TypeAlias = "tuple[str, ...]"
 ReadProgress: TypeAlias = "Callable[[int, int], None]"
 
 ENTRIES_LIMIT: Final = 1_000_000
+ARCHIVE_ENTRIES_LIMIT: Final = 200_000  # a list of them takes a second, and is read before any picture
 # Unsupported picture formats: reported as unreadable, while files that are no pictures are ignored.
 _UNSUPPORTED = (".heic", ".heif", ".avif", ".jxl", ".svg", ".ico", ".psd", ".tga")
-_SYSTEM_FOLDERS = ("__MACOSX", "@eaDir")  # put beside pictures by archivers and file servers
+# Put beside pictures by archivers, file servers and Windows.
+_SYSTEM_NAMES = ("__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found")
 _SPLIT_NAMES = {"train", "training", "test", "testing", "val", "valid", "validation"}
 _MAX_WRAPPERS = 8  # nested folders around the class folders
 _PROGRESS_INTERVAL = 64  # pictures
@@ -79,7 +84,7 @@ def scan_folder(path: Path) -> PictureTree:
                     "folder with only the pictures."
                 )
             parts = (*above, entry.name)
-            if is_hidden(entry.name):
+            if is_hidden(entry.name) or _has_hidden_attribute(entry):
                 continue
             if _is_folder(entry):
                 # realpath is slow for deep paths, so it is called for links only.
@@ -136,7 +141,14 @@ def check_classes(path: Path, labels: NDArray[np.int64], classes: tuple[str, ...
 
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is hidden or created by an archiver or file server."""
-    return name.startswith(".") or name in _SYSTEM_FOLDERS
+    return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
+
+
+def _has_hidden_attribute(entry: os.DirEntry[str]) -> bool:
+    """Whether Windows shows the file or folder to nobody; elsewhere files have no attributes."""
+    if sys.platform != "win32":
+        return False
+    return bool(entry.stat(follow_symlinks=False).st_file_attributes & stat.FILE_ATTRIBUTE_HIDDEN)
 
 
 def is_picture(name: str) -> bool:
@@ -233,6 +245,7 @@ FILE_LIMIT: Final = 1024 * MEBIBYTE
 PICTURE_LIMIT: Final = 32 * MEBIBYTE  # of one, unpacked
 UNPACKED_LIMIT: Final = 1024 * MEBIBYTE
 
+_MAX_DEPTH = 500  # of folders in folders
 # Against zip bombs: pictures are compressed already or small, so an archive may unpack to _ALWAYS_READ bytes or to
 # _MAX_RATIO times its size, whichever is more.
 _ALWAYS_READ = 32 * MEBIBYTE
@@ -252,7 +265,13 @@ def read_archive(path: Path, side: int, progress: ReadProgress | None = None) ->
     size = checked_size(path, FILE_LIMIT)
     with contextlib.ExitStack() as stack:
         with _file_errors(path):
-            archive = stack.enter_context(zipfile.ZipFile(path))
+            file = stack.enter_context(open(path, "rb"))
+            if count_zip_entries(file, ARCHIVE_ENTRIES_LIMIT) > ARCHIVE_ENTRIES_LIMIT:
+                raise FileError(
+                    f"{quoted(path)} holds more than the {ARCHIVE_ENTRIES_LIMIT:,} files that are looked through; "
+                    "unpack it and name the folder."
+                )
+            archive = stack.enter_context(zipfile.ZipFile(file))
             tree = _scan_archive(path, archive, size)
         return read_tree(path, tree, side, progress)
 
@@ -273,19 +292,17 @@ def _file_errors(path: Path | str) -> Iterator[None]:
 
 
 def _scan_archive(path: Path, archive: zipfile.ZipFile, size: int) -> PictureTree:
-    entries = archive.infolist()
-    if len(entries) > ENTRIES_LIMIT:
-        raise FileError(f"{quoted(path)} holds more than the {ENTRIES_LIMIT:,} files that are looked through.")
     folders: dict[PathParts, None] = {}
     pictures: dict[PathParts, PictureFile] = {}
     unpacked = 0
-    for entry in entries:
-        parts = _path_parts(path, entry)
-        if any(map(is_hidden, parts)):
+    for entry in archive.infolist():
+        parts, is_folder = _path_parts(path, entry)
+        if not parts or any(map(is_hidden, parts)):
             continue
-        above = parts if entry.is_dir() else parts[:-1]
-        folders.update((above[: depth + 1], None) for depth in range(len(above)))
-        if entry.is_dir() or not is_picture(parts[-1]):
+        above = parts if is_folder else parts[:-1]
+        for depth in range(1, min(len(above), _MAX_WRAPPERS + 2) + 1):  # no deeper folder counts
+            folders[above[:depth]] = None
+        if is_folder or not is_picture(parts[-1]):
             continue
         if parts in pictures:
             raise FileError(f"{quoted(path)} holds {quoted(entry.filename)} twice; pack it again.")
@@ -300,14 +317,23 @@ def _scan_archive(path: Path, archive: zipfile.ZipFile, size: int) -> PictureTre
     return PictureTree(list(folders), list(pictures.values()))
 
 
-def _path_parts(path: Path, entry: zipfile.ZipInfo) -> PathParts:
-    """The path of an entry. Raises FileError if it leads out of the archive."""
-    parts = tuple(entry.filename.removesuffix("/").split("/"))
-    if not all(parts) or ".." in parts or "\\" in entry.filename or ":" in parts[0]:
+def _path_parts(path: Path, entry: zipfile.ZipInfo) -> tuple[PathParts, bool]:
+    """The path of an entry, and whether it is a folder. Raises FileError if it leads out of the archive.
+
+    Some programs write backslashes for slashes, or begin every name with "./".
+    """
+    name = entry.filename.replace("\\", "/")
+    if name.count("/") > _MAX_DEPTH:
+        raise FileError(
+            f"{quoted(path)} holds folders in folders, more than {_MAX_DEPTH} deep; unpack it and name the folder "
+            "with the pictures."
+        )
+    names = name.removesuffix("/").split("/")
+    if not all(names) or ".." in names or ":" in names[0]:
         raise FileError(
             f"{quoted(path)} holds {entry.filename[:80]!r}, which leads out of it; it is not safe to open."
         )
-    return parts
+    return tuple(part for part in names if part != "."), name.endswith("/")
 
 
 def _check_entry(path: Path, entry: zipfile.ZipInfo, size: int) -> None:

@@ -36,6 +36,7 @@ from engine.formats import (
     InvalidFile,
     Json,
     checked_arrays,
+    checked_size,
     one_line,
     pack_stacks,
     quoted,
@@ -181,6 +182,7 @@ def load_project(path: FilePath) -> ProjectState:
 
 def read_project_summary(path: FilePath) -> ProjectSummary:
     """Reads the summary of a project file, from its header only. Raises FileError."""
+    checked_size(path, FILE_LIMIT)
     try:
         with open(path, "rb") as file:
             description = read_description(file.read(8 + HEADER_LIMIT), "session", FORMAT_VERSION)

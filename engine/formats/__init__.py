@@ -20,10 +20,12 @@ from engine.formats.atomic_file import (
     checked_size,
     quoted,
     read_bytes,
+    remove_leftovers,
     write_atomically,
 )
 from engine.formats.ink import as_ink, to_input
 from engine.formats.other_programs import first_bytes, other_program
+from engine.formats.packed_files import count_zip_entries
 from engine.formats.pictures import PICTURE_SUFFIXES, decode_picture, pixels_as_ink, read_picture
 from engine.formats.safetensors_file import (
     HEADER_LIMIT,
@@ -56,6 +58,7 @@ __all__ = [
     "as_ink",
     "checked_arrays",
     "checked_size",
+    "count_zip_entries",
     "decode_picture",
     "find_labels_file",
     "first_bytes",
@@ -73,6 +76,7 @@ __all__ = [
     "read_npz",
     "read_picture",
     "reason_text",
+    "remove_leftovers",
     "resolve_classes",
     "to_input",
     "unpack",

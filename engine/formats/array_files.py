@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 import math
 import struct
@@ -14,7 +13,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -24,6 +22,7 @@ from numpy.typing import NDArray
 
 from engine.formats.atomic_file import MEBIBYTE, FileError, FilePath, InvalidFile, checked_size, quoted
 from engine.formats.ink import as_ink
+from engine.formats.packed_files import GZIP_MAGIC, GzipReader, Readable, count_zip_entries
 
 Array = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -42,7 +41,6 @@ _WHITE_LEVELS = (1, 255, 65535)
 _CHUNK = 1 << 20  # values converted at once, to limit memory
 _MAX_MEMBERS = 10_000
 _DEFLATE_RATIO = 1040  # deflate compresses at most 1,032 bytes into one
-_GZIP_MAGIC = b"\x1f\x8b"
 _IDX_DTYPES: Final = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 # Exceptions of Python's and NumPy's readers on damaged files.
 _READ_ERRORS = (
@@ -80,8 +78,11 @@ def read_npz(path: FilePath) -> LabelledPictures:
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-                return _read_members(archive, size)
+            with open(path, "rb") as file:
+                if count_zip_entries(file, _MAX_MEMBERS) > _MAX_MEMBERS:
+                    raise InvalidFile(f"has more than the {_MAX_MEMBERS:,} arrays that are read")
+                with zipfile.ZipFile(file) as archive:
+                    return _read_members(archive, size)
         except InvalidFile as error:
             raise FileError(f"{quoted(path)} {error}.") from error
         except PermissionError as error:
@@ -133,7 +134,7 @@ def is_idx(path: FilePath) -> bool:
     with _file_errors(path), _open_unpacked(path) as (file, _):
         try:
             header = file.read(4)
-        except (EOFError, zlib.error, gzip.BadGzipFile):
+        except (EOFError, zlib.error, InvalidFile):
             return False  # damaged gzip
         return len(header) == 4 and header[:2] == b"\0\0" and header[2] in _IDX_DTYPES and header[3] > 0
 
@@ -245,8 +246,6 @@ def _read_members(archive: zipfile.ZipFile, size: int) -> LabelledPictures:
 def _checked_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     """The members by name, all of them checked, also unused ones."""
     entries = archive.infolist()
-    if len(entries) > _MAX_MEMBERS:
-        raise InvalidFile(f"has {len(entries):,} arrays, more than the {_MAX_MEMBERS:,} that are read")
     members = {entry.filename: entry for entry in entries}
     if len(members) != len(entries):
         raise InvalidFile("has two arrays of the same name; save it again")
@@ -311,7 +310,12 @@ def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     if version not in readers:
         raise InvalidFile(f"is written in version {version[0]}.{version[1]} of NumPy's format, which is not read")
-    shape, fortran_order, dtype = readers[version](file)
+    try:
+        shape, fortran_order, dtype = readers[version](file)
+    except zlib.error:
+        raise
+    except _READ_ERRORS as error:  # MemoryError is what Python's parser says of deep nesting
+        raise InvalidFile("has an array whose header cannot be read; save it again") from error
     if any(isinstance(length, bool) or not 0 <= length < 1 << 31 for length in shape):
         raise InvalidFile("has an array with an impossible shape; it is damaged")
     return shape, fortran_order, dtype
@@ -338,16 +342,12 @@ def _file_errors(path: FilePath) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _open_unpacked(path: FilePath) -> Iterator[tuple[BufferedIOBase, bool]]:
+def _open_unpacked(path: FilePath) -> Iterator[tuple[Readable, bool]]:
     """Opens a file, through gzip if it is gzipped; also yields whether it is."""
     with open(path, "rb") as file:
-        is_gzip = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        is_gzip = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
         file.seek(0)
-        if not is_gzip:
-            yield file, False
-            return
-        with gzip.GzipFile(fileobj=file) as unpacked:
-            yield unpacked, True
+        yield GzipReader(file) if is_gzip else file, is_gzip
 
 
 def _read_idx_array(path: FilePath, name: str, axes: int) -> NDArray[Any]:
@@ -363,7 +363,7 @@ def _read_idx_array(path: FilePath, name: str, axes: int) -> NDArray[Any]:
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _read_idx_header(file: BufferedIOBase, name: str, axes: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _read_idx_header(file: Readable, name: str, axes: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and dtype of an IDX file."""
     header = file.read(4)
     if len(header) < 4 or header[:2] != b"\0\0" or header[2] not in _IDX_DTYPES:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
-import time
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,7 +18,9 @@ Buffer: TypeAlias = "bytes | memoryview"
 
 MEBIBYTE = 1 << 20
 _SUFFIX = ".saving"
-_STALE_SECONDS = 3600.0  # no save takes an hour: older temporary files were left by a process that was killed
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{12}\.saving")
+_SPARSE_SIZE = MEBIBYTE  # above it, holes are counted
+_MAX_HOLES = 1_000  # that are counted
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_PERMITTED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -51,10 +54,10 @@ def read_bytes(path: FilePath, limit: int) -> bytes:
 
 
 def checked_size(path: FilePath, limit: int) -> int:
-    """The size of a file in bytes, without opening it.
+    """The size of a file in bytes, without reading it.
 
-    Raises FileError if it is missing, not a regular file (opening a pipe could block for ever), empty, or larger
-    than `limit` bytes.
+    Raises FileError if it is missing, not a regular file (opening a pipe could block for ever), empty, larger than
+    `limit` bytes, or large and mostly holes, whose size costs whoever made it nothing.
     """
     try:
         status = os.stat(path)
@@ -73,7 +76,30 @@ def checked_size(path: FilePath, limit: int) -> int:
             f"{quoted(path)} has {status.st_size / MEBIBYTE:,.0f} MiB, more than the {limit // MEBIBYTE:,} MiB "
             "that are read; choose a smaller file."
         )
+    if status.st_size > _SPARSE_SIZE and _bytes_in_holes(path, status.st_size) > status.st_size / 2:
+        raise FileError(
+            f"{quoted(path)} is mostly holes: of its {status.st_size / MEBIBYTE:,.0f} MiB, more than half was "
+            "never written; fetch it again."
+        )
     return status.st_size
+
+
+def _bytes_in_holes(path: FilePath, size: int) -> int:
+    """The bytes of a file that are stored nowhere, as far as the system tells."""
+    if not hasattr(os, "SEEK_HOLE"):
+        return 0
+    holes = end = 0
+    with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:  # not allowed, or not supported
+        for _ in range(_MAX_HOLES):
+            start = os.lseek(file.fileno(), end, os.SEEK_HOLE)
+            if start >= size:
+                return holes
+            try:
+                end = os.lseek(file.fileno(), start, os.SEEK_DATA)
+            except OSError:  # no more data
+                return holes + size - start
+            holes += end - start
+    return holes
 
 
 def write_atomically(path: FilePath, data: bytes, *more: Buffer) -> None:
@@ -85,7 +111,7 @@ def write_atomically(path: FilePath, data: bytes, *more: Buffer) -> None:
     """
     try:
         target = Path(os.path.realpath(path))
-        _remove_stale(target)
+        remove_leftovers(target.parent, _prefix(target))
         _replace(target, (data, *more))
     except (OSError, ValueError) as error:
         raise FileError(f"{quoted(path)} was not saved: {_remedy(error)}.") from error
@@ -98,14 +124,15 @@ def _replace(target: Path, parts: Sequence[Buffer]) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(temporary, flags, 0o666)
     try:
-        with open(descriptor, "wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileNotFoundError):
-            os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
-        os.replace(temporary, target)
+        with _locked(descriptor):
+            with open(descriptor, "wb") as file:
+                for part in parts:
+                    file.write(part)
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+            os.replace(temporary, target)
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
@@ -116,15 +143,48 @@ def _prefix(target: Path) -> str:
     return f".{target.name[:40]}."
 
 
-def _remove_stale(target: Path) -> None:
-    """Removes temporary files of this target left by processes that were killed."""
-    prefix, now = _prefix(target), time.time()
-    with os.scandir(target.parent) as entries:
-        found = [entry for entry in entries if entry.name.startswith(prefix) and entry.name.endswith(_SUFFIX)]
-    for entry in found:
-        with contextlib.suppress(OSError):  # must not prevent saving
-            if now - entry.stat(follow_symlinks=False).st_mtime > _STALE_SECONDS:
-                os.unlink(entry.path)
+def remove_leftovers(folder: Path, prefix: str = ".") -> None:
+    """Removes temporary files in a folder whose writers were killed; failures are ignored.
+
+    A file that is still written is locked by its writer, or cannot be removed, as on Windows.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        names = [each.path for each in entries if each.name.startswith(prefix) and _LEFTOVER.fullmatch(each.name)]
+        for name in names:
+            with contextlib.suppress(OSError):
+                _remove_unlocked(name)
+
+
+def _remove_unlocked(path: str) -> None:
+    """Removes a file unless it is locked. Raises OSError."""
+    if sys.platform == "win32":
+        os.unlink(path)
+        return
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked(descriptor: int) -> Iterator[None]:
+    """Locks an open file, also once it is closed, where the system can; some network drives cannot."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    held = os.dup(descriptor)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(held)
 
 
 def _sync_folder(folder: Path) -> None:

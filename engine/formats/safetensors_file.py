@@ -30,6 +30,7 @@ HEADER_LIMIT = MEBIBYTE
 _METADATA_KEY = "xo-gui"
 _CHECKSUM_KEY: Final = "checksum"
 _MAX_DEPTH = 32
+_MAX_DIGITS = 40  # of a number
 _ITEM_SIZES = {"F16": 2, "F32": 4, "F64": 8}
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
@@ -169,7 +170,13 @@ def _parse_tensor(name: str, claim: object) -> TensorInfo:
 def _parse_json(text: str) -> dict[str, Any]:
     """Parses a JSON object. Raises InvalidFile for duplicate keys, non-finite numbers and deep nesting."""
     try:
-        value = json.loads(text, object_pairs_hook=_unique_dict, parse_constant=_refuse_constant)
+        value = json.loads(
+            text,
+            object_pairs_hook=_unique_dict,
+            parse_constant=_refuse_constant,
+            parse_int=_checked_int,
+            parse_float=_checked_float,
+        )
     except RecursionError as error:
         raise InvalidFile("has a header nested too deeply") from error
     except json.JSONDecodeError as error:
@@ -185,6 +192,21 @@ def _unique_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         raise InvalidFile("names something twice in its header")
     return result
+
+
+def _checked_int(digits: str) -> int:
+    """An integer of any use. Python itself gives up on thousands of digits, with advice to programmers."""
+    if len(digits) > _MAX_DIGITS:
+        raise InvalidFile(f"has a number of {len(digits):,} digits in its header; it is damaged")
+    return int(digits)
+
+
+def _checked_float(text: str) -> float:
+    if len(text) > _MAX_DIGITS or not math.isfinite(number := float(text)):
+        raise InvalidFile(
+            f"has the number {text[:20]} in its header, which is too large or too long; it is damaged"
+        )
+    return number
 
 
 def _refuse_constant(name: str) -> None:

@@ -19,7 +19,7 @@ from platformdirs import user_state_path
 from PySide6.QtCore import QObject, Signal
 
 from engine.documents import SUFFIX, OpenResult, ProjectState, ProjectSummary, read_project_summary, save_project
-from engine.formats import FileError
+from engine.formats import FileError, remove_leftovers
 from engine.training import SavedRun
 from xo_gui.state.mailbox import Mailbox
 from xo_gui.state.session import Session
@@ -93,6 +93,7 @@ class Autosave(QObject):
         """Acquire a file, and offer the sessions of crashed windows. Failures are reported and disable autosave."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(self._folder)
             self._acquire_path()
         except OSError as error:
             reason = (error.strerror or str(error)).lower()

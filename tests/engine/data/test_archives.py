@@ -25,7 +25,8 @@ def refused(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["../a.png", "/cross/a.png", "cross/../../a.png", "cross\\a.png", "C:/a.png", "a//b.png"]
+    "name",
+    ["../a.png", "/cross/a.png", "cross/../../a.png", "..\\a.png", "\\a.png", "C:\\a.png", "C:/a.png", "a//b.png"],
 )
 def test_names_that_lead_out(path: Path, name: str) -> None:
     with zipfile.ZipFile(path, "a") as archive:
@@ -33,6 +34,34 @@ def test_names_that_lead_out(path: Path, name: str) -> None:
         entry.filename = name
         archive.writestr(entry, CROSS)
     assert "not safe to open" in refused(path)
+
+
+@pytest.mark.parametrize("start", ["./", ""])
+@pytest.mark.parametrize("separator", ["/", "\\"])
+def test_names_as_other_programs_write_them(path: Path, start: str, separator: str) -> None:
+    """Windows PowerShell writes backslashes, `zip -r x.zip ./` and tar begin names with "./"."""
+    expected = read_dataset(path, (1, 9, 9))
+    names = {f"{start}{name}".replace("/", separator): data for name, data in TWO.items()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for folder in (start, f"{start}cross/", f"{start}ring/"):
+            if folder:
+                archive.writestr(named(folder.replace("/", separator)), b"")
+        for name, data in names.items():
+            archive.writestr(named(name), data or b"")
+    assert read_dataset(path, (1, 9, 9)).digest == expected.digest
+
+
+def named(name: str) -> zipfile.ZipInfo:
+    """An entry with this very name, which Python would change on Windows."""
+    entry = zipfile.ZipInfo("placeholder")
+    entry.filename = name
+    return entry
+
+
+def test_one_file_under_two_spellings(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(named(".\\cross\\a.png"), CROSS)
+    assert "twice" in refused(path)
 
 
 def test_a_name_given_twice(path: Path) -> None:
@@ -114,6 +143,12 @@ def claiming(data: bytes, size: int) -> bytes:
     return bytes(crafted)
 
 
+def of_empty_entries(count: int) -> bytes:
+    """A directory of nameless entries; it says that it has a single one."""
+    entry = b"PK\x01\x02" + bytes(42)
+    return entry * count + b"PK\x05\x06" + struct.pack("<4H2IH", 0, 0, 1, 1, len(entry) * count, 0, 0)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is counted in other units")
 def test_bombs_are_refused_fast_and_small(path: Path, tmp_path: Path) -> None:
     zeros = bytes(60 << 20)
@@ -125,6 +160,8 @@ def test_bombs_are_refused_fast_and_small(path: Path, tmp_path: Path) -> None:
         "4 GiB.zip": claiming(path.read_bytes(), 0xFFFFFFFE),
         "900 MB.zip": claiming(path.read_bytes(), 900_000_000),
         "20 MB.zip": claiming(path.read_bytes(), 20_000_000),
+        "deep.zip": zipped(tmp_path / "deep.zip", {**TWO, "d/" * 16_000 + "a.png": CROSS}).read_bytes(),
+        "many entries.zip": of_empty_entries(400_000),
     }
     for name, data in bombs.items():
         (tmp_path / name).write_bytes(data)

@@ -222,6 +222,16 @@ def test_deep_json(path: Path, depth: int) -> None:
     assert "nested too deeply" in refused(path)
 
 
+@pytest.mark.parametrize("number", ["9" * 4000, "9" * 5000, "-" + "9" * 50, "1e999", "0." + "1" * 5000])
+def test_numbers_that_are_none(path: Path, number: str) -> None:
+    """Python's own advice on numbers of thousands of digits is for programmers."""
+    description = json.dumps('{"version":1,"threshold":' + number + "}")
+    path.write_bytes(with_header(b'{"__metadata__":{"xo-gui":' + description.encode() + b"}}"))
+    sentence = refused(path)
+    assert "number" in sentence
+    assert len(sentence) < 300
+
+
 def test_no_description(path: Path) -> None:
     tensors = load(path.read_bytes())
     for metadata in (None, {"format": "pt"}):

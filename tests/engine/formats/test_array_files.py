@@ -262,6 +262,16 @@ def test_a_member_that_claims_to_unpack_large(path: Path, claim: int) -> None:
     refused(path, bytes(data))
 
 
+def test_a_header_nested_too_deeply(path: Path) -> None:
+    for depth in (100, 500, 5000):
+        header = claimed_npy("(" * depth)
+        assert "header cannot be read" in refused(path, packed({"images.npy": header}))
+
+
+def test_more_members_than_are_read(path: Path) -> None:
+    assert "more than the 10,000 arrays" in refused(path, packed({f"{n}.npy": b"" for n in range(10_001)}))
+
+
 def test_wrong_sum(path: Path) -> None:
     data = bytearray(packed({"images.npy": npy_bytes(GREY)}))
     data[data.index(b"\x93NUMPY") + 200] ^= 1

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from engine.documents import WALKTHROUGH, load_model, save_model
-from engine.formats import FileError, read_bytes, write_atomically
+from engine.formats import FileError, checked_size, read_bytes, remove_leftovers, write_atomically
 from engine.nn import Model
 from tests.conftest import Effort
 
@@ -111,14 +111,42 @@ def test_a_place_that_cannot_be(tmp_path: Path, name: str) -> None:
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
-def test_what_a_killed_save_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
-    old, young, other = (tmp_path / name for name in (".file.1.saving", ".file.2.saving", ".other.1.saving"))
-    for left in (old, young, other):
-        left.write_bytes(NEW)
-    for left in (old, other):
-        os.utime(left, (time.time() - 7200,) * 2)
+def test_what_a_killed_save_left_is_removed_and_what_is_being_saved_is_not(tmp_path: Path) -> None:
+    left, other, foreign = ".file.0123456789ab.saving", ".other.0123456789ab.saving", ".file.mine.saving"
+    for name in (left, other, foreign):
+        (tmp_path / name).write_bytes(NEW)
     write_atomically(tmp_path / "file", OLD)
-    assert sorted(os.listdir(tmp_path)) == [".file.2.saving", ".other.1.saving", "file"]
+    assert sorted(os.listdir(tmp_path)) == [foreign, other, "file"]
+    remove_leftovers(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [foreign, "file"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file is kept by the system there")
+def test_two_saves_at_once_leave_each_other_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, sync = tmp_path / "file", os.fsync
+
+    def save_meanwhile(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", sync)
+        sync(descriptor)
+        remove_leftovers(tmp_path)
+        write_atomically(target, OLD)
+
+    monkeypatch.setattr(os, "fsync", save_meanwhile)
+    write_atomically(target, NEW)
+    assert os.listdir(tmp_path) == ["file"]
+    assert target.read_bytes() == NEW
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_HOLE"), reason="the system does not tell holes")
+def test_a_file_of_holes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for data in (b"", b"x" * 5000):
+        path.write_bytes(data)
+        os.truncate(path, 1 << 30)
+        with pytest.raises(FileError, match="mostly holes"):
+            checked_size(path, 1 << 30)
+    path.write_bytes(bytes(3 << 20))
+    assert checked_size(path, 1 << 30) == 3 << 20
 
 
 SAVES_FOR_EVER = f"from engine.nn.model import {Model.__name__} as Model"

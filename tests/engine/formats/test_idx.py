@@ -74,6 +74,20 @@ def test_pictures_come_out_as_ink(images: Path, values: np.ndarray, dtype: str, 
     assert found.classes is None
 
 
+def test_a_gzip_file_that_hardly_holds_data(images: Path) -> None:
+    """Python's own reader takes minutes for the first, and millions of members for the second."""
+    data = idx_bytes(GREY)
+    named = gzip.compress(data, mtime=0)
+    named = named[:3] + b"\x08" + named[4:10] + b"n" * (3 << 20) + b"\0" + named[10:]
+    for packed, words in (
+        (named, "more than a megabyte that holds no data"),
+        (gzip.compress(b"") * 1500, "pieces"),
+    ):
+        images.write_bytes(packed)
+        assert words in error_sentence(images, lambda: read_idx(images, find_labels_file(images) or images))
+        assert not is_idx(images)
+
+
 def test_pictures_in_several_parts_of_gzip(images: Path) -> None:
     """gzip allows several members in one file."""
     data = idx_bytes(GREY)

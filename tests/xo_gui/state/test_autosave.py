@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -277,6 +278,19 @@ def test_a_damaged_file_is_moved_aside_and_reported(
     assert "damaged" in window.statusBar().currentMessage()
     Hand(window, qtbot).draw(CIRCLE)
     assert len(window.session.document.drawing.strokes) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders there")
+def test_pipes_and_leftovers_in_the_folder_do_not_stop_the_start(folder: Path, open_window: OpenWindow) -> None:
+    """A pipe would be waited for, for ever; a save that was killed leaves up to a gigabyte."""
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "1.session")
+    os.mkfifo(folder / "last.session")
+    (folder / ".2.session.0123456789ab.saving").write_bytes(bytes(1000))
+    window = open_window()
+    assert "not an ordinary file" in window.statusBar().currentMessage()
+    assert not list(folder.glob(".*"))
+    assert not window.recovery_bar.isVisible()
 
 
 def test_an_unusable_folder_is_reported_and_the_window_opens(folder: Path, open_window: OpenWindow, qtbot) -> None:
