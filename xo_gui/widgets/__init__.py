@@ -30,6 +30,7 @@ from xo_gui.widgets.number_text import (
     signed_text,
     vote_text,
 )
+from xo_gui.widgets.shown_names import distinct_names, menu_text, tooltip_text
 from xo_gui.widgets.sliders import RangeSlider, SliderRow, ThinSlider, TransformSliders, slider_grid
 from xo_gui.widgets.thumbnails import CAPTION_HEIGHT, Thumbnail, Thumbnails, scroll_area
 
@@ -56,6 +57,7 @@ __all__ = [
     "bars_image",
     "cell_text",
     "count_text",
+    "distinct_names",
     "downsampled",
     "duration_text",
     "fixed_text",
@@ -64,6 +66,7 @@ __all__ = [
     "kernel_atlas",
     "limit_text",
     "maps_atlas",
+    "menu_text",
     "needs_black_text",
     "paint_class_symbol",
     "percent_loss_text",
@@ -74,6 +77,7 @@ __all__ = [
     "short_text",
     "signed_text",
     "slider_grid",
+    "tooltip_text",
     "translated",
     "vote_text",
 ]

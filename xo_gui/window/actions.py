@@ -31,6 +31,7 @@ from xo_gui.state import (
 from xo_gui.views import View
 from xo_gui.views.drawing import DrawingView
 from xo_gui.views.inspector import InspectorView
+from xo_gui.widgets import menu_text
 from xo_gui.window.docks import Docks
 from xo_gui.window.import_export import ImportExport
 
@@ -150,10 +151,11 @@ class Menus:
         window, menu = self._window, self._menu(tr("&Edit"))
         files = window.import_export
         stack = window.session.undo_stack
-        for action, key in (
-            (stack.createUndoAction(self._parent, tr("&Undo")), Key.Undo),
-            (stack.createRedoAction(self._parent, tr("&Redo")), Key.Redo),
+        for action, key, title, changed in (
+            (stack.createUndoAction(self._parent), Key.Undo, tr("&Undo"), stack.undoTextChanged),
+            (stack.createRedoAction(self._parent), Key.Redo, tr("&Redo"), stack.redoTextChanged),
         ):
+            changed.connect(ChangeTitle(action, title).show_change)
             action.setShortcuts(keys_for(key))
             action.setStatusTip(
                 tr("Undo the last change") if key is Key.Undo else tr("Redo the last undone change")
@@ -481,6 +483,18 @@ def keys_for(key: Key) -> list[QKeySequence]:
     if extra and QKeySequence(extra) not in shortcuts:
         shortcuts.append(QKeySequence(extra))
     return shortcuts
+
+
+class ChangeTitle(QObject):
+    """Titles Qt's undo or redo action; unlike Qt's own text, it shows an & in the name of a file."""
+
+    def __init__(self, action: QAction, title: str) -> None:
+        super().__init__(action)
+        self._action, self._title = action, title
+        self.show_change("")
+
+    def show_change(self, text: str) -> None:
+        self._action.setText(f"{self._title} {menu_text(text)}".rstrip())
 
 
 def tr(text: str) -> str:

@@ -18,6 +18,7 @@ from xo_gui.app import Preferences
 from xo_gui.state import Autosave, ComparisonController, Session
 from xo_gui.views import View
 from xo_gui.views.drawing import DrawingView
+from xo_gui.widgets import distinct_names, menu_text
 from xo_gui.window.mime_content import mime_content
 
 Save: TypeAlias = Callable[[], object]
@@ -122,8 +123,9 @@ class ImportExport(QObject):
         """List the recent files; those that no longer exist are disabled."""
         menu = self.recent_menu
         menu.clear()
-        for path in self._settings.recent:
-            action = menu.addAction(path.name)
+        recent = self._settings.recent
+        for path, name in zip(recent, distinct_names(recent), strict=True):
+            action = menu.addAction(menu_text(name))
             action.setStatusTip(str(path))
             action.setData(str(path))
             action.setEnabled(path.exists())

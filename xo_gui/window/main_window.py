@@ -10,7 +10,7 @@ from time import perf_counter
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLineEdit, QMainWindow, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QMainWindow, QToolButton, QWidget
 
 from engine.documents import PRESETS, check_reads_drawings, preset, shipped_model
 from engine.nn import Model
@@ -72,6 +72,7 @@ class MainWindow(QMainWindow):
         self._build_preset_buttons()
         self._build_status()
         self._wire()
+        self._show_and_open_everything()
         self.set_theme(theme)
         self._first_layout = self.saveState()
         self._document_changed()
@@ -90,8 +91,14 @@ class MainWindow(QMainWindow):
             else:
                 self.panels.add(view, panel)
         self.panels.apply_first_sizes()
+
+    def _show_and_open_everything(self) -> None:
+        """Have no label take a name such as <b> for markup, and no box take a dropped file for text."""
+        for label in self.findChildren(QLabel):
+            if label.textFormat() == Qt.TextFormat.AutoText:
+                label.setTextFormat(Qt.TextFormat.PlainText)
         for edit in self.findChildren(QLineEdit):
-            edit.setAcceptDrops(False)  # a file dropped on a number is opened too
+            edit.setAcceptDrops(False)
 
     def start_autosave(self, recovery: Autosave) -> None:
         """Autosave from now on, and offer to restore what an earlier session left."""

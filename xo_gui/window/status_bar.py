@@ -7,6 +7,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
 
 from xo_gui.app import font
+from xo_gui.widgets import tooltip_text
 
 # How long a message stays: at least, and for each of its characters.
 MESSAGE_MS, CHARACTER_MS = 5_000, 50
@@ -51,7 +52,7 @@ class StatusBar(QStatusBar):
             text = f"{self.currentMessage()} {text}"
         self._tip = ""
         self._message_timer.start(MESSAGE_MS + CHARACTER_MS * len(text))
-        self.setToolTip(text)
+        self.setToolTip(tooltip_text(text))
         self.showMessage(text)
 
     def show_tip(self, text: str) -> None:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QByteArray, QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
-from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
+from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QImage
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QWidget
 
 from engine.formats import decode_picture
 from tests.xo_gui.conftest import Hand
+from xo_gui.widgets import distinct_names
 from xo_gui.window.mime_content import ink_of_image, mime_content
 
 CLEAR = np.zeros((40, 40, 4), np.uint8)
@@ -122,3 +123,32 @@ def test_drops_reach_the_window_from_every_panel_and_never_move_the_file(hand: H
 
 def test_an_empty_file_name_in_the_text_is_no_file() -> None:
     assert mime_content(mime(text="  \n ")).paths == ()
+
+
+def test_names_are_shown_as_they_are(hand: Hand, tmp_path: Path) -> None:
+    window = hand.window
+    folders = [tmp_path / "a" / "same", tmp_path / "b" / "same", tmp_path / "c"]
+    names = ["R&D.png", "R&D.png", "R&D.png", "<b>.png"]
+    for folder, name in zip([*folders, tmp_path], names, strict=True):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(png())
+        before = window.session.document
+        window.import_export.open_path(folder / name)
+        hand.qtbot.waitUntil(lambda before=before: window.session.document is not before, timeout=5000)
+    window.import_export.fill_recent()
+    shown = [action.text() for action in window.menus.recent.actions()[:4]]
+    assert shown == ["<b>.png", "R&&D.png — c", "R&&D.png — b/same", "R&&D.png — a/same"]
+    assert "&lt;b&gt;.png" in window.statusBar().toolTip()
+    undo = next(action for action in window.findChildren(QAction) if "&Undo" in action.text())
+    window.session.undo_stack.undo()
+    assert undo.text() == "&Undo Open R&&D.png"
+    assert undo.isEnabled()
+    named = [label for part in (window.statusBar(), window.votes_view) for label in part.findChildren(QLabel)]
+    assert len(named) > 4
+    assert all(label.textFormat() == Qt.TextFormat.PlainText for label in named)
+
+
+def test_equal_file_names_are_told_apart_by_as_few_folders_as_it_takes() -> None:
+    paths = [Path("/a/b/x.png"), Path("/c/b/x.png"), Path("/c/d/x.png"), Path("/c/y.png")]
+    assert distinct_names(paths) == ["x.png — a/b", "x.png — c/b", "x.png — d", "y.png"]
+    assert distinct_names([Path("x.png"), Path("x.png")]) == ["x.png", "x.png"]

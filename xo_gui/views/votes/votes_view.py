@@ -18,7 +18,7 @@ from xo_gui.app import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.state import CellRef, TrainingSettings
 from xo_gui.views.network import MODEL_LETTERS, agreement_text, model_label, model_labels
 from xo_gui.views.view import View
-from xo_gui.widgets import NO_VALUE, SYMBOL_CLASSES, paint_class_symbol, percent_text, vote_text
+from xo_gui.widgets import NO_VALUE, SYMBOL_CLASSES, paint_class_symbol, percent_text, tooltip_text, vote_text
 
 # The height of a row, and of one of two networks; the bar's share of it.
 _ROW_HEIGHT, _LOW_ROW_HEIGHT, _BAR_SHARE, _GAP = 27, 22, 5 / 9, 10
@@ -164,6 +164,8 @@ class VoteBlock(QWidget):
         super().__init__(parent)
         self._subject = subject
         self.heading, self.bars, self.sentence = QLabel(self), VoteBars(self), QLabel(self)
+        for label in (self.heading, self.sentence):
+            label.setTextFormat(Qt.TextFormat.PlainText)
         self.heading.setFont(font(SMALL_PX, strong=True))
         self.heading.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self._alone = True
@@ -196,7 +198,7 @@ class VoteBlock(QWidget):
     def _update_heading(self) -> None:
         elided = self.heading.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideRight, self.width())
         self.heading.setText(elided)
-        self.heading.setToolTip(self._name if elided != self._name else "")
+        self.heading.setToolTip(tooltip_text(self._name) if elided != self._name else "")
 
     def show_waiting(self, subject: Model, sentence: str) -> None:
         """Show the classes without votes."""
