@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        "xo-gui", description="See how a convolutional neural network reads a drawing."
+        "xo-gui", description="See how a convolutional neural network recognizes a drawing."
     )
     parser.add_argument("file", nargs="?", type=Path, help="a picture or a model to open")
     parser.add_argument("--preset", help="the network to start with")

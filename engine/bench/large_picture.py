@@ -272,7 +272,7 @@ def _shapes(layers: Sequence[Layer], shape: Shape) -> list[Shape]:
             raise ShapeError(f"The network's {title} does not fit on {shape_text(shapes[-1])}: {error}.") from error
         if layer.receptive_range(shapes[-2], range(1), range(1)) is None:
             raise ShapeError(
-                f"The network's {title} reads the whole picture at once, so bands cannot be computed separately; "
+                f"The network's {title} needs the whole picture at once, so bands cannot be computed separately; "
                 "leave it and what follows out."
             )
     return shapes

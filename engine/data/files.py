@@ -60,7 +60,7 @@ def read_dataset(path: Path, input_shape: tuple[int, int, int], progress: ReadPr
     channels, height, width = input_shape
     if channels != 1 or height != width:
         raise ShapeError(
-            f"The network reads {shape_text(input_shape)}, but pictures from files are one square map of ink; "
+            f"The network's input is {shape_text(input_shape)}, but pictures from files are one square map of ink; "
             "choose a network with a 1 × n × n input."
         )
     path = Path(path)

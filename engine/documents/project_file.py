@@ -335,7 +335,7 @@ def _with_prefix(prefix: str, tensors: _Arrays) -> _Arrays:
 
 def _select(labelled: Sequence[LabelledDrawing], indices: Sequence[int]) -> tuple[LabelledDrawing, ...]:
     if any(index >= len(labelled) for index in indices):
-        raise InvalidFile("learns from drawings that are not there")
+        raise InvalidFile("is trained on drawings that are not there")
     return tuple(labelled[index] for index in indices)
 
 

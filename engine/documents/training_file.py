@@ -479,5 +479,5 @@ def parse_training_data(value: object, labelled: Sequence[LabelledDrawing]) -> T
     except (ValueError, OverflowError) as error:
         raise InvalidFile(f"has invalid training data: {one_line(error)}") from error
     if pool_settings.count + pool_settings.held_out > _MAX_EXAMPLES or any(i >= len(labelled) for i in indices):
-        raise InvalidFile(f"learns from drawings that are not there, or from more than {_MAX_EXAMPLES:,}")
+        raise InvalidFile(f"is trained on drawings that are not there, or from more than {_MAX_EXAMPLES:,}")
     return TrainingData(pool_settings, tuple(labelled[index] for index in indices))

@@ -88,7 +88,7 @@ class TopExamples:
     def __init__(self, model: Model, layer: int, reader: ExampleReader) -> None:
         network = model.network
         if network.classes != CLASSES:
-            raise ValueError("Only a network with the classes X and O can read generated drawings.")
+            raise ValueError("Only a network with the classes X and O can classify generated drawings.")
         self._network, self._layer, self._reader = network, layer, reader
         self._shape = network.shapes[layer]
         count = self._shape[0]

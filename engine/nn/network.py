@@ -57,7 +57,7 @@ class Network:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(self.input_shape) != 3 or not all(map(_is_positive_int, self.input_shape)):
             raise ShapeError(
-                "A network reads channels × height × width, three whole numbers of at least 1, "
+                "A network's input is channels × height × width, three whole numbers of at least 1, "
                 f"not {reprlib.repr(self.input_shape)}."
             )
         if not self.layers:

@@ -255,10 +255,10 @@ class Plan:
         expected = self._image_view.shape
         if images.shape != expected:
             raise ShapeError(
-                f"This plan reads pictures {shape_text(expected)}, but got {shape_text(images.shape)}."
+                f"This plan needs pictures {shape_text(expected)}, but got {shape_text(images.shape)}."
             )
         if images.dtype.kind not in "fiub":
-            raise ValueError(f"This plan reads pictures of real numbers, but got {images.dtype}.")
+            raise ValueError(f"This plan needs pictures of real numbers, but got {images.dtype}.")
 
     def _all_forward(self) -> Calls:
         return [call for calls in self.forward_calls for call in calls]
@@ -365,8 +365,8 @@ def _check_size(network: Network, batch: int, dtype: np.dtype[Any]) -> None:
     most = PLAN_BYTES_LIMIT // (network.image_bytes * dtype.itemsize // 4)
     if batch > most:
         raise ValueError(
-            f"Reading {batch:,} pictures at a time would take more than {PLAN_BYTES_LIMIT // GIBIBYTE} GiB; "
-            f"this network can read {most:,}, so make the batch smaller."
+            f"A batch of {batch:,} pictures would take more than {PLAN_BYTES_LIMIT // GIBIBYTE} GiB; "
+            f"this network can process {most:,}, so make the batch smaller."
         )
 
 

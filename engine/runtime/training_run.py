@@ -228,8 +228,9 @@ class TrainingRun:
                 self._restore(request.saved_run)
         if network.classes != CLASSES:
             raise ValueError(
-                f"{request.model.name} tells {' and '.join(network.classes)} apart, but the drawings made here "
-                f"are {' and '.join(CLASSES)}; train it on its own pictures with xo train --data."
+                f"The classes of {request.model.name} are {' and '.join(network.classes)}, but those of the "
+                f"drawings made here are {' and '.join(CLASSES)}; train it on its own pictures with "
+                "xo train --data."
             )
         self._state = "preparing"
         if not isinstance(request.origin, RunPoint):

@@ -86,12 +86,12 @@ def check_compatible(network: Network, examples: Dataset) -> None:
     """Raises ShapeError unless the examples have the network's input shape and classes."""
     if examples.images.shape[1:] != network.input_shape:
         raise ShapeError(
-            f"The network reads pictures {shape_text(network.input_shape)}, but the examples are "
+            f"The network's input is {shape_text(network.input_shape)}, but the examples are "
             f"{shape_text(examples.images.shape[1:])}; choose another network or fit the pictures."
         )
     if examples.classes != network.classes:
         raise ShapeError(
-            f"The network tells {', '.join(network.classes)} apart, but the examples are "
+            f"The network's classes are {', '.join(network.classes)}, but those of the examples are "
             f"{', '.join(examples.classes)}; choose a network with these classes."
         )
 

@@ -167,7 +167,7 @@ class Recipe:
 
     optimizer: Optimizer = field(default_factory=Adam)
     schedule: Schedule = field(default_factory=Schedule)
-    batch: int = field(default=64, metadata=_learning("batch", "How many examples each step learns from.", 1))
+    batch: int = field(default=64, metadata=_learning("batch", "How many examples each step trains on.", 1))
     epochs: int = field(
         default=10,
         metadata=_stopping("epochs", "How many passes over all examples; the schedule spans all of them.", 1),

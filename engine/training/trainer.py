@@ -31,9 +31,9 @@ StopReason: TypeAlias = Literal["epochs", "steps", "patience", "target", "second
 # Shown to the user.
 STOP_MESSAGES: Final[dict[StopReason, str]] = {
     "epochs": "All epochs are done.",
-    "steps": "All steps asked for are made.",
+    "steps": "All requested steps are done.",
     "patience": "The error on the held-out examples has stopped falling.",
-    "target": "The accuracy asked for is reached.",
+    "target": "The target accuracy is reached.",
     "seconds": "The time is up.",
 }
 
@@ -151,7 +151,7 @@ class Trainer:
         if self.held_out is None and (recipe.patience is not None or recipe.target is not None):
             raise ValueError("Patience and target need held-out examples; give the run some.")
         if self.source.count < 1:
-            raise ValueError("There are no examples to learn from; give the run some.")
+            raise ValueError("There are no examples to train on; give the run some.")
         if self.held_out is not None:
             check_compatible(self.network, self.held_out)
 
@@ -377,10 +377,10 @@ class DeviceFallback:
         """Choose the device to continue on after a fault; returns the checkpoint to continue from."""
         if fault.out_of_memory and self.parts == 1:
             self.parts = 2
-            self.messages.append("The GPU lacks memory: training goes on there in smaller parts.")
+            self.messages.append("The GPU lacks memory: training continues there in smaller parts.")
         else:
             self.parts, self.backend = 1, numpy_backend("the GPU failed")
-            self.messages.append(f"{fault} Training goes on with the processor, from step {self.checkpoint.steps}.")
+            self.messages.append(f"{fault} Training continues on the processor, from step {self.checkpoint.steps}.")
         self._copied_at = perf_counter()
         return self.checkpoint
 

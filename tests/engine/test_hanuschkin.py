@@ -59,5 +59,5 @@ def test_a_run_that_goes_on_keeps_the_mean_it_began_with() -> None:
 
 
 def test_pictures_that_do_not_fit_are_refused_before_they_are_measured() -> None:
-    with pytest.raises(ShapeError, match="The network reads pictures 1 × 6 × 6, but the examples are 1 × 7 × 7"):
+    with pytest.raises(ShapeError, match="The network's input is 1 × 6 × 6, but the examples are 1 × 7 × 7"):
         Trainer(SMALL, FixedSource(some(side=7)), Recipe(), CPU)

@@ -506,4 +506,4 @@ def stop_reason_text(training: TrainingReport) -> str:
 
 
 def _tr(text: str) -> str:
-    return QCoreApplication.translate("Endings", text)
+    return QCoreApplication.translate("StopReasons", text)

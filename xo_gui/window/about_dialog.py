@@ -26,7 +26,7 @@ KEYS = (
     ("Double click, Space", "in the network: enlarge a map and show its numbers; the wheel zooms, Esc closes"),
     ("Page Up, Page Down", "in the network: the previous or the next maps of a layer"),
     ("A, B", "in a comparison: the same value of the first, or of the second network"),
-    ("Ctrl+H, Ctrl+Shift+W, Ctrl+Shift+H", "compare with the current weights, swap the two, stop comparing"),
+    ("Ctrl+H, Ctrl+Shift+W, Ctrl+Shift+H", "compare with a copy of these weights, swap the two, stop comparing"),
     ("Ctrl+F", "find a layer of the network by its name, kind or number"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     ("Ctrl+V", "paste a picture as the drawing"),
@@ -59,7 +59,7 @@ def show_about(parent: QWidget, device: str) -> None:
     """Open the about dialog: version, licences, device and the folder of the log, as text that can be copied."""
     dialog, layout = _dialog(parent, f"XO {version('xo-gui')}")
     lines = (
-        tr("See how a convolutional neural network reads what you draw."),
+        tr("See how a convolutional neural network recognizes what you draw."),
         tr("After Brandon Rohrer's article “How do Convolutional Neural Networks work?”."),
         "",
         f"Python {platform.python_version()}, Qt {qVersion()}, NumPy {version('numpy')}",

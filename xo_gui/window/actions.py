@@ -262,15 +262,15 @@ class TrainMenu(QObject):
         )  # fmt: skip
         menu.addSeparator()
         self.restart = make(
-            menu, tr("Rest&art"), tr("Begin a new run from the same initial weights; earlier runs are kept"),
+            menu, tr("Rest&art"), tr("Start a new run from the same initial weights; earlier runs are kept"),
             self._restart, "Ctrl+R",
         )  # fmt: skip
         self.new_run = make(
-            menu, tr("&New seed…"), tr("Begin a new run from other random weights, of a seed that you choose"),
+            menu, tr("&New seed…"), tr("Start a new run from other random weights, of a seed that you choose"),
             self._ask_seed, "Ctrl+Shift+R",
         )  # fmt: skip
         self.from_weights = make(
-            menu, tr("Train from these &weights"), tr("Begin a new run from the weights shown"),
+            menu, tr("Train from these &weights"), tr("Start a new run from the weights shown"),
             self._train_from_weights, "Ctrl+Shift+T",
         )  # fmt: skip
         menu.addSeparator()
@@ -279,7 +279,7 @@ class TrainMenu(QObject):
             "Ctrl+Shift+Return",
         )  # fmt: skip
         self.back_to_now = make(
-            menu, tr("&Back to now"), tr("Show the latest step again"), self._show_latest, "Ctrl+B"
+            menu, tr("&Back to the latest step"), tr("Show the latest step again"), self._show_latest, "Ctrl+B"
         )
         self.last_good = make(
             menu,
@@ -447,7 +447,7 @@ class CompareMenu(QObject):
             CompareWithFile(),
         )  # fmt: skip
         self._add(
-            make, self.menu, tr("&Current weights"),
+            make, self.menu, tr("&These weights"),
             tr("Keep a copy of the weights shown, and see what further training changes"),
             CompareWithCurrent(), "Ctrl+H",
         )  # fmt: skip

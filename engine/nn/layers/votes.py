@@ -42,7 +42,7 @@ class Votes(Layer):
         length, last = require_vector(self, shape), max(max(positions) for positions in self.strong)
         if last >= length:
             raise ShapeError(
-                f"it reads position {last} (from 0) but gets a vector of {length}; choose positions in it"
+                f"it uses position {last} (from 0) but gets a vector of {length}; choose positions in it"
             )
         return (len(self.strong),)
 

@@ -127,7 +127,7 @@ def test_memory_stays_at_a_few_bands_whatever_the_height() -> None:
 @pytest.mark.parametrize("last", [Flatten(), GlobalAvgPool()])
 def test_a_layer_that_reads_everything_is_refused_by_name(last: Layer) -> None:
     layers = (MaxPool2D(), last)
-    with pytest.raises(ShapeError, match=rf"layer 2 \({type(last).__name__}\) reads the whole picture at once"):
+    with pytest.raises(ShapeError, match=rf"layer 2 \({type(last).__name__}\) needs the whole picture at once"):
         forward_in_bands(layers, {}, np.zeros((1, 8, 8), np.float32), CPU)
 
 

@@ -72,7 +72,7 @@ def test_pictures_of_the_networks_size_enter_to_the_bit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(3, 9, 9), (1, 9, 8), (0, 9, 9)])
 def test_a_network_that_reads_something_else(tmp_path: Path, shape: tuple[int, int, int]) -> None:
     """The network is refused before anything is read."""
-    with pytest.raises(ValueError, match=r"^The network reads .* one square map of ink; choose .*\.$"):
+    with pytest.raises(ValueError, match=r"^The network's input is .* one square map of ink; choose .*\.$"):
         read_dataset(tmp_path / "missing", shape)
 
 

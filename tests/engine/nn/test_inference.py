@@ -89,5 +89,5 @@ def test_a_picture_with_values_that_are_no_numbers_is_refused(value: float) -> N
 
 
 def test_a_picture_of_another_size_is_refused() -> None:
-    with pytest.raises(ShapeError, match=r"reads pictures 1 × 1 × 10 × 10, but got 1 × 1 × 9 × 9\.$"):
+    with pytest.raises(ShapeError, match=r"needs pictures 1 × 1 × 10 × 10, but got 1 × 1 × 9 × 9\.$"):
         Predictor(SUBJECT, choose_backend("cpu")).predict(np.ones((9, 9), np.float32))

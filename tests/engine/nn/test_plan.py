@@ -114,7 +114,7 @@ def test_the_time_of_every_layer_is_told() -> None:
 
 
 def test_a_batch_of_another_shape_is_named() -> None:
-    with pytest.raises(ShapeError, match=r"reads pictures 2 × 1 × 5 × 6, but got 1 × 1 × 5 × 6\.$"):
+    with pytest.raises(ShapeError, match=r"needs pictures 2 × 1 × 5 × 6, but got 1 × 1 × 5 × 6\.$"):
         made(NETWORK, 2, NETWORK.initial_parameters(1)).forward(np.ones((1, 1, 5, 6)))
 
 
@@ -169,7 +169,9 @@ def test_a_batch_that_is_none_is_refused(batch: object) -> None:
 def test_a_batch_that_no_machine_could_hold_is_refused_before_memory_is_taken() -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match=r"^Reading 1,000,000,000 pictures .* 16 GiB; .* can read \S+, .*\.$"):
+        with pytest.raises(
+            ValueError, match=r"^A batch of 1,000,000,000 pictures .* 16 GiB; .* can process \S+, .*\.$"
+        ):
             Plan(NETWORK, CPU, 10**9)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
@@ -178,7 +180,7 @@ def test_a_batch_that_no_machine_could_hold_is_refused_before_memory_is_taken() 
 
 @pytest.mark.parametrize("kind", [complex, "U3", "S3", object, "datetime64[s]", "V8"])
 def test_pictures_that_are_no_real_numbers_are_refused(kind: object) -> None:
-    with pytest.raises(ValueError, match=r"^This plan reads pictures of real numbers, but got .*\.$"):
+    with pytest.raises(ValueError, match=r"^This plan needs pictures of real numbers, but got .*\.$"):
         made(NETWORK, 1, NETWORK.initial_parameters(1)).forward(np.zeros((1, 1, 5, 6), kind))
 
 

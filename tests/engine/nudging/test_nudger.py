@@ -275,7 +275,7 @@ def test_what_does_not_fit_is_named() -> None:
         make(TRAINABLE_WALKTHROUGH, ARTICLE, NudgingConfig(frozen=("01-conv2d", "06-dense")))
     with pytest.raises(ValueError, match=r"no examples"):
         make(TRAINABLE_WALKTHROUGH, ARTICLE.take([]), NudgingConfig())
-    with pytest.raises(ShapeError, match=r"reads pictures 1 × 4 × 5, but the examples are 1 × 9 × 9"):
+    with pytest.raises(ShapeError, match=r"input is 1 × 4 × 5, but the examples are 1 × 9 × 9"):
         take(make(MIXED, ARTICLE, NudgingConfig()), 1)
     with pytest.raises(ShapeError, match=r"missing"):
         Nudger(TRAINABLE_WALKTHROUGH, FixedSource(ARTICLE), NudgingConfig(), NudgeState({}, 5, 0.1))

@@ -286,7 +286,7 @@ def test_a_condition_that_ended_it_holds_until_it_is_lifted() -> None:
     assert (report.state, report.stop_reason, report.current_point.step) == ("paused", None, 20)
     assert_same(run.shown_parameters(), straight(20))
     report = following(run, replace(lifted, recipe=replace(goal.recipe, steps=20), stop_at_step=None))
-    assert (report.state, report.stop_reason, report.message) == ("ended", "steps", "All steps asked for are made.")
+    assert (report.state, report.stop_reason, report.message) == ("ended", "steps", "All requested steps are done.")
 
 
 def test_what_a_run_made_until_its_time_was_up_can_be_looked_back_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,7 +346,7 @@ def test_a_network_of_other_classes_is_refused_before_anything_is_drawn(monkeypa
     monkeypatch.setattr(ExamplePool, "generate_next", lambda self: pytest.fail("drew an example"))
     cats = replace(NETWORK, classes=("cat", "dog"))
     run = TrainingRun(CPU)
-    with pytest.raises(ValueError, match=r"Cats tells cat and dog apart, .* xo train --data\.$"):
+    with pytest.raises(ValueError, match=r"The classes of Cats are cat and dog, .* xo train --data\.$"):
         run.set_request(replace(GOAL, model=Model("Cats", cats, cats.initial_parameters(1)), running=True))
 
 

@@ -109,7 +109,7 @@ def test_the_second_lack_of_memory_hands_over_to_the_processor() -> None:
     assert rest[-1].number == 15
     assert trainer.backend.name == "cpu"
     assert trainer.messages[0].startswith("The GPU lacks memory")
-    assert trainer.messages[1].startswith("The GPU stumbled. Training goes on with the processor, from step ")
+    assert trainer.messages[1].startswith("The GPU stumbled. Training continues on the processor, from step ")
 
 
 def test_a_copy_on_the_host_is_at_most_a_second_old(monkeypatch: pytest.MonkeyPatch) -> None:

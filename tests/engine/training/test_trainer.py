@@ -279,7 +279,7 @@ def test_what_does_not_fit_the_network_is_refused() -> None:
             list(Trainer(ONE, FixedSource(source), Recipe(), CPU, None, held_out).run())
     with pytest.raises(ValueError, match="no layer called 03-dense"):
         Trainer(ONE, FixedSource(picture(0)), Recipe(frozen=("03-dense",)), CPU)
-    with pytest.raises(ValueError, match="no examples to learn from"):
+    with pytest.raises(ValueError, match="no examples to train on"):
         Trainer(ONE, FixedSource(picture(0).take([])), Recipe(), CPU)
 
 

@@ -356,7 +356,7 @@ class CompareStart(QWidget):
         text = QLabel(
             self.tr(
                 "The feature maps of both networks are shown one below the other, and under them the difference of "
-                "every value. Compare with another network, or with a copy of the current weights, and resume "
+                "every value. Compare with another network, or with a copy of these weights, and resume "
                 "training: you see what the training changes."
             ),
             self,
@@ -371,7 +371,7 @@ class CompareStart(QWidget):
               CompareWithFile())]))  # fmt: skip
         tip = self.tr("Keep a copy of the weights shown, and see what further training changes")
         column.addLayout(
-            self._row(self.tr("or a copy of"), [(self.tr("Current weights"), tip, CompareWithCurrent())])
+            self._row(self.tr("or a copy of"), [(self.tr("These weights"), tip, CompareWithCurrent())])
         )
         column.addStretch()
 

@@ -297,9 +297,9 @@ class DataView(View):
         self._footer = QHBoxLayout()
         self._footer.setSpacing(4)
         self._footer.addWidget(self.summary, 1)
-        tip = self.tr("Start over from the same initial weights, with these drawings, on a new branch")
-        self.restart_button = CompactButton(self.tr("Start over"), tip, self._restart, self, (3, 4), small=True)
-        tip = self.tr("Continue from the current weights, with these drawings, on a new branch")
+        tip = self.tr("Restart from the same initial weights, with these drawings, on a new branch")
+        self.restart_button = CompactButton(self.tr("Restart"), tip, self._restart, self, (3, 4), small=True)
+        tip = self.tr("Continue from these weights, with these drawings, on a new branch")
         self.continue_button = CompactButton(self.tr("Continue"), tip, self._continue, self, (3, 4), small=True)
         for button in (self.restart_button, self.continue_button):
             self._footer.addWidget(button)

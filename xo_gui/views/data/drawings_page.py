@@ -29,7 +29,7 @@ _INCREASE_KEYS = (Qt.Key.Key_Plus, Qt.Key.Key_Equal)
 
 def tr(text: str) -> str:
     """`text` in the user's language."""
-    return QCoreApplication.translate("OwnWords", text)
+    return QCoreApplication.translate("DrawingsPage", text)
 
 
 def can_train(document: Document) -> bool:

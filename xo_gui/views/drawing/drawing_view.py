@@ -97,7 +97,7 @@ class DrawingView(View):
 
     def _make_choices(self) -> None:
         self.fit_box = CheckBox(self.tr("Fit to frame"), self)
-        self._explain(self.fit_box, self.tr("Centre and size the drawing before the network reads it"))
+        self._explain(self.fit_box, self.tr("Centre and size the drawing before the network sees it"))
         self.fit_box.toggled.connect(self._fit)
         self.reset_button = self._button(
             self.tr("Reset"), self.tr("Reset the transform of the drawing"), self.reset_transform

@@ -94,7 +94,7 @@ class FeaturePage(QWidget):
         self.weight_box.valueChanged.connect(self._type_weight)
         self.bias_box.valueChanged.connect(self._type_bias)
         tip = self.tr("Scale the weights so that the feature, matched with itself, gives 1")
-        self.normalise_button = self._button(self.tr("Normalise"), tip, self._normalise)
+        self.normalize_button = self._button(self.tr("Normalize"), tip, self._normalize)
         tip = self.tr("Use the values in this value's window as the feature, as the article does")
         self.copy_button = self._button(self.tr("Copy"), tip, self._copy)
         self.ablate_button = self._button(self.tr("Switch off"), "", self._toggle_ablation)
@@ -110,7 +110,7 @@ class FeaturePage(QWidget):
         numbers.setSpacing(4)
         numbers.setVerticalSpacing(2)
         self._numbers.setStyleSheet("QPushButton { padding: 5px 7px; min-width: 10px; }")
-        self._buttons = (self.normalise_button, self.copy_button, self.ablate_button)
+        self._buttons = (self.normalize_button, self.copy_button, self.ablate_button)
         names = (self.tr("paint"), self.tr("this weight"), self.tr("bias"))
         for at, (name, box) in enumerate(zip(names, (self.brush_box, self.weight_box, self.bias_box), strict=True)):
             label = QLabel(name, self)
@@ -319,11 +319,11 @@ class FeaturePage(QWidget):
         changed = with_bias(self._model, self._layer, self._cell.channel, value)
         self._emit_edited(changed, self.tr("Bias of feature {0}"), f"bias {self._key}")
 
-    def _normalise(self) -> None:
+    def _normalize(self) -> None:
         if self._layer is not None:
             self._set_weights(
                 normalized_kernel(self._weights(), self._is_mean),
-                self.tr("Normalise feature {0}"),
+                self.tr("Normalize feature {0}"),
                 "",
             )
 
@@ -341,8 +341,8 @@ class FeaturePage(QWidget):
     def _copy(self) -> None:
         window = self._window()
         if window is not None:
-            normalised = normalized_kernel(window, self._is_mean)
-            self._set_weights(normalised, self.tr("Copy the window as feature {0}"), "")
+            normalized = normalized_kernel(window, self._is_mean)
+            self._set_weights(normalized, self.tr("Copy the window as feature {0}"), "")
 
     def _toggle_ablation(self) -> None:
         """Set the weights and the bias of the feature to 0, or restore them."""

@@ -85,7 +85,7 @@ class FeatureProfilePage(QWidget):
         )
         self.seed_button = self._button(self.tr("Other seed"), self.tr("Start from other noise"), self._reseed)
         self.stop_button = self._button(self.tr("Stop"), "", self._stop)
-        self.draw_button = self._button(self.tr("Draw it"), self.tr("Put this picture on the canvas"), self._draw)
+        self.draw_button = self._button(self.tr("To canvas"), self.tr("Put this picture on the canvas"), self._draw)
         tip = self.tr("Put this example on the canvas")
         self.top_examples = Thumbnails(self.tr("Examples that activate it most"), tip, self, side=THUMBNAIL_SIDE)
         self.bottom_examples = Thumbnails(
@@ -426,4 +426,4 @@ def _patch(example: TopExample, side: int) -> HostArray:
 
 
 def _tr(text: str) -> str:
-    return QCoreApplication.translate("LikesPage", text)
+    return QCoreApplication.translate("FeatureProfilePage", text)

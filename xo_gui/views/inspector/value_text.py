@@ -402,7 +402,7 @@ def _softmax_blocks(context: ValueContext) -> list[SheetBlock]:
 
 
 def downstream_text(prediction: Prediction, cell: CellRef, truncate: bool = False) -> str:
-    """Where a value is used: "This value goes through ReLU as +0.24, is the pool's maximum, …"; "" for a score."""
+    """Where a value is used: "This value goes through ReLU as +0.24 and is the pool's maximum"; "" for a score."""
     network, parts = prediction.model.network, []
     names = layer_names(network)
     while cell.layer < len(network.layers):
@@ -440,7 +440,9 @@ def downstream_text(prediction: Prediction, cell: CellRef, truncate: bool = Fals
         elif not layer.is_identity:
             parts.append(_tr("goes through {0} as {1}").format(names[cell.layer + 1], value))
         cell = replace(cell, layer=cell.layer + 1, **_cell_fields(first))
-    return _tr("This value {0}.").format(", ".join(parts)) if parts else ""
+    *first_parts, last_part = parts or [""]
+    text = _tr("{0} and {1}").format(", ".join(first_parts), last_part) if first_parts else last_part
+    return _tr("This value {0}.").format(text) if parts else ""
 
 
 def _cell_fields(place: tuple[int, ...]) -> dict[str, int]:

@@ -45,7 +45,8 @@ class DeadFeatureMarks(QObject):
     def summary(self) -> str:
         """The number of dead features as text for screen readers; "" for none."""
         count = sum(len(dead.channels) for dead in self._dead)
-        return _tr("{0} dead features").format(count) if count else ""
+        text = _tr("{0} dead feature") if count == 1 else _tr("{0} dead features")
+        return text.format(count) if count else ""
 
     def paint(self, painter: QPainter, theme: Theme) -> None:
         """Paint all marks over the tiles."""
@@ -151,4 +152,4 @@ def _paint_signs(painter: QPainter, theme: Theme, signs: QPainterPath) -> None:
 
 
 def _tr(text: str) -> str:
-    return QCoreApplication.translate("DeadMarks", text)
+    return QCoreApplication.translate("DeadFeatures", text)

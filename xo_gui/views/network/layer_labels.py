@@ -199,7 +199,7 @@ def _lines(network: Network, layer: int, folded: bool) -> tuple[str, str]:
     source = network.layers[layer - 1]
     description = _DESCRIPTIONS.get(type(source), _no_description)(source)
     if source.connects_channels and len(shape) == 1 and not description:
-        description = _tr("reads all {0}").format(integer_text(network.shapes[layer - 1][0]))
+        description = _tr("uses all {0}").format(integer_text(network.shapes[layer - 1][0]))
     if layer == len(network.layers):
         return _tr("{0} classes").format(integer_text(shape[0])), description
     if len(shape) == 1:

@@ -29,7 +29,7 @@ class StripControls(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._labels = [QLabel(self.tr("levels")), QLabel(self.tr("gain"))]
+        self._labels = [QLabel(self.tr("colours")), QLabel(self.tr("gain"))]
         self._buttons = QButtonGroup(self)
         self.gain_slider = QSlider(Qt.Orientation.Horizontal)
         # Four steps double the gain: 0 is 1x, 16 is 16x.
@@ -90,7 +90,7 @@ class StripControls(QWidget):
             button.setToolTip(tip)
             button.setCheckable(True)
             button.setChecked(at == 0)
-            button.setAccessibleName(self.tr("Levels: {0}").format(name))
+            button.setAccessibleName(self.tr("Colours: {0}").format(name))
             button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             button.setFont(font(SMALL_PX))
             self._buttons.addButton(button, at)

@@ -112,7 +112,7 @@ class HeldOutView(View):
         """Why there is nothing, and what to do."""
         if self._document is None or supports(self._document.models[0].network):
             return self.tr("Held-out drawings are being evaluated; the mistakes appear here.")
-        return self.tr("Only a network that tells X from O can be evaluated here: choose one above.")
+        return self.tr("Only a network with the classes X and O can be evaluated here: choose one above.")
 
     def _show_tiles(self, tiles: tuple[Thumbnail, ...], text: str) -> None:
         self.thumbnails.show_tiles(tiles)

@@ -421,4 +421,4 @@ def dead_tooltip(channels: tuple[int, ...], examples: int) -> str:
 
 
 def _tr(text: str) -> str:
-    return QCoreApplication.translate("InsideView", text)
+    return QCoreApplication.translate("LayerStatisticsView", text)

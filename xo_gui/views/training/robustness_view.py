@@ -111,7 +111,7 @@ class RobustnessView(View):
             text = self.tr("Drawings that are shifted, scaled, rotated, thickened and noisy are tested here.")
             if self._document is not None and not supports(self._document.models[0].network):
                 text = self.tr(
-                    "Only a network that tells X from O can be tested with varied drawings: choose one above."
+                    "Only a network with the classes X and O can be tested with varied drawings: choose one above."
                 )
         else:
             text = status_text(result) if point is None else point_text(result, *point)

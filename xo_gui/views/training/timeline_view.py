@@ -45,7 +45,7 @@ class TimelineView(View):
         self.setMinimumHeight(44)
         self.compare_button = QToolButton(self)
         self.compare_button.setText(self.tr("Compare with this step"))
-        tip = self.tr("Keep the network as it is at the step shown, for comparison with how it goes on")
+        tip = self.tr("Keep a copy of the weights shown, and see what further training changes")
         self.compare_button.setToolTip(tip)
         self.compare_button.setStatusTip(tip)
         self.compare_button.setFont(font(SMALL_PX))

@@ -174,7 +174,7 @@ class TrainingView(View):
         tip = self.tr("Train to the end of this epoch, a pass over all examples, then pause")
         self.epoch_button = CompactButton(self.tr("Epoch"), tip, self._epoch, self)
         tip = self.tr("Restart from the same initial weights, as a new branch; nothing is lost")
-        self.reset_button = CompactButton(self.tr("Reset"), tip, self._reset, self)
+        self.reset_button = CompactButton(self.tr("Restart"), tip, self._reset, self)
         tip = self.tr("Show the last step before it got worse; Continue trains from there")
         self.restart_button = CompactButton("", tip, self._go_to_restart_point, self)
 

@@ -267,7 +267,7 @@ def test_columns_have_titles_and_subtitles() -> None:
     ]  # fmt: skip
     assert stages[1].subtitle == ("8 of 5 × 5", "8 × 32 × 32")
     assert stages[4].subtitle == ("16 of 3 × 3, folded", "16 × 16 × 16")
-    assert stages[6].subtitle == ("32 values", "reads all 1\u202f024")
+    assert stages[6].subtitle == ("32 values", "uses all 1\u202f024")
     assert [stage.signed for stage in stages] == [True, True, False, False, True, False, True, True]
     assert [stage.scale_layer for stage in stages] == [0, 1, 1, 1, 4, 4, 8, 10]
     assert foldable_layers(DEFAULT.network) == (2, 5, 9)
@@ -321,10 +321,10 @@ def test_every_kind_of_layer_has_a_title_and_subtitle() -> None:
         ("maps", "Features", "8 of 3 × 3, step 2", "8 × 3 × 3"),
         ("maps", "Tanh", "squashed to −1 … 1", "8 × 3 × 3"),
         ("bars", "Global average", "one per map", "8 values"),
-        ("bars", "Hidden", "12 values", "reads all 8"),
+        ("bars", "Hidden", "12 values", "uses all 8"),
         ("bars", "Sigmoid", "squashed to 0 … 1", "12 values"),
         ("bars", "Residual", "12 values", "input + 1 layer"),
-        ("votes", "Votes", "2 classes", "reads all 12"),
+        ("votes", "Votes", "2 classes", "uses all 12"),
     ]
     assert foldable_layers(EVERY_KIND) == (3, 4, 7, 9, 11, 14)
 
