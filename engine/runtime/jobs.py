@@ -3,7 +3,6 @@ statistics and step traces. Each runs only while a panel that shows it is visibl
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from engine.backends import Backend, DeviceUnavailable, HostArray
+from engine.backends import Backend, HostArray
 from engine.data import Dataset, ExamplePool, LabelledDrawing, PoolSettings
 from engine.documents import Document
 from engine.drawings import Drawing, render
@@ -28,6 +27,7 @@ from engine.explain import (
     TraceRequest,
     supports,
 )
+from engine.faults import NAMED, Faults
 from engine.nn import Model, Network, Parameters, Plan, RunPoint, compute_votes, predict_class
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest, TrainingState
 from engine.training import (
@@ -44,8 +44,6 @@ from engine.training import (
     adapt_checkpoint,
     inference_batch_size,
 )
-
-log = logging.getLogger(__name__)
 
 MAX_BATCH: Final = 16
 # Seconds between two passes over all drawings while training runs.
@@ -247,13 +245,13 @@ class QueryResults:
 
 
 class QueryJobs:
-    """One job of each kind, kept while its report is visible.
+    """One job of each kind, kept while its report is visible. A job that fails stops.
 
-    notify: called with one sentence when a job fails, which then stops; no method raises.
+    faults: reports it.
     """
 
-    def __init__(self, notify: Callable[[str], None]) -> None:
-        self._notify = notify
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
         self._robustness: RobustnessJob | None = None
         self._drawings: DrawingPredictionJob | None = None
         self._held_out: HeldOutJob | None = None
@@ -343,16 +341,8 @@ class QueryJobs:
         return job.report()
 
     def _guard(self, action: Callable[[], None], job: BackgroundJob, name: str) -> None:
-        """Run the action; on failure notify and cancel the job."""
-        try:
-            action()
-        except (ValueError, DeviceUnavailable) as error:
-            self._notify(f"{name}: not available. {error}")
-            job.cancel()
-        except Exception as error:
-            log.exception("a background job failed: %s", name)
-            self._notify(f"{name}: not available, {type(error).__name__}: {error}. See the log for details.")
-            job.cancel()
+        """Run the action; on failure cancel the job."""
+        self._faults.guard(name, action, None, lambda _: job.cancel(), refusal=NAMED)
 
 
 @dataclass(frozen=True)

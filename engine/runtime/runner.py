@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
-from typing import Final
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from engine.data.xo import CLASSES, GeneratorSamples, XOSettings, generate_sampl
 from engine.documents import OpenRequest, OpenResult, open_file
 from engine.drawings import fit_to_frame, render
 from engine.explain import AvailableExamples, Explainer, Result, TemplateMatch, match_templates, templates
+from engine.faults import PLAIN, Faults
 from engine.nn import Model, Parameters, Prediction, Predictor
 from engine.runtime.jobs import ActiveQueries, QueryJobs, QueryResults
 from engine.runtime.protocol import DeviceReport, Notice, Request, Snapshot
@@ -23,15 +23,12 @@ from engine.runtime.training_protocol import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import SAVE_INTERVAL, SavedRun, SaveThrottle
 
-log = logging.getLogger(__name__)
-
-_SEE_LOG: Final = "See the log for details."
-
 
 @dataclass
 class Runner:
     """Keeps the backend and a Predictor for each model from one Request to the next.
 
+    Each stage of the work is guarded by `faults`: one that fails is reported, and the others go on.
     save_interval: seconds of training between two copies of the run for autosave.
     """
 
@@ -47,106 +44,142 @@ class Runner:
     _second: tuple[tuple[object, ...], Prediction] | None = None
     _samples: GeneratorSamples | None = None
     _explainer: Explainer = field(default_factory=Explainer)
+    faults: Faults = field(init=False)
     _jobs: QueryJobs = field(init=False)
     _turn: int = 0
     _settled: bool = True
+    _computed: tuple[Request, Snapshot] | None = None
 
     def __post_init__(self) -> None:
-        self._jobs = QueryJobs(self._notify)
+        self.faults = Faults(self._notify, (ValueError, DeviceUnavailable))
+        self._jobs = QueryJobs(self.faults)
 
     def compute(self, request: Request) -> Snapshot:
-        """The Snapshot for a Request. Never raises: an error becomes a notice, with no predictions."""
+        """The Snapshot for a Request. Never raises: an error becomes a notice, and what has failed is missing."""
         started, self._settled = perf_counter(), request.settled
         self._notices = [notice for notice in self._notices if notice.number > request.acknowledged]
-        predictions: tuple[Prediction, ...] = ()
-        try:
-            self._open(request.open_request)
-            self._set_training(request.training)
-            predictions = self._predict_with_fallback(request)
-            self._update_samples(request.sample_settings)
-        except (ValueError, DeviceUnavailable) as error:
-            self._notify(str(error))
-        except Exception as error:
-            log.exception("a request failed")
-            self._notify(f"Unexpected error in the engine, {type(error).__name__}: {error}. {_SEE_LOG}")
-        training = None if self._run is None else self._run.report()
-        results = self._update_jobs(request, predictions, training)
+        guard = self.faults.guard
+        guard(
+            "Opening a file", lambda: self._open(request.open_request), None, partial(self._fail_opening, request)
+        )
+        set_training = partial(self._set_training, request.training)
+        guard("Start of training", set_training, None, self._fail_training, refusal=PLAIN)
+        none: tuple[Prediction, ...] = ()
+        predictions = guard("Prediction", lambda: self._predict_with_fallback(request), none, refusal=PLAIN)
+        guard("Sample drawings", lambda: self._update_samples(request.sample_settings), None, refusal=PLAIN)
+        training = guard("Training report", self._report_training, None, self._fail_training)
+        results = guard(
+            "Background jobs",
+            lambda: self._update_jobs(request, predictions, training),
+            QueryResults(),
+            lambda _: self._stop_jobs(),
+        )
+        result = guard(
+            "Explanation", lambda: self._update_query(request, predictions, training), None, self._cancel_query
+        )
+        snapshot = replace(
+            self._empty_snapshot(request),
+            predictions=predictions,
+            engine_seconds=perf_counter() - started,
+            training=training,
+            comparison=guard("Template matching", lambda: _comparison(predictions), None),
+            robustness=results.robustness,
+            samples=self._samples,
+            result=result,
+            drawing_predictions=results.drawing_predictions,
+            held_out=results.held_out,
+            notices=tuple(self._notices),
+        )
+        self._computed = request, snapshot
+        return snapshot
+
+    def failure(self, request: Request) -> Snapshot:
+        """The Snapshot for a Request after a fault elsewhere: what was computed for it, and the notices say why."""
+        if self._computed is not None and self._computed[0] is request:
+            return replace(self._computed[1], notices=tuple(self._notices))
+        return self._empty_snapshot(request)
+
+    def _empty_snapshot(self, request: Request) -> Snapshot:
         return Snapshot(
             request.generation,
             request.document.drawing,
-            predictions,
+            (),
             self._device_report(),
             tuple(self._notices),
             self._opened,
             request.settled,
             request.requested_at,
-            perf_counter() - started,
-            training,
-            _comparison(predictions),
-            results.robustness,
-            self._samples,
-            self._update_query(request, predictions, training),
-            results.drawing_predictions,
-            results.held_out,
+            0.0,
         )
 
     def saved_run(self) -> SavedRun | None:
         """The training run as it is now, to be saved. Never raises."""
-        try:
-            return None if self._run is None else self._run.saved_run(at_once=True)
-        except (ValueError, DeviceUnavailable) as error:
-            log.warning("the last state of the training run is not saved: %s", error)
-            return None
+        run = self._run
+        return None if run is None else self.faults.guard("Saving", lambda: run.saved_run(at_once=True), None)
 
     @property
     def busy(self) -> bool:
-        """Whether work is left."""
-        return self._training or self._jobs_are_due or self._explainer.busy
+        """Whether work is left. Never raises, like the two below."""
+        return self._training or self._jobs_are_due or self._explainer_is_busy
 
     @property
     def seconds_until_busy(self) -> float | None:
         """Seconds until there is work without a new Request; None for never."""
-        return self._explainer.seconds_until_busy
+        guard = self.faults.guard
+        return guard("Explanation status", lambda: self._explainer.seconds_until_busy, None, self._cancel_query)
 
     @property
     def has_first_result(self) -> bool:
         """Whether the first result of the visible query has arrived."""
-        return self._explainer.has_first_result
+        guard = self.faults.guard
+        return guard("Explanation status", lambda: self._explainer.has_first_result, False, self._cancel_query)
 
     def run_for(self, seconds: float) -> None:
         """Continue for about `seconds` with training, the background jobs or the query, in turn. Never raises."""
-        actions: list[Callable[[float], None]] = []
+        actions: list[Callable[[], None]] = []
+        guard = self.faults.guard
         if self._training:
-            actions.append(self._train)
+            actions.append(
+                partial(guard, "Training", lambda: self._train(seconds), None, self._fail_training, refusal=PLAIN)
+            )
         if self._jobs_are_due:
-            actions.append(self._jobs.run_for)
-        if self._explainer.busy:
-            actions.append(self._explain)
+            actions.append(lambda: self._jobs.run_for(seconds))
+        if self._explainer_is_busy:
+            explain = self._explainer.run_for
+            actions.append(partial(guard, "Explanation", lambda: explain(seconds), None, self._cancel_query))
         self._turn += 1
         if actions:
-            actions[self._turn % len(actions)](seconds)
+            actions[self._turn % len(actions)]()
 
     @property
     def _training(self) -> bool:
-        return self._run is not None and self._run.busy
+        run, guard = self._run, self.faults.guard
+        return run is not None and guard("Training status", lambda: run.busy, False, self._fail_training)
 
     @property
     def _jobs_are_due(self) -> bool:
         """Whether background jobs have work; during a stroke they wait."""
-        return self._settled and self._jobs.busy
+        guard = self.faults.guard
+        return self._settled and guard(
+            "Background job status", lambda: self._jobs.busy, False, lambda _: self._stop_jobs()
+        )
+
+    @property
+    def _explainer_is_busy(self) -> bool:
+        return self.faults.guard("Explanation status", lambda: self._explainer.busy, False, self._cancel_query)
 
     def _train(self, seconds: float) -> None:
         run = self._run
         assert run is not None
-        try:
-            run.run_for(seconds)
-            for message in run.take_messages():
-                self._notify(message)
-        except (ValueError, DeviceUnavailable) as error:
-            self._fail_training(str(error))
-        except Exception as error:
-            log.exception("training failed")
-            self._fail_training(f"Unexpected error in training, {type(error).__name__}: {error}. {_SEE_LOG}")
+        run.run_for(seconds)
+        for message in run.take_messages():
+            self._notify(message)
+
+    def _report_training(self) -> TrainingReport | None:
+        return None if self._run is None else self._run.report()
+
+    def _stop_jobs(self) -> None:
+        self._jobs.stop()
 
     def _update_jobs(
         self, request: Request, predictions: tuple[Prediction, ...], training: TrainingReport | None
@@ -163,22 +196,10 @@ class Runner:
         available = None
         if training is not None:
             available = AvailableExamples(training.request.training_data, training.examples, training.held_out)
-        try:
-            self._explainer.set_query(request.query, predictions, request.settled, self._training, available)
-        except Exception as error:
-            log.exception("a query failed")
-            self._cancel_query(error)
+        self._explainer.set_query(request.query, predictions, request.settled, self._training, available)
         return self._explainer.result
 
-    def _explain(self, seconds: float) -> None:
-        try:
-            self._explainer.run_for(seconds)
-        except Exception as error:
-            log.exception("a query failed")
-            self._cancel_query(error)
-
-    def _cancel_query(self, error: Exception) -> None:
-        self._notify(f"The explanation failed, {type(error).__name__}: {error}. {_SEE_LOG}")
+    def _cancel_query(self, _: str) -> None:
         self._explainer.cancel()
 
     def _set_training(self, request: TrainingRequest | None) -> None:
@@ -188,16 +209,13 @@ class Runner:
                 self._run.suspend()
             return
         if self._run is None:
-            self._run = TrainingRun(self._get_backend(), save_throttle=SaveThrottle(self.save_interval))
-        try:
-            self._run.set_request(request)
-        except (ValueError, DeviceUnavailable) as error:
-            self._fail_training(str(error))
+            throttle = SaveThrottle(self.save_interval)
+            self._run = TrainingRun(self._get_backend(), save_throttle=throttle, faults=self.faults)
+        self._run.set_request(request)
 
     def _fail_training(self, message: str) -> None:
-        assert self._run is not None
-        self._run.fail(message)
-        self._notify(message)
+        if self._run is not None:
+            self._run.fail(message)
 
     def _get_backend(self) -> Backend:
         if self._backend is None:
@@ -223,6 +241,10 @@ class Runner:
             self._opened = open_file(request)
             if isinstance(self._opened.content, np.ndarray):
                 self._opened.content.flags.writeable = False
+
+    def _fail_opening(self, request: Request, message: str) -> None:
+        if request.open_request is not None:
+            self._opened = OpenResult(request.open_request, None, message)
 
     def _predict_with_fallback(self, request: Request) -> tuple[Prediction, ...]:
         """Predict on the current device; if it fails, on the CPU from now on."""
@@ -259,7 +281,8 @@ class Runner:
         if not request.live or request.training is None or self._run is None:
             return None
         same = request.training.model.network == request.document.models[0].network
-        return self._run.shown_parameters() if same else None
+        parameters = self._run.shown_parameters
+        return self.faults.guard("Trained weights", parameters, None, self._fail_training) if same else None
 
     def _update_predictors(self, models: tuple[Model, ...], trained: Parameters | None) -> list[Predictor]:
         """The previous predictors where the model is the same object, new ones otherwise."""

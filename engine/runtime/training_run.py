@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from time import perf_counter, sleep
 from typing import Final
@@ -14,6 +14,7 @@ import numpy as np
 from engine.backends import Backend
 from engine.data import ExamplePool, FixedSource, PoolCache, TrainingData
 from engine.data.xo import CLASSES
+from engine.faults import NAMED, Faults
 from engine.nn import Network, Parameters, RunPoint
 from engine.nn.layers import Arrays
 from engine.runtime.jobs import BranchJobs, TrainingContext, TrainingStatus
@@ -45,14 +46,21 @@ SLICE_SECONDS: Final = 0.010  # seconds of a slice of a step or evaluation
 REPLAY_SLICE_SECONDS: Final = 0.003  # seconds of a slice while a point of the history is replayed
 GRADIENT_COPY_INTERVAL: Final = 0.25  # seconds between two copies of the gradients
 MAX_TIMELINE_KEYFRAMES: Final = 12
+# Parts of a run without which training goes on.
+_REPLAY, _JOBS, _EVALUATION, _SAVING = "Replay", "Statistics and traces", "Held-out accuracy", "Saving the run"
 
 
 class TrainingRun:
     """Carries out TrainingRequests on one backend, in slices."""
 
     def __init__(
-        self, backend: Backend, budget: int = HISTORY_BYTES, save_throttle: SaveThrottle | None = None
+        self,
+        backend: Backend,
+        budget: int = HISTORY_BYTES,
+        save_throttle: SaveThrottle | None = None,
+        faults: Faults | None = None,
     ) -> None:
+        """faults: reports the parts that fail while training goes on; without it they are only logged."""
         self._data, self._budget, self._save_throttle = BranchData(backend), budget, save_throttle or SaveThrottle()
         self._restored: SavedRun | None = None
         self._request: TrainingRequest | None = None
@@ -71,6 +79,10 @@ class TrainingRun:
         self._latest_gradients = LatestGradients()
         self._jobs: BranchJobs | None = None
         self._within_step = False  # a step is partly made
+        self._faults = faults or Faults(lambda _: None)
+        # Until another branch is requested.
+        self._failed_parts: set[str] = set()
+        self._is_broken = False
 
     # -- requests ----------------------------------------------------------------------------------------------
 
@@ -95,7 +107,7 @@ class TrainingRun:
     @property
     def busy(self) -> bool:
         """Whether work is left."""
-        if self._suspended:
+        if self._suspended or self._is_broken:
             return False
         active = self._state in ("preparing", "running")
         return active or self._replay_is_due() or self._evaluation_is_due() or self._jobs_are_due()
@@ -103,7 +115,8 @@ class TrainingRun:
     def run_for(self, seconds: float) -> None:
         """Continue for about `seconds`: generate examples, replay the point shown, train.
 
-        Divergence becomes a state: TrainingError is never raised.
+        Divergence becomes a state: TrainingError is never raised. A part that fails while training can go on
+        is reported, and stops until another branch is requested.
         """
         # The timeline is being dragged: a slice of the replay must not hold up the next frame.
         deadline = perf_counter() + (min(seconds, REPLAY_SLICE_SECONDS) if self._replay_is_due() else seconds)
@@ -111,15 +124,18 @@ class TrainingRun:
             if self._state == "preparing":
                 self._prepare()
             elif self._replay_is_due():
-                self._advance_replay(deadline)
+                self._run_part(_REPLAY, lambda: self._advance_replay(deadline))
             elif self._jobs_are_due():
-                self._advance_jobs()
+                self._run_part(_JOBS, self._advance_jobs)
             elif self._state != "running":
-                self._evaluate()
+                self._run_part(_EVALUATION, self._evaluate)
             elif (waiting := self._next_step_at - perf_counter()) > 0:
                 sleep(min(waiting, max(0.0, deadline - perf_counter())))
             else:
                 self._train()
+
+    def _run_part(self, part: str, action: Callable[[], None]) -> None:
+        self._faults.guard(part, action, None, lambda _: self._failed_parts.add(part), refusal=NAMED)
 
     def take_messages(self) -> list[str]:
         """New messages about the device, one sentence each."""
@@ -132,7 +148,8 @@ class TrainingRun:
         return messages
 
     def fail(self, message: str) -> None:
-        """Stand still until another branch is requested, and report why."""
+        """Train no more until another branch is requested, and report why; a second time, do nothing at all."""
+        self._is_broken = self._state == "failed"
         self._state, self._message, self._slices = "failed", message, None
 
     # -- reports -----------------------------------------------------------------------------------------------
@@ -181,8 +198,12 @@ class TrainingRun:
             gradients=self._latest_gradients.get(trainer),
             step_trace=None if jobs is None or trainer is None or request.step_query is None else jobs.step_trace,
             statistics=None if jobs is None else jobs.statistics,
-            saved_run=self.saved_run(at_once=self._state not in ("preparing", "running")),
+            saved_run=self._saved_run_to_report(),
         )
+
+    def _saved_run_to_report(self) -> SavedRun | None:
+        at_once = self._state not in ("preparing", "running")
+        return self._faults.guard(_SAVING, lambda: self.saved_run(at_once=at_once), None)
 
     def saved_run(self, *, at_once: bool) -> SavedRun | None:
         """The run to save for another session.
@@ -217,6 +238,8 @@ class TrainingRun:
     def _start(self, request: TrainingRequest, before: TrainingRequest | None) -> None:
         """Prepare a new branch. Raises ValueError if the network has other classes than the generated drawings."""
         self._message, self._slices, self._trainer, self._origin_replay = "", None, None, None
+        self._is_broken = False
+        self._failed_parts.clear()
         self._cursor.clear()
         network = request.model.network
         if before is None or network != before.model.network or request.saved_run is not self._restored:
@@ -372,7 +395,7 @@ class TrainingRun:
     # -- replay ------------------------------------------------------------------------------------------------
 
     def _replay_is_due(self) -> bool:
-        look = None if self._request is None else self._request.shown_point
+        look = None if self._request is None or _REPLAY in self._failed_parts else self._request.shown_point
         return look is not None and self._history is not None and self._cursor.is_due(look)
 
     def _advance_replay(self, deadline: float) -> None:
@@ -393,7 +416,7 @@ class TrainingRun:
         return replay.point if replay is not None and replay.is_exact else None
 
     def _evaluation_is_due(self) -> bool:
-        point = self._idle_point()
+        point = None if _EVALUATION in self._failed_parts else self._idle_point()
         return point is not None and point not in self._evaluations
 
     def _evaluate(self) -> None:
@@ -417,7 +440,7 @@ class TrainingRun:
         return TrainingStatus(self._request, self._state, current, self._cursor.replay, self._within_step)
 
     def _jobs_are_due(self) -> bool:
-        status = self._status()
+        status = None if _JOBS in self._failed_parts else self._status()
         return status is not None and self._jobs is not None and self._jobs.is_due(status)
 
     def _advance_jobs(self) -> None:

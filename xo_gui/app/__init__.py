@@ -1,7 +1,14 @@
 """The application itself: process, preferences, theme."""
 
 from xo_gui.app.preferences import Preferences, SavedLayout
-from xo_gui.app.process import GarbageCollector, SignalHandler, install_exception_hook, log_folder, open_log
+from xo_gui.app.process import (
+    GarbageCollector,
+    SignalHandler,
+    call_all,
+    install_exception_hook,
+    log_folder,
+    open_log,
+)
 from xo_gui.app.theme import (
     DARK,
     LARGE_PX,
@@ -30,6 +37,7 @@ __all__ = [
     "SignalHandler",
     "Theme",
     "apply_theme",
+    "call_all",
     "colours",
     "font",
     "heading_font",

@@ -8,15 +8,19 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from traceback import clear_frames
 from types import TracebackType
 from typing import IO
 
 from platformdirs import user_log_path
-from PySide6.QtCore import QObject, QSocketNotifier, QTimer
+from PySide6.QtCore import QObject, QSocketNotifier, Qt, QTimer, Signal
 from PySide6.QtWidgets import QWidget
+
+from engine.faults import Faults
 
 _crash_file: IO[str] | None = None
 
@@ -52,17 +56,50 @@ def open_log() -> str | None:
     return f"The last run ended in a crash; its trace is in {folder / 'last-crash.txt'}." if crashed else None
 
 
+class FaultReporter(QObject):
+    """Logs every uncaught exception and says it to the user, each once; the program keeps running.
+
+    A fault may occur in any thread and while a widget paints: the sentence is delivered by the event loop, to the
+    thread of the receiver.
+    """
+
+    said = Signal(str)
+
+    def __init__(self, notify: Callable[[str], object]) -> None:
+        """notify: a method of a widget; called with one sentence."""
+        super().__init__()
+        self._faults = Faults(self.said.emit)
+        self.said.connect(notify, Qt.ConnectionType.QueuedConnection)
+
+    def report(self, kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        """Report an uncaught exception."""
+        self._faults.report("Window", error if error is not None else kind())
+        # The frames hold painters, and a widget that still has one cannot be painted again.
+        clear_frames(trace)
+
+
 def install_exception_hook(notify: Callable[[str], object]) -> None:
-    """Log every uncaught exception, pass a sentence to `notify` and keep running; earlier hooks still run."""
-    earlier = sys.excepthook
+    """Report the uncaught exceptions of all threads from now on, also those that Python cannot raise; earlier hooks
+    still run. notify: a method of a widget; called with one sentence in the widget's thread."""
+    reporter, earlier = FaultReporter(notify), sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        logging.getLogger("xo_gui").error("uncaught exception", exc_info=(kind, error, trace))
-        notify(f"Unexpected error ({kind.__name__}: {error}). The program keeps running; the log has the details.")
         if earlier is not sys.__excepthook__:
             earlier(kind, error, trace)
+        reporter.report(kind, error, trace)
 
     sys.excepthook = hook
+    threading.excepthook = lambda fault: reporter.report(fault.exc_type, fault.exc_value, fault.exc_traceback)
+    sys.unraisablehook = lambda fault: reporter.report(fault.exc_type, fault.exc_value, fault.exc_traceback)
+
+
+def call_all(actions: Iterable[Callable[[], object]]) -> None:
+    """Call each; the exception of one goes to the exception hook, and the others are called nevertheless."""
+    for action in actions:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - the hook logs it
+            sys.excepthook(type(error), error, error.__traceback__)
 
 
 INTERVAL_MS = 2_000

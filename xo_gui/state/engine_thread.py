@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from time import perf_counter
 
 from PySide6.QtCore import QObject, QThread, Signal
@@ -37,6 +38,7 @@ class EngineThread(QThread):
         self._device, self._keep_every = device, keep_every
         self.saved_run: SavedRun | None = None  # the final run, once the thread has stopped
         self._published_at = 0.0
+        self._last: Request | None = None
         self._requests: Mailbox[Request] = Mailbox()
         self._snapshots: Mailbox[Snapshot] = Mailbox()
 
@@ -49,18 +51,32 @@ class EngineThread(QThread):
         return self._snapshots.take()
 
     def run(self) -> None:
-        """The engine's loop until stop(): a request if there is one, otherwise a slice of the remaining work."""
+        """The engine's loop, which only stop() ends.
+
+        A fault that the Runner does not guard is reported like the others, and the loop waits for the next request.
+        """
         runner = Runner(self._device, self._keep_every)
-        last: Request | None = None
+        guard, failed = runner.faults.guard, False
         with one_blas_thread():
             while not self._requests.closed:
-                request = self._requests.wait(0 if runner.busy else runner.seconds_until_busy)
-                if request is not None:
-                    last = request
-                    self._publish(runner.compute(request))
-                elif last is not None and runner.busy:
-                    self._run_slice(runner, last)
+                turn = partial(self._turn, runner, waits=failed)
+                failed = not guard("Engine", turn, False)
+                if failed and (last := self._last) is not None:
+                    guard("Engine", lambda: self._publish(runner.failure(last)), None)
             self.saved_run = runner.saved_run()
+
+    def _turn(self, runner: Runner, waits: bool) -> bool:
+        """Compute a request if there is one, otherwise a slice of the remaining work; returns True.
+
+        waits: for a request.
+        """
+        request = self._requests.wait(None if waits else 0 if runner.busy else runner.seconds_until_busy)
+        if request is not None:
+            self._last = request
+            self._publish(runner.compute(request))
+        elif self._last is not None and runner.busy:
+            self._run_slice(runner, self._last)
+        return True
 
     def _run_slice(self, runner: Runner, last: Request) -> None:
         """Run a slice, and publish its results when all work is done or a new result is due, or else if the window

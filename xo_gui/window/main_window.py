@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QMai
 from engine.documents import PRESETS, check_reads_drawings, preset, shipped_model
 from engine.nn import Model
 from engine.runtime import Notice, Snapshot
-from xo_gui.app import Preferences, SavedLayout, Theme, apply_theme, resolve_theme
+from xo_gui.app import Preferences, SavedLayout, Theme, apply_theme, call_all, resolve_theme
 from xo_gui.state import Autosave, ComparisonController, EngineThread, Session, TrainingController
 from xo_gui.views import View
 from xo_gui.views.compare import CompareView
@@ -203,8 +203,7 @@ class MainWindow(QMainWindow):
 
     def _document_changed(self) -> None:
         document = self.session.document
-        for view in self.views:
-            view.set_document(document)
+        call_all(partial(view.set_document, document) for view in self.views)
         self.send_request()
         self._update_network_facts(document.models[0])
         self.menus.compare.refresh()
@@ -218,8 +217,7 @@ class MainWindow(QMainWindow):
 
     def _intent_changed(self) -> None:
         intent = self.training.settings
-        for view in self.views:
-            view.set_training(intent)
+        call_all(partial(view.set_training, intent) for view in self.views)
         self.menus.train.refresh()
         self.session.restart_latency_clock()
         self.send_request()
@@ -227,8 +225,7 @@ class MainWindow(QMainWindow):
     def _focus_changed(self) -> None:
         if self.session.selection.pinned is not None and self.panels.dock_of(InspectorView).isHidden():
             self.panels.show_panel(InspectorView)
-        for view in self.views:
-            view.set_selection(self.session.selection)
+        call_all(partial(view.set_selection, self.session.selection) for view in self.views)
 
     def _take_snapshot(self) -> None:
         snapshot = self._thread.take()
@@ -236,22 +233,20 @@ class MainWindow(QMainWindow):
             return
         self.session.report_notices(snapshot.notices)
         if snapshot.open_result is not None and self.session.is_new(snapshot.open_result):
-            self.import_export.on_opened(snapshot.open_result)
+            call_all([partial(self.import_export.on_opened, snapshot.open_result)])
         if snapshot.generation < self.session.generation:
             return
         throttled = self._should_throttle(snapshot)
         due = self._next_throttled_view() if throttled else self.views
-        for view in self.views:
-            if not view.is_throttled or view in due:
-                view.set_snapshot(snapshot)
+        shown = [view for view in self.views if not view.is_throttled or view in due]
+        call_all(partial(view.set_snapshot, snapshot) for view in shown)
         if snapshot.device.title:
             self._device.setText(f"{snapshot.device.title} · {snapshot.device.reason}")
         if snapshot.predictions:
             self._pending = self.last = snapshot
-        self.training.on_snapshot(snapshot)
-        self.comparison.on_snapshot(snapshot)
+        call_all([partial(self.training.on_snapshot, snapshot), partial(self.comparison.on_snapshot, snapshot)])
         if self.autosave is not None:
-            self.autosave.save_if_changed()
+            call_all([self.autosave.save_if_changed])
         if not throttled:
             self.menus.train.refresh()
 

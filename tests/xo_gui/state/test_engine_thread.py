@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import pkgutil
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +16,13 @@ from PySide6.QtCore import QObject
 
 from engine.data import PoolSettings
 from engine.data.xo import XOSettings
-from engine.documents import WALKTHROUGH, Document
+from engine.documents import WALKTHROUGH, Document, OpenRequest
 from engine.documents.presets import handmade_parameters
 from engine.drawings import Drawing, Stroke
-from engine.nn import Model, Network
+from engine.explain import Query
+from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Dense, Flatten
-from engine.runtime import Request, Runner, TrainingRequest
+from engine.runtime import Request, Runner, Snapshot, TrainingRequest
 from engine.training import Recipe
 from xo_gui.state import EngineThread
 
@@ -138,3 +142,84 @@ def test_a_window_that_sleeps_while_it_trains_finds_one_snapshot_and_one_signal(
     qtbot.waitUntil(lambda: len(signals) == 2, timeout=10_000)
     # Training continued meanwhile, without waiting for the window.
     assert thread.take().training.current_point.step > first.training.current_point.step
+
+
+# Every stage of the engine's answer and of its work between two answers.
+STAGES = [
+    "runner.open_file", "runner.generate_samples", "runner.match_templates", "runner.render",
+    "runner.TrainingRun.set_request", "runner.TrainingRun.busy", "runner.TrainingRun.run_for",
+    "runner.TrainingRun.report", "runner.TrainingRun.saved_run", "runner.TrainingRun.shown_parameters",
+    "training_run.BranchJobs.is_due", "training_run.BranchJobs.advance",
+    "training_run.EvaluationCache.advance", "training_run.HistoryCursor.move_to",
+    "jobs.RobustnessJob.report", "jobs.RobustnessTest.advance", "runner.QueryJobs.update", "runner.QueryJobs.busy",
+    "runner.Explainer.set_query", "runner.Explainer.busy", "runner.Explainer.run_for",
+    "runner.Runner.compute", "runner.Runner.busy", "runner.Runner.run_for",
+]  # fmt: skip
+WITHOUT_PREDICTION = ("runner.render", "runner.Runner.compute")
+
+
+class PlantedFault:
+    """Raises wherever it stands: as a function, as a method or as a property."""
+
+    def __init__(self) -> None:
+        self.raised, self.is_property = 0, False
+
+    def __call__(self, *_: object, **__: object) -> object:
+        self.raised += 1
+        raise ZeroDivisionError("planted")
+
+    def __get__(self, owner: object, kind: type) -> object:
+        return self() if self.is_property and owner is not None else self
+
+
+def everything(number: int, path: Path) -> Request:
+    """A request for all that the engine can do, in turn training, paused, and looking back."""
+    model = Model("Tiny", TINY, TINY.initial_parameters(1))
+    data = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12)
+    goal = TrainingRequest(
+        1, model, "fresh", "Run", Recipe(batch=20, epochs=10**6), data, running=number % 3 == 0,
+        shown_point=RunPoint(0, 1 + number // 3) if number % 3 == 2 else None, layer_statistics=True,
+    )  # fmt: skip
+    return Request(
+        1, Document(drawn(number).document.drawing, (model,)), training=goal, live=True, robustness=True,
+        sample_settings=XOSettings(side=8 + number), query=Query("occlusion"),
+        open_request=OpenRequest(number, path),
+    )  # fmt: skip
+
+
+@pytest.mark.expects_log
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_fault_in_any_stage_is_logged_and_said_once_and_the_pen_is_still_followed(
+    stage: str, thread: EngineThread, qtbot, monkeypatch, caplog, tmp_path: Path
+) -> None:
+    target, fault = f"engine.runtime.{stage}", PlantedFault()
+    said: list[str] = []
+
+    def answer(number: int) -> Snapshot:
+        """The answer to a stroke, after which the engine goes on with its other work for a moment."""
+        request = replace(everything(number, tmp_path), acknowledged=len(said))
+        thread.submit(request)
+        taken: list[Snapshot] = []
+
+        def has_arrived() -> bool:
+            taken.extend(snapshot for snapshot in [thread.take()] if snapshot is not None)
+            return bool(taken) and taken[-1].drawing is request.document.drawing
+
+        qtbot.waitUntil(has_arrived, timeout=5000)
+        qtbot.wait(15)
+        said.extend(notice.text for notice in taken[-1].notices if notice.number > len(said))
+        return taken[-1]
+
+    while answer(0).training.current_point.step < 5:
+        pass
+    assert answer(1).predictions
+    owner, name = target.rsplit(".", 1)
+    fault.is_property = isinstance(inspect.getattr_static(pkgutil.resolve_name(owner), name), property)
+    monkeypatch.setattr(target, fault)
+    for number in range(3, 12):
+        assert bool(answer(number).predictions) == (stage not in WITHOUT_PREDICTION)
+    monkeypatch.undo()
+    assert answer(12).predictions
+    assert 1 <= fault.raised < 1000
+    assert len([text for text in said if "planted" in text]) == 1
+    assert len([record for record in caplog.records if record.exc_info]) == 1
