@@ -1,9 +1,9 @@
 """The decisions of the bootstrap, with every installer and probe replaced: nothing is installed."""
 
-import ctypes
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +18,7 @@ from xo_gui.bootstrap.requirements import (
     missing_requirements,
     read_project,
 )
+from xo_gui.bootstrap.system_libraries import no_screen
 
 PYPROJECT = """
 [build-system]
@@ -246,7 +247,7 @@ def bare_linux(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XO_GUI_NO_APT", "1")
     monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(system_libraries, "require_x_connection", lambda: None)
+    monkeypatch.setattr(system_libraries, "x_problem", lambda: "" if os.environ.get("DISPLAY") else no_screen())
     monkeypatch.setattr(system_libraries, "is_loadable", lambda soname: soname != "libxcb-icccm.so.4")
     return monkeypatch
 
@@ -288,11 +289,82 @@ def test_platform_without_a_screen_asks_for_none(bare_linux: pytest.MonkeyPatch,
     ensure_system_libraries(screen=True)
 
 
-def test_screen_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def start_on(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
+    """The sentence that ends the start with these variables, "" if it goes on; libraries are all there."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET", "XDG_SESSION_TYPE", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(system_libraries, "missing_libraries", lambda platforms: [])
     try:
-        ctypes.CDLL("libxcb.so.1")
-    except OSError:
+        ensure_system_libraries(screen=True)
+    except SystemExit as stopped:
+        sentence = str(stopped)
+        assert sentence.endswith("--screenshot.")
+        assert "\n" not in sentence
+        return sentence
+    return ""
+
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="other systems have one screen")
+
+
+@linux_only
+def test_screen_that_does_not_answer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not system_libraries.is_loadable("libxcb.so.1"):
         pytest.skip("there is no libxcb here")
-    monkeypatch.setenv("DISPLAY", ":98765")
-    with pytest.raises(SystemExit, match=r":98765 .* does not answer"):
-        system_libraries.require_x_connection()
+    assert ":98765 (DISPLAY) does not answer" in start_on(monkeypatch, DISPLAY=":98765")
+    assert ":98765 (DISPLAY) does not answer" in start_on(monkeypatch, DISPLAY=":98765", QT_QPA_PLATFORM="xcb")
+
+
+@linux_only
+@pytest.mark.parametrize("runtime", [True, False])
+def test_wayland_without_a_compositor_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runtime: bool
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path) if runtime else "")
+    (tmp_path / "wayland-9").touch()  # of a compositor that crashed
+    assert "compositor answers at wayland-8" in start_on(monkeypatch, WAYLAND_DISPLAY="wayland-8")
+    if system_libraries.is_loadable("libwayland-client.so.0"):
+        assert "compositor answers at wayland-9" in start_on(monkeypatch, WAYLAND_DISPLAY="wayland-9")
+    said = start_on(monkeypatch, QT_QPA_PLATFORM="wayland", DISPLAY=":0")
+    assert "compositor answers at wayland-0" in said
+    assert "unset QT_QPA_PLATFORM, start in a desktop session" in said
+    assert "no screen here" in start_on(monkeypatch, QT_QPA_PLATFORM="wayland")
+
+
+@linux_only
+def test_where_wayland_does_not_answer_x_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_libraries, "x_problem", lambda: "")
+    assert start_on(monkeypatch, WAYLAND_DISPLAY="wayland-8", DISPLAY=":0") == ""
+    assert os.environ["QT_QPA_PLATFORM"] == "xcb"
+
+
+@pytest.mark.parametrize("platform", ["nowhere", "xbc", "nowhere:x=1;neither"])
+def test_unknown_platform_is_said(monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
+    said = start_on(monkeypatch, QT_QPA_PLATFORM=platform, DISPLAY=":0")
+    assert f"no platform {platform.split(';')[0]!r} that works here (QT_QPA_PLATFORM)" in said
+
+
+def test_of_several_platforms_those_that_work_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert start_on(monkeypatch, QT_QPA_PLATFORM="nowhere;OFFSCREEN") == ""
+    assert os.environ["QT_QPA_PLATFORM"] == "OFFSCREEN"
+
+
+@pytest.mark.parametrize("factor", ["0", "nan", "-1", "1e9", "large"])
+def test_scale_at_which_nothing_can_be_painted_is_said(monkeypatch: pytest.MonkeyPatch, factor: str) -> None:
+    monkeypatch.setenv("QT_SCALE_FACTOR", factor)
+    with pytest.raises(SystemExit, match=f"QT_SCALE_FACTOR is '{factor}'"):
+        ensure_system_libraries(screen=False)
+
+
+def test_another_qt_in_the_environment_is_not_used() -> None:
+    """A person may have PyQt5 chosen for other programs."""
+    variables = {**os.environ, "PYQTGRAPH_QT_LIB": "PyQt5", "QT_QPA_PLATFORM": "nowhere"}
+    command = [sys.executable, "-m", "xo_gui", "--animation", "film.avi"]
+    result = subprocess.run(
+        command, env=variables, cwd=environment.ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("xo-gui: ")
+    assert "not film.avi" in result.stderr

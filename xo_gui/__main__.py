@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(arguments)
     offscreen = bool(args.screenshot or args.animation)
     if offscreen:
-        os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+        os.environ["QT_QPA_PLATFORM"] = "offscreen"
     ensure_system_libraries(screen=not offscreen)
     return run(args)
 
@@ -79,7 +79,7 @@ def _seconds(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Build the application and its window, and run it until the window closes."""
-    os.environ.setdefault("PYQTGRAPH_QT_LIB", "PySide6")
+    os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"
     from PySide6.QtWidgets import QApplication
 
     from xo_gui.app import GarbageCollector, SignalHandler, install_exception_hook, open_log
