@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.backends import HostArray
-from engine.nn.model import Model
+from engine.nn.model import Kernel, Model
 from engine.nn.network import Network
 
 # Weights of a vector that comes from no maps are arranged in rows of at most this length.
@@ -63,8 +63,21 @@ def with_bias(model: Model, layer: int, channel: int, bias: float) -> Model:
 
 def ablated(model: Model, layer: int, channel: int) -> Model:
     """The model with the weights and the bias of a kernel set to 0, so that its map is empty (ablation)."""
-    zeroed = with_kernel_slices(model, layer, channel, np.zeros_like(kernel_slices(model, layer, channel)))
-    return zeroed if bias_of(zeroed, layer, channel) is None else with_bias(zeroed, layer, channel, 0.0)
+    before = Kernel(kernel_slices(model, layer, channel), bias_of(model, layer, channel))
+    empty = Kernel(np.zeros_like(before.weights), None if before.bias is None else 0.0)
+    zeroed = _with_kernel(model, layer, channel, empty)
+    return replace(zeroed, ablated_kernels={**model.ablated_kernels, (layer, channel): before})
+
+
+def restored(model: Model, layer: int, channel: int) -> Model | None:
+    """The model with a kernel as it was before it was ablated in this model; None where that is not known."""
+    before = model.ablated_kernels.get((layer, channel))
+    return None if before is None else _with_kernel(model, layer, channel, before)
+
+
+def _with_kernel(model: Model, layer: int, channel: int, kernel: Kernel) -> Model:
+    changed = with_kernel_slices(model, layer, channel, kernel.weights)
+    return changed if kernel.bias is None else with_bias(changed, layer, channel, kernel.bias)
 
 
 def is_ablated(model: Model, layer: int, channel: int) -> bool:

@@ -224,14 +224,32 @@ class Session(QObject):
                 self.notice_received.emit(notice)
 
     def _adopt(self, document: Document) -> None:
-        if document.models != self._document.models:
+        before = self._document.models
+        if document.models != before:
             self._generation += 1
         self._preview, self._document = None, document
+        pinned = _followed(self.selection.pinned, before, document.models)
+        hovered = _followed(self.selection.hovered, before, document.models)
+        animating = self.selection.animating and pinned == self.selection.pinned
+        self.select(replace(self.selection, pinned=pinned, hovered=hovered, animating=animating))
         self._emit_changed()
-        pinned = self.selection.pinned
-        if pinned is not None and pinned.subject >= len(document.models):
-            self.pin(None)  # its model was removed
 
     def _emit_changed(self) -> None:
         self._changed_at = perf_counter()
         self.changed.emit()
+
+
+def _followed(cell: CellRef | None, before: tuple[Model, ...], after: tuple[Model, ...]) -> CellRef | None:
+    """The same value of the same model after the models were changed; None where that model has gone.
+
+    A model is the same as before, perhaps at the other place, or was edited or trained, which keeps its network.
+    """
+    if cell is None or cell.subject >= len(before):
+        return None
+    model = before[cell.subject]
+    places = sorted(range(len(after)), key=lambda place: (after[place] is not model, place != cell.subject))
+    for place in places:
+        is_another = after[place] is not model and after[place] in before
+        if after[place].network is model.network and not is_another:
+            return replace(cell, subject=place)
+    return None

@@ -104,3 +104,26 @@ def test_hovering_is_not_an_edit(qapp, qtbot) -> None:
         owner.hover(CellRef(1, 2, 3, 4))
     assert owner.selection.hovered == CellRef(1, 2, 3, 4)
     assert not owner.undo_stack.canUndo()
+
+
+def test_a_pinned_value_stays_with_its_model_and_ends_with_it(qapp) -> None:
+    owner, cell = session(), CellRef(2, 1, 3, 3)
+    edited = replace(WALK, parameters=dict(WALK.parameters))
+    twin = replace(WALK)
+    models = (
+        ((edited, OTHER), CellRef(2, 1, 3, 3)),  # edited or trained, and compared
+        ((OTHER, edited), CellRef(2, 1, 3, 3, 1)),  # swapped
+        ((OTHER, WALK), CellRef(2, 1, 3, 3, 1)),
+        ((WALK, twin), CellRef(2, 1, 3, 3)),  # two moments of one training
+        ((twin, replace(WALK)), CellRef(2, 1, 3, 3, 1)),  # and those swapped
+        ((twin,), None),
+    )
+    owner.pin(cell)
+    for after, expected in models:
+        owner.replace_subjects(after, "models")
+        assert owner.selection.pinned == expected
+    owner.pin(cell)
+    owner.hover(cell)
+    loaded = Model("the same file again", WALKTHROUGH.network.with_classes(("A", "B")), WALK.parameters)
+    owner.replace_subject(loaded, "other")
+    assert (owner.selection.pinned, owner.selection.hovered) == (None, None)
