@@ -47,6 +47,7 @@ class BranchesView(View):
         super().__init__(parent)
         self._theme = DARK
         self._training: TrainingReport | None = None
+        self._run: int | None = None  # the run whose branches the table shows
         self._settings: TrainingSettings | None = None
         self._filling = False
         self._create_table()
@@ -100,8 +101,13 @@ class BranchesView(View):
             self._cell(row, _NAME).setIcon(swatch(theme, row, self.devicePixelRatioF()))
 
     def _fill(self) -> None:
-        """Update the table, except while a name is being edited."""
+        """Update the table, except while a name is being edited; with its run, that ends."""
         training = self._training
+        run = None if training is None else training.run_id
+        if run != self._run:
+            self._run, self._filling = run, True
+            self.table.setRowCount(0)
+            self._filling = False
         branches = () if training is None else training.branches
         self.hint_label.setVisible(not branches)
         self.table.setVisible(bool(branches))

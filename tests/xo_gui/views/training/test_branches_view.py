@@ -215,6 +215,14 @@ def test_a_branch_is_renamed_by_mouse_and_by_key_and_is_called_so_everywhere(gro
     QTest.keyClick(editor, Qt.Key.Key_Return)
     grove.qtbot.wait(30)
     assert grove.list.table.item(1, 0).text() == "bolder"
+    # A name that is being typed ends with the run that the branch is of.
+    grove.double_click(1, 0)
+    editor, report = QApplication.focusWidget(), grove.training
+    QTest.keyClicks(editor, "of the run before")
+    other = replace(report, run_id=report.run_id + 1, branches=report.branches[:1])
+    grove.list.set_snapshot(replace(grove.window.last, training=other))
+    assert QApplication.focusWidget() is not editor
+    assert [grove.list.table.item(row, 0).text() for row in range(grove.list.table.rowCount())] == ["first try"]
 
 
 def test_going_to_a_branch_and_on_from_there_overwrites_nothing(grove: Grove) -> None:
