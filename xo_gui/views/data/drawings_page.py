@@ -236,7 +236,7 @@ class DrawingsPage(QWidget):
         self.relabel(self.sender().objectName())
 
     def _on_slider_changed(self, weight: int) -> None:
-        self.set_weight(weight, f"own-weight-{self._drag_count}")
+        self.set_weight(weight, f"weight of drawing {self.thumbnails.current} {self._drag_count}")
         self._update_tools()
 
     def _on_slider_grabbed(self) -> None:
