@@ -192,11 +192,11 @@ def style_sheet(theme: Theme) -> str:
     QPushButton:checked, QToolButton:checked {{ border: 1px solid {theme.text}; }}
     QPushButton:focus, QToolButton:focus {{ border: 1px solid {theme.o}; }}
     QPushButton:disabled, QToolButton:disabled {{ color: {theme.disabled_text}; }}
-    QComboBox, QSpinBox, QDoubleSpinBox, NumberEdit {{ background: {theme.control}; border: 1px solid transparent;
+    QComboBox, NumberEdit {{ background: {theme.control}; border: 1px solid transparent;
         border-radius: 6px; padding: 3px 8px; color: {theme.text}; }}
-    QComboBox:hover, QSpinBox:hover, QDoubleSpinBox:hover, NumberEdit:hover {{ background: {theme.hover}; }}
+    QComboBox:hover, NumberEdit:hover {{ background: {theme.hover}; }}
     NumberEdit {{ placeholder-text-color: {theme.secondary_text}; }}
-    QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus, NumberEdit:focus {{ border: 1px solid {theme.o}; }}
+    QComboBox:focus, NumberEdit:focus {{ border: 1px solid {theme.o}; }}
     QComboBox::drop-down {{ border: none; width: 16px; }}
     QSlider::groove:horizontal {{ height: 3px; border-radius: 1px; background: {theme.border}; }}
     QSlider::handle:horizontal {{ width: 12px; height: 12px; margin: -5px 0; border-radius: 6px;

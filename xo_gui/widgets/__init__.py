@@ -13,6 +13,7 @@ from xo_gui.widgets.map_images import (
     paint_class_symbol,
     picture_atlas,
 )
+from xo_gui.widgets.number_edit import NumberEdit
 from xo_gui.widgets.number_text import (
     MINUS,
     NO_VALUE,
@@ -46,6 +47,7 @@ __all__ = [
     "CompactButton",
     "FocusFrameWidget",
     "HintLabel",
+    "NumberEdit",
     "RangeSlider",
     "SettingsForm",
     "SliderRow",

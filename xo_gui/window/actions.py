@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
-from PySide6.QtCore import QCoreApplication, QObject, Qt
+from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QInputDialog, QMainWindow, QMenu, QSpinBox, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QMainWindow, QMenu, QVBoxLayout, QWidget
 
 from engine.documents import PRESETS
+from engine.form_fields import FormField
 from xo_gui.state import (
     Command,
     CompareWithCurrent,
@@ -31,7 +32,7 @@ from xo_gui.state import (
 from xo_gui.views import View
 from xo_gui.views.drawing import DrawingView
 from xo_gui.views.inspector import InspectorView
-from xo_gui.widgets import menu_text
+from xo_gui.widgets import NumberEdit, menu_text
 from xo_gui.window.docks import Docks
 from xo_gui.window.import_export import ImportExport
 
@@ -355,17 +356,8 @@ class TrainMenu(QObject):
 
     def _ask_seed(self) -> None:
         """Ask for a seed in a dialog that blocks nothing."""
-        seed = self._window.training.settings.recipe.seed
-        dialog = QInputDialog(self._parent)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setWindowTitle(self.tr("New seed"))
-        dialog.setLabelText(self.tr("Seed of the initial weights, the drawings and their order"))
-        dialog.setInputMode(QInputDialog.InputMode.IntInput)
-        dialog.setIntRange(0, MAX_SEED)
-        dialog.setIntValue(seed % MAX_SEED + 1)
-        for box in dialog.findChildren(QSpinBox):
-            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        dialog.intValueSelected.connect(self._restart_with_seed)
+        dialog = SeedDialog(self._window.training.settings.recipe.seed % MAX_SEED + 1, self._parent)
+        dialog.chosen.connect(self._restart_with_seed)
         dialog.open()
 
     def _restart_with_seed(self, seed: int) -> None:
@@ -385,6 +377,38 @@ class TrainMenu(QObject):
         if line.missing:
             message += self.tr(" It does not include {0}.").format("; ".join(line.missing))
         self._window.show_message(message)
+
+
+class SeedDialog(QDialog):
+    """Asks for the seed of a new run, blocking nothing. chosen(seed): it was confirmed."""
+
+    chosen = Signal(int)
+
+    def __init__(self, seed: int, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(self.tr("New seed"))
+        name = self.tr("Seed of the initial weights, the drawings and their order")
+        self.box = NumberEdit(FormField(name, "", 1), True, self, limits=(0, MAX_SEED))
+        self.box.show_number(seed)
+        self.box.selectAll()
+        self.box.chosen.connect(self.box.show_number)
+        self.box.returnPressed.connect(self.accept)
+        self.message_label = QLabel(self)
+        self.box.rejected.connect(self.message_label.setText)
+        choices = QDialogButtonBox.StandardButton
+        buttons = QDialogButtonBox(choices.Ok | choices.Cancel)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        for widget in (QLabel(name), self.box, self.message_label, buttons):
+            layout.addWidget(widget)
+
+    def accept(self) -> None:
+        """Confirm the seed, unless what is typed is none: then it stays open and says why."""
+        if self.box.finish() and self.box.value is not None:
+            self.chosen.emit(int(self.box.value))
+            super().accept()
 
 
 class ExplainMenu(QObject):

@@ -13,7 +13,6 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QInputDialog
 
 from engine.cli.main import main
 from engine.documents import load_model, save_model, shipped_model
@@ -24,6 +23,7 @@ from tests.xo_gui.conftest import X_ARMS, Hand, OpenWindow
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import SetConfig, ShowPoint
 from xo_gui.window import MainWindow
+from xo_gui.window.actions import SeedDialog
 
 
 @pytest.fixture
@@ -178,14 +178,17 @@ def test_start_over_and_a_new_start(coach: Coach, qtbot: object) -> None:
     coach.stand()
     start = coach.weights
     press(coach.window, "Ctrl+Shift+R")
-    (dialog,) = coach.window.findChildren(QInputDialog)
+    (dialog,) = coach.window.findChildren(SeedDialog)
     assert dialog.isVisible()
-    assert dialog.intValue() == 2
-    dialog.setIntValue(77)
-    dialog.accept()
+    assert dialog.box.value == 2
+    for text in ("7,5", "77"):
+        dialog.box.selectAll()
+        QTest.keyClicks(dialog.box, text)
+        QTest.keyClick(dialog.box, Qt.Key.Key_Return)
+        assert dialog.message_label.text() == "“7,5” is not a valid number here; type a whole number such as 20."
     coach.until(lambda training: training.current_point.branch == 2)
     coach.stand()
-    assert coach.panel.seed_box.value() == 77
+    assert coach.panel.seed_box.value == 77
     assert not np.array_equal(coach.weights, start)
 
 

@@ -140,6 +140,7 @@ class DataView(View):
             self.stack.addWidget(page)
             page.edited.connect(self.edited)
         self.generator_page.commanded.connect(self.commanded)
+        self.generator_page.message.connect(self.message)
         self._create_header()
         self._create_footer()
         column = QVBoxLayout(self)

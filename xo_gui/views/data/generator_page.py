@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -22,9 +21,19 @@ from engine.data import NO_CLASS, PoolSettings
 from engine.data.xo import SAMPLES_PER_CLASS, GeneratorSamples, XOSettings
 from engine.documents import Document
 from engine.drawings import Drawing
+from engine.form_fields import FormField
 from xo_gui.app import SMALL_PX, Theme, font
 from xo_gui.state import SetData, TrainingSettings
-from xo_gui.widgets import CAPTION_HEIGHT, RangeSlider, SliderRow, ThinSlider, Thumbnail, Thumbnails, scroll_area
+from xo_gui.widgets import (
+    CAPTION_HEIGHT,
+    NumberEdit,
+    RangeSlider,
+    SliderRow,
+    ThinSlider,
+    Thumbnail,
+    Thumbnails,
+    scroll_area,
+)
 
 EXAMPLE_COUNTS: Final = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
 MAX_VALUES: Final = 1 << 27  # pixels of all examples; 512 MiB as float32
@@ -235,9 +244,10 @@ class SettingRows(QWidget):
 
 
 class GeneratorPage(QWidget):
-    """The settings of the generator, with examples. Signals `edited` and `commanded`: as of View."""
+    """The settings of the generator, with examples. Signals `edited`, `commanded` and `message`: as of View."""
 
     edited = Signal(object, str, str)
+    message = Signal(str)
     commanded = Signal(object)
 
     def __init__(self, parent: QWidget) -> None:
@@ -265,10 +275,7 @@ class GeneratorPage(QWidget):
         before, self._intent = self._intent, settings
         if before is None or (before.data, before.default_data) != (settings.data, settings.default_data):
             self._update_rows(settings)
-        if not self.seed_box.hasFocus():
-            blocked = self.seed_box.blockSignals(True)
-            self.seed_box.setValue(settings.data.seed)
-            self.seed_box.blockSignals(blocked)
+        self.seed_box.show_number(settings.data.seed)
 
     def _update_rows(self, intent: TrainingSettings) -> None:
         data = intent.data
@@ -377,15 +384,12 @@ class GeneratorPage(QWidget):
         self.side_label.setFont(font(SMALL_PX))
         self.side_label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.side_label.setWordWrap(True)
-        self.seed_box = QSpinBox(self)
-        self.seed_box.setRange(0, _MAX_SEED)
-        self.seed_box.setKeyboardTracking(False)
-        self.seed_box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        self.seed_box.setAccessibleName(self.tr("Seed of the drawings"))
         tip = self.tr("The random seed of the drawings: the same seed gives the same drawings")
-        self.seed_box.setToolTip(tip)
+        setting = FormField(self.tr("Seed of the drawings"), tip, 1)
+        self.seed_box = NumberEdit(setting, True, self, limits=(0, _MAX_SEED))
         self.seed_box.setStatusTip(tip)
-        self.seed_box.valueChanged.connect(self._on_seed_changed)
+        self.seed_box.chosen.connect(self._on_seed_changed)
+        self.seed_box.rejected.connect(self.message)
         self.reset_button = QPushButton(self.tr("Reset all"), self)
         tip = self.tr("Reset all settings of the drawings and their counts")
         self.reset_button.setToolTip(tip)

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import (
-    QDoubleSpinBox,
-    QGridLayout,
-    QLabel,
-    QPushButton,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
 from engine.explain import Query, Result, value_formula
+from engine.form_fields import FormField
 from engine.nn import (
     Model,
     Prediction,
@@ -28,6 +21,7 @@ from engine.nn import (
     is_ablated,
     kernel_slices,
     normalized_kernel,
+    restored,
     weight_layer_of,
     with_bias,
     with_kernel_slices,
@@ -47,20 +41,25 @@ from xo_gui.views.inspector.sheet_blocks import (
 )
 from xo_gui.views.inspector.weight_editor import WeightEditor, weight_limit
 from xo_gui.views.network import layer_names
-from xo_gui.widgets import percent_loss_text, scroll_area, signed_text
+from xo_gui.widgets import NumberEdit, percent_loss_text, scroll_area, signed_text
 
-MAX_WEIGHT = 1000.0
+_LARGEST: Final = float(np.finfo(np.float32).max)
+_STEP: Final = 0.05  # of an arrow key, for weights from 0.1 up
+_DIGITS: Final = 5  # that a box has room for
 
 
 class FeaturePage(QWidget):
     """Weight editor, its number fields, and the ablation of every feature of the layer.
 
+    What is typed or painted is of one feature of one model, and ends with it.
+
     Signals: edited(model, text, merge), where `text` names the change and changes with the same `merge` word are
-    one undo; feature_clicked(Cell) for the list.
+    one undo; feature_clicked(Cell) for the list; message(text), as of View.
     """
 
     edited = Signal(object, str, str)
     feature_clicked = Signal(object)
+    message = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -69,7 +68,7 @@ class FeaturePage(QWidget):
         self._cell: CellRef | None = None
         self._layer: int | None = None
         self._strokes = 0
-        self._before_ablation: dict[tuple[int, int], Model] = {}
+        self._shown_weight: tuple[int, int, int] | None = None  # slice, row and column of the box
         self._build()
 
     def _build(self) -> None:
@@ -82,17 +81,18 @@ class FeaturePage(QWidget):
         self.editor.stroke_started.connect(self._start_stroke)
         self.editor.weight_painted.connect(self._paint)
         self.editor.cell_selected.connect(self._show_selected_weight)
-        self.slice_box = QSpinBox(self)
-        self.slice_box.setPrefix(self.tr("on map "))
-        self.slice_box.setAccessibleName(self.tr("Map below"))
-        self.slice_box.setToolTip(self.tr("The map of the layer below that the weights shown apply to"))
-        self.slice_box.valueChanged.connect(self._show_weights)
+        tip = self.tr("The map of the layer below that the weights shown apply to")
+        setting = FormField(self.tr("Map below"), tip, 1)
+        self.slice_box = NumberEdit(setting, True, self, prefix=self.tr("on map "))
+        self.slice_box.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        self.slice_box.chosen.connect(self._choose_slice)
+        self.slice_box.rejected.connect(self.message)
         self.brush_box = self._number(self.tr("paint"), self.tr("The value that painting sets a weight to"))
-        self.brush_box.setValue(1.0)
+        self.brush_box.chosen.connect(self.brush_box.show_number)
         self.weight_box = self._number(self.tr("this weight"), self.tr("The weight of the selected cell"))
         self.bias_box = self._number(self.tr("bias"), self.tr("What is added to every match of this feature"))
-        self.weight_box.valueChanged.connect(self._type_weight)
-        self.bias_box.valueChanged.connect(self._type_bias)
+        self.weight_box.chosen.connect(self._type_weight)
+        self.bias_box.chosen.connect(self._type_bias)
         tip = self.tr("Scale the weights so that the feature, matched with itself, gives 1")
         self.normalize_button = self._button(self.tr("Normalize"), tip, self._normalize)
         tip = self.tr("Use the values in this value's window as the feature, as the article does")
@@ -129,16 +129,10 @@ class FeaturePage(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.scroll_area)
 
-    def _number(self, name: str, tip: str) -> QDoubleSpinBox:
-        box = QDoubleSpinBox(self)
-        box.setRange(-MAX_WEIGHT, MAX_WEIGHT)
-        box.setDecimals(3)
+    def _number(self, name: str, tip: str) -> NumberEdit:
+        box = NumberEdit(FormField(name, tip, _STEP), False, self, limits=(-_LARGEST, _LARGEST), digits=_DIGITS)
         box.setMinimumWidth(60)
-        box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        box.setSingleStep(0.05)
-        box.setKeyboardTracking(False)
-        box.setAccessibleName(name)
-        box.setToolTip(tip)
+        box.rejected.connect(self.message)
         return box
 
     def _button(self, name: str, tip: str, slot: Any) -> QPushButton:
@@ -158,7 +152,9 @@ class FeaturePage(QWidget):
 
         model: the model to edit, whose parameters may be newer than the prediction's.
         """
-        same = cell is not None and self._cell is not None and self._is_same_feature(cell)
+        same = self._is_same_feature(model, cell)
+        if not same:
+            self._end_input()
         self._prediction, self._model, self._cell = prediction, model, cell
         self._layer = None
         if model is not None and cell is not None:
@@ -178,13 +174,12 @@ class FeaturePage(QWidget):
         title = self.tr("{0} · weights of value {1}") if is_list else self.tr("{0} · feature {1} (kernel)")
         self._title = title.format(names[self._layer], cell.channel + 1)
         weights = self._weights()
-        self._set_silently(self.slice_box, lambda: self.slice_box.setRange(1, len(weights)))
+        self.slice_box.limits = 1, len(weights)
         self.slice_box.setVisible(len(weights) > 1)
         if not same:
             strongest = int(np.abs(weights).reshape(len(weights), -1).sum(axis=1).argmax())
-            self._set_silently(self.slice_box, lambda: self.slice_box.setValue(strongest + 1))
-            self._set_decimals(weight_limit(weights))
-            self._set_silently(self.brush_box, lambda: self.brush_box.setValue(weight_limit(weights)))
+            self.slice_box.show_number(strongest + 1)
+            self.brush_box.show_number(weight_limit(weights))
         self._show_weights()
 
     @staticmethod
@@ -226,13 +221,19 @@ class FeaturePage(QWidget):
         heads = "", self.tr("error"), self.tr("accuracy")
         self.sheet.set_blocks([*blocks, RankedList(ranks, heads)] if ranks else blocks, False)
 
-    def _is_same_feature(self, cell: CellRef) -> bool:
-        assert self._cell is not None
-        return (cell.layer, cell.channel, cell.subject) == (
-            self._cell.layer,
-            self._cell.channel,
-            self._cell.subject,
-        )
+    def _is_same_feature(self, model: Model | None, cell: CellRef | None) -> bool:
+        """Whether this is the feature shown, of the same model: edited or trained, it keeps its network."""
+        if cell is None or model is None or self._cell is None or self._model is None:
+            return False
+        places = ((one.subject, one.layer, one.channel) for one in (cell, self._cell))
+        return next(places) == next(places) and model.network is self._model.network
+
+    def _end_input(self) -> None:
+        """Drop what is being typed or painted."""
+        for box in (self.slice_box, self.brush_box, self.weight_box, self.bias_box):
+            box.discard()
+        self.editor.end_stroke()
+        self._shown_weight = None
 
     def _empty_text(self, cell: CellRef | None) -> str:
         if cell is None:
@@ -249,50 +250,57 @@ class FeaturePage(QWidget):
         if self._layer is None or self._model is None or self._cell is None:
             return
         weights = self._weights()
-        self._set_decimals(weight_limit(weights))
-        self.editor.set_weights(self._title, weights[self.slice_box.value() - 1], weight_limit(weights))
+        self._set_step(weight_limit(weights))
+        self.editor.set_weights(self._title, weights[self._slice], weight_limit(weights))
         bias = bias_of(self._model, self._layer, self._cell.channel)
         self.bias_box.setEnabled(bias is not None)
-        self._set_silently(self.bias_box, lambda: self.bias_box.setValue(bias or 0.0))
-        ablated = is_ablated(self._model, self._layer, self._cell.channel)
-        self.ablate_button.setText(self.tr("Switch on") if ablated else self.tr("Switch off"))
-        self.ablate_button.setEnabled(not ablated or self._key in self._before_ablation)
-        self.ablate_button.setToolTip(
-            self.tr("Restore the feature's weights")
-            if ablated
-            else self.tr("Ablation: set all its weights to 0 and see how the votes change")
-        )
+        self.bias_box.show_number(bias)
+        self._show_ablation(self._model, self._layer, self._cell.channel)
         self.copy_button.setEnabled(self._window() is not None)
         self._show_selected_weight(*self.editor.selected_cell)
 
-    def _set_decimals(self, level: float) -> None:
-        """Small weights need more decimals."""
-        decimals = 3 + max(0, -math.floor(math.log10(level)) - 1)
+    def _show_ablation(self, model: Model, layer: int, channel: int) -> None:
+        """Say what the button does: switch the feature off, or on again where its weights are known."""
+        is_off = is_ablated(model, layer, channel)
+        can_restore = is_off and restored(model, layer, channel) is not None
+        self.ablate_button.setText(self.tr("Switch on") if is_off else self.tr("Switch off"))
+        self.ablate_button.setEnabled(not is_off or can_restore)
+        tip = self.tr("Ablation: set all its weights to 0 and see how the votes change")
+        if is_off:
+            tip = self.tr("All its weights are 0, and what they were before is not known")
+        if can_restore:
+            tip = self.tr("Restore the feature's weights")
+        self.ablate_button.setToolTip(tip)
+
+    def _set_step(self, level: float) -> None:
+        """Small weights take small steps."""
+        power = min(0, math.floor(math.log10(level)) + 1)
         for box in (self.brush_box, self.weight_box, self.bias_box):
-            if box.decimals() != decimals and not box.hasFocus():
-                self._set_silently(box, lambda box=box: box.setDecimals(decimals))
-                box.setSingleStep(0.05 * 10.0 ** (3 - decimals))
+            box.step = _STEP * 10.0**power
 
     def _show_selected_weight(self, row: int, column: int) -> None:
-        if self._layer is not None:
-            weights = self._weights()[self.slice_box.value() - 1]
-            if row < weights.shape[0] and column < weights.shape[1]:
-                self._set_silently(self.weight_box, lambda: self.weight_box.setValue(float(weights[row, column])))
-
-    @staticmethod
-    def _set_silently(box: QWidget, setter: Any) -> None:
-        """Set a field with its signals blocked, unless the user is typing in it."""
-        if box.hasFocus() and isinstance(box, QDoubleSpinBox):
+        if self._layer is None:
             return
-        before = box.blockSignals(True)
-        setter()
-        box.blockSignals(before)
+        weights, shown = self._weights()[self._slice], (self._slice, row, column)
+        if shown != self._shown_weight:
+            self.weight_box.discard()
+        if row < weights.shape[0] and column < weights.shape[1]:
+            self._shown_weight = shown
+            self.weight_box.show_number(float(weights[row, column]))
 
     @property
-    def _key(self) -> tuple[int, int]:
-        assert self._layer is not None
+    def _slice(self) -> int:
+        """The index of the slice shown."""
+        return int(self.slice_box.value or 1) - 1
+
+    def _choose_slice(self, number: int) -> None:
+        self.slice_box.show_number(number)
+        self._show_weights()
+
+    def _merge_key(self, control: str, *place: int) -> str:
+        """What changes have to share to become one undo: the control, and the model, feature and weight."""
         assert self._cell is not None
-        return self._layer, self._cell.channel
+        return " ".join(map(str, (control, self._cell.subject, self._layer, self._cell.channel, *place)))
 
     # --- edits
 
@@ -303,21 +311,22 @@ class FeaturePage(QWidget):
         if self._layer is None:
             return
         weights = self._weights()
-        weights[self.slice_box.value() - 1, row, column] = sign * self.brush_box.value()
-        self._set_weights(weights, self.tr("Paint feature {0}"), f"paint {self._strokes}")
+        weights[self._slice, row, column] = sign * (self.brush_box.value or 0.0)
+        self._set_weights(weights, self.tr("Paint feature {0}"), self._merge_key("paint", self._strokes))
 
     def _type_weight(self, value: float) -> None:
         if self._layer is None:
             return
         weights, (row, column) = self._weights(), self.editor.selected_cell
-        weights[self.slice_box.value() - 1, row, column] = value
-        self._set_weights(weights, self.tr("Weight of feature {0}"), f"weight {self._key} {row} {column}")
+        weights[self._slice, row, column] = value
+        merge = self._merge_key("weight", self._slice, row, column)
+        self._set_weights(weights, self.tr("Weight of feature {0}"), merge)
 
     def _type_bias(self, value: float) -> None:
         if self._layer is None or self._model is None or self._cell is None:
             return
         changed = with_bias(self._model, self._layer, self._cell.channel, value)
-        self._emit_edited(changed, self.tr("Bias of feature {0}"), f"bias {self._key}")
+        self._emit_edited(changed, self.tr("Bias of feature {0}"), self._merge_key("bias"))
 
     def _normalize(self) -> None:
         if self._layer is not None:
@@ -348,16 +357,11 @@ class FeaturePage(QWidget):
         """Set the weights and the bias of the feature to 0, or restore them."""
         if self._layer is None or self._model is None or self._cell is None:
             return
-        model, channel = self._model, self._cell.channel
-        if not is_ablated(model, self._layer, channel):
-            self._before_ablation[self._key] = model
-            self._emit_edited(ablated(model, self._layer, channel), self.tr("Switch feature {0} off"), "")
-        elif before := self._before_ablation.get(self._key):
-            restored = with_kernel_slices(model, self._layer, channel, kernel_slices(before, self._layer, channel))
-            bias = bias_of(before, self._layer, channel)
-            if bias is not None:
-                restored = with_bias(restored, self._layer, channel, bias)
-            self._emit_edited(restored, self.tr("Switch feature {0} on"), "")
+        model, layer, channel = self._model, self._layer, self._cell.channel
+        if not is_ablated(model, layer, channel):
+            self._emit_edited(ablated(model, layer, channel), self.tr("Switch feature {0} off"), "")
+        elif (before := restored(model, layer, channel)) is not None:
+            self._emit_edited(before, self.tr("Switch feature {0} on"), "")
 
     @property
     def _is_mean(self) -> bool:

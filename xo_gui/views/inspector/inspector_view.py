@@ -46,7 +46,6 @@ class InspectorView(View):
         self._selection = Selection()
         self._document: Document | None = None
         self._settings: TrainingSettings | None = None
-        self._edited_model: Model | None = None
         self._is_visible = False
         self._description_timer = QTimer(self)
         self._description_timer.setSingleShot(True)
@@ -77,6 +76,7 @@ class InspectorView(View):
         self.attribution_page, self.profile_page = AttributionPage(self), FeatureProfilePage(self)
         self.feature_page.edited.connect(self._apply_edit)
         self.feature_page.feature_clicked.connect(self.pinned)
+        self.feature_page.message.connect(self.message)
         self.value_page.cell_clicked.connect(self.pinned)
         self.value_page.stepped_to.connect(self.stepped_to)
         self.value_page.changed.connect(self._refresh)
@@ -183,7 +183,8 @@ class InspectorView(View):
             self.attribution_page.set_result(self._predictions[self._model_index()], result, fit)
         elif self._pages.currentWidget() is self.feature_page:
             base = self._model_to_edit(pinned) if pinned else None
-            self.feature_page.set_feature(pinned[1] if pinned else None, base, pinned[0] if pinned else None)
+            prediction, cell = (None, None) if pinned is None or base is None else (pinned[1], pinned[0])
+            self.feature_page.set_feature(prediction, base, cell)
             self.feature_page.set_ablation(result)
         elif self._pages.currentWidget() is self.profile_page:
             self.profile_page.set_result(pinned[0] if pinned else None, result)
@@ -201,13 +202,16 @@ class InspectorView(View):
         place = cell_summary(prediction, cell).place
         return place if len(self._predictions) == 1 else f"{MODEL_LETTERS[cell.subject]} · {place}"
 
-    def _model_to_edit(self, pinned: tuple[CellRef, Prediction]) -> Model:
-        """The model that an edit starts from: the shown one, or the last edit if its prediction is pending."""
+    def _model_to_edit(self, pinned: tuple[CellRef, Prediction]) -> Model | None:
+        """The model that an edit starts from: the Document's, or as it is in training; None until the prediction of
+        another network has come."""
         cell, prediction = pinned
-        assert self._document is not None
-        training = self._settings is not None and (self._settings.running or self._settings.shown_point is not None)
-        last = self._document.models[cell.subject] if cell.subject < len(self._document.models) else None
-        return last if last is not None and last is self._edited_model and not training else prediction.model
+        models = () if self._document is None else self._document.models
+        model = models[cell.subject] if cell.subject < len(models) else None
+        if model is None or model.network is not prediction.model.network:
+            return None
+        in_training = cell.subject == 0 and self._settings is not None and self._settings.live
+        return prediction.model if in_training else model
 
     def _model_index(self) -> int:
         """The model whose prediction the heat maps explain."""
@@ -257,7 +261,7 @@ class InspectorView(View):
         if pinned is None or self._document is None:
             return
         models = list(self._document.models)
-        models[pinned[0].subject] = self._edited_model = model
+        models[pinned[0].subject] = model
         self.edited.emit(replace(self._document, models=tuple(models)), text, merge)
 
     def _draw(self, image: HostArray, text: str) -> None:

@@ -134,6 +134,10 @@ class WeightEditor(FocusFrameWidget):
             self._paint(cell)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        self.end_stroke()
+
+    def end_stroke(self) -> None:
+        """Paint no more until the next press."""
         self._sign, self._last_painted = 0, None
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

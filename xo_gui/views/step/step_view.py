@@ -85,6 +85,7 @@ class StepView(View):
         self.caption_label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.weight_panel = WeightPanel(self)
         self.weight_panel.weight_chosen.connect(self.select_weight)
+        self.weight_panel.message.connect(self.message)
         self.weight_panel.hide()
         self._lay_out()
         self._show_position()

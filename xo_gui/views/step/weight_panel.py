@@ -14,19 +14,19 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QScrollArea,
-    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from engine.explain import NudgeResult, ParameterIndex, WeightTrace, learnable_shapes
+from engine.form_fields import FormField
 from engine.nn import Network
 from engine.nn.layers import GradientTerms
 from engine.training import FormulaLine
 from xo_gui.app import DARK, SMALL_PX, Theme, colours, font, to_qimage
 from xo_gui.views.network import layer_names, rounded_limit
-from xo_gui.widgets import MINUS, four_digit_text, limit_text
+from xo_gui.widgets import MINUS, NumberEdit, four_digit_text, limit_text
 
 _P = "<p style='margin-top:0; margin-bottom:5px'>"
 _QUIET = "<p style='margin-top:0; margin-bottom:5px; color:{0}'>"
@@ -41,9 +41,10 @@ _AXES = {
 
 
 class WeightPanel(QWidget):
-    """Signal: weight_chosen(name and index of a weight, or None)."""
+    """Signals: weight_chosen(name and index of a weight, or None); message(text), as of View."""
 
     weight_chosen = Signal(object)
+    message = Signal(str)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -92,12 +93,9 @@ class WeightPanel(QWidget):
         for at, box in enumerate(self.index_boxes):
             box.setVisible(at < len(shape))
             if at < len(shape) and at < len(weight[1]):
-                box.blockSignals(True)
-                box.setRange(1, shape[at])
-                box.setValue(weight[1][at] + 1)
-                box.blockSignals(False)
-                box.setPrefix(self.tr(tips[at]) + " ")
-                box.setToolTip(self.tr("Index, counted from 1"))
+                box.limits, box.prefix = (1, shape[at]), self.tr(tips[at]) + " "
+                box.show_number(weight[1][at] + 1)
+                box.discard()
                 box.setAccessibleName(self.tr(tips[at]))
 
     def set_weight_trace(self, trace: WeightTrace | None) -> None:
@@ -126,7 +124,8 @@ class WeightPanel(QWidget):
     def _index_changed(self) -> None:
         if self._weight is not None:
             count = len(self._weight[1])
-            self.weight_chosen.emit((self._weight[0], tuple(box.value() - 1 for box in self.index_boxes[:count])))
+            places = tuple(int(box.value or 1) - 1 for box in self.index_boxes[:count])
+            self.weight_chosen.emit((self._weight[0], places))
 
     def _close(self) -> None:
         self.weight_chosen.emit(None)
@@ -156,13 +155,14 @@ class WeightPanel(QWidget):
         self.term_maps.setVisible(numbers and self.term_maps.has_maps)
         self.nudge_label.setVisible(not numbers)
 
-    def _index_box(self) -> QSpinBox:
-        box = QSpinBox(self)
+    def _index_box(self) -> NumberEdit:
+        box = NumberEdit(FormField("", self.tr("Index, counted from 1"), 1), True, self)
         box.setFont(font(SMALL_PX))
-        box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        box.setKeyboardTracking(False)
+        box.setAlignment(Qt.AlignmentFlag.AlignLeft)
         box.setMinimumWidth(20)
-        box.valueChanged.connect(self._index_changed)
+        box.chosen.connect(box.show_number)
+        box.chosen.connect(self._index_changed)
+        box.rejected.connect(self.message)
         return box
 
     def _label(self) -> QLabel:

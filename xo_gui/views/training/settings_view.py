@@ -307,9 +307,6 @@ class SettingsView(View):
         if recipe != self._settings.recipe:
             self.commanded.emit(SetConfig(recipe))
 
-    def _reject(self, text: str) -> None:
-        self.message.emit(self.tr("“{0}” is not a valid number here; type one such as 0.01 or 20.").format(text))
-
     def _set_in_optimizer(self, name: str, value: object) -> None:
         self._change_recipe(
             lambda recipe: replace(recipe, optimizer=replace(recipe.optimizer, **_one(name, value)))
@@ -364,7 +361,7 @@ class SettingsView(View):
     def _form(self, group: str, slot: Callable[[str, object], None]) -> SettingsForm:
         form = SettingsForm(group, self)
         form.chosen.connect(slot)
-        form.rejected.connect(self._reject)
+        form.rejected.connect(self.message)
         return form
 
     def _create_layout(self) -> None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from engine.form_fields import FormField
 from engine.nn import RunPoint
 from engine.runtime import Snapshot, TrainingReport
 from xo_gui.state import (
@@ -24,7 +25,7 @@ from xo_gui.state import (
     stop_reason_text,
 )
 from xo_gui.views.view import View
-from xo_gui.widgets import CompactButton, HintLabel, SliderRow, slider_grid
+from xo_gui.widgets import CompactButton, HintLabel, NumberEdit, SliderRow, slider_grid
 
 _STEPS = 20  # slider steps per decade of the rate
 _MIN_RATE = -5  # power of ten
@@ -63,10 +64,7 @@ class TrainingView(View):
         self.batch_row.show_value(nearest, str(recipe.batch))
         pace = _PACES.index(settings.speed_limit) if settings.speed_limit in _PACES else len(_PACES) - 1
         self.speed_row.show_value(pace, self._pace_text(settings.speed_limit))
-        if not self.seed_box.hasFocus():
-            before = self.seed_box.blockSignals(True)
-            self.seed_box.setValue(recipe.seed)
-            self.seed_box.blockSignals(before)
+        self.seed_box.show_number(recipe.seed)
         self._update_text()
 
     def set_snapshot(self, snapshot: Snapshot) -> None:
@@ -146,7 +144,8 @@ class TrainingView(View):
             self.commanded.emit(Restart(seed))
 
     def _next_seed(self) -> None:
-        self.seed_box.setValue(self.seed_box.value() % _MAX_SEED + 1)
+        if self._settings is not None:
+            self._set_seed(self._settings.recipe.seed % _MAX_SEED + 1)
 
     def _set_rate(self, position: int) -> None:
         if self._settings is not None:
@@ -192,13 +191,10 @@ class TrainingView(View):
 
     def _create_seed_row(self) -> None:
         self._seed_row = QWidget(self)
-        self.seed_box = QSpinBox(self)
-        self.seed_box.setRange(0, _MAX_SEED)
-        self.seed_box.setKeyboardTracking(False)
-        self.seed_box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        self.seed_box.setAccessibleName(self.tr("Seed"))
-        self.seed_box.setToolTip(self.tr("Random seed of the initial weights, the drawings and their order"))
-        self.seed_box.valueChanged.connect(self._set_seed)
+        tip = self.tr("Random seed of the initial weights, the drawings and their order")
+        self.seed_box = NumberEdit(FormField(self.tr("Seed"), tip, 1), True, self, limits=(0, _MAX_SEED))
+        self.seed_box.chosen.connect(self._set_seed)
+        self.seed_box.rejected.connect(self.message)
         tip = self.tr("Restart from other random weights, with the next seed")
         self.new_seed_button = CompactButton(self.tr("New"), tip, self._next_seed, self)
         self.new_seed_button.setAccessibleName(self.tr("New seed"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
@@ -15,6 +17,7 @@ from tests.xo_gui.views.inspector.test_inspector_view import InspectorDriver
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import CellRef
 from xo_gui.views.inspector.feature_page import FeaturePage
+from xo_gui.widgets import NumberEdit
 from xo_gui.window import MainWindow
 
 NAME = "01-conv2d.weight"
@@ -58,7 +61,7 @@ def driver(window: MainWindow, qtbot: object, hand: Hand) -> WeightDriver:
 def test_painting_updates_weights_and_votes_and_a_stroke_is_one_undo(driver: WeightDriver, hand: Hand) -> None:
     before, votes, count = driver.weights.copy(), hand.votes, driver.undo.count()
     board = driver.page.editor
-    driver.page.brush_box.setValue(0.9)
+    driver.page.brush_box.show_number(0.9)
     QTest.mousePress(board, Qt.MouseButton.LeftButton, pos=driver.cell(0, 0))
     for column in (1, 2):
         QTest.mouseMove(board, driver.cell(0, column))
@@ -84,13 +87,13 @@ def test_painting_updates_weights_and_votes_and_a_stroke_is_one_undo(driver: Wei
 
 def test_right_button_paints_the_negative_and_ctrl_only_selects(driver: WeightDriver, hand: Hand) -> None:
     board, before = driver.page.editor, driver.weights.copy()
-    driver.page.brush_box.setValue(0.5)
+    driver.page.brush_box.show_number(0.5)
     QTest.mouseClick(board, Qt.MouseButton.RightButton, pos=driver.cell(4, 4))
     driver.settle(hand)
     assert driver.weights[2, 0, 4, 4] == -0.5
     QTest.mouseClick(board, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ControlModifier, pos=driver.cell(1, 3))
     assert driver.weights[2, 0, 1, 3] == before[2, 0, 1, 3]
-    assert driver.page.weight_box.value() == pytest.approx(float(before[2, 0, 1, 3]), abs=0.0006)
+    assert driver.page.weight_box.value == pytest.approx(float(before[2, 0, 1, 3]), abs=0.0006)
 
 
 def test_a_weight_and_the_bias_can_be_typed(driver: WeightDriver, hand: Hand) -> None:
@@ -115,7 +118,7 @@ def test_weights_of_a_ten_thousandth_are_shown_and_typed(driver: WeightDriver, h
     page = driver.select(CellRef(1, 4, 11, 20))
     driver.settle(hand)
     row, column = page.editor.selected_cell
-    assert page.weight_box.value() == pytest.approx(float(small[NAME][4, 0, row, column]), rel=0.05)
+    assert page.weight_box.value == pytest.approx(float(small[NAME][4, 0, row, column]), rel=0.05)
     page.weight_box.setFocus()
     page.weight_box.selectAll()
     QTest.keyClicks(page.weight_box, "0.000123")
@@ -168,9 +171,128 @@ def test_painting_during_training_edits_the_trained_weights_and_pauses(driver: W
     coach = Coach(driver.window, driver.qtbot)
     coach.click(coach.panel.main_button)
     coach.until(lambda training: training.current_point.step >= 2)
-    driver.page.brush_box.setValue(0.75)
+    driver.page.brush_box.show_number(0.75)
     QTest.mouseClick(driver.page.editor, Qt.MouseButton.LeftButton, pos=driver.cell(2, 2))
     driver.qtbot.waitUntil(lambda: not driver.window.training.settings.running, timeout=10_000)
     driver.settle(hand)
     assert driver.weights[2, 0, 2, 2] == 0.75
     assert driver.window.last.predictions[0].model.parameters[NAME][2, 0, 2, 2] == 0.75
+
+
+def type_into(box: NumberEdit, text: str) -> None:
+    box.setFocus()
+    box.selectAll()
+    QTest.keyClicks(box, text)
+    QTest.keyClick(box, Qt.Key.Key_Return)
+
+
+def test_a_feature_is_switched_on_with_the_weights_of_its_own_model(driver: WeightDriver, hand: Hand) -> None:
+    window, cell = driver.window, CellRef(1, 2, 5, 5)
+    first, weights = window.session.document.models[0], driver.weights.copy()
+    QTest.mouseClick(driver.page.ablate_button, Qt.MouseButton.LeftButton)
+    driver.settle(hand)
+    empty = {**first.parameters, NAME: weights * 2, "01-conv2d.bias": first.parameters["01-conv2d.bias"] * 1}
+    empty[NAME][2], empty["01-conv2d.bias"][2] = 0, 0
+    window.use_model(Model("Second", first.network, empty))
+    driver.settle(hand)
+    button = driver.select(cell).ablate_button
+    driver.settle(hand)
+    assert (button.text(), button.isEnabled()) == ("Switch on", False), "what the feature held is not known"
+    assert "not known" in button.toolTip()
+    driver.select(CellRef(1, 4, 5, 5))
+    driver.settle(hand)
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    driver.settle(hand)
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    driver.settle(hand)
+    np.testing.assert_array_equal(driver.weights, empty[NAME])
+    window.use_preset("walkthrough")
+    driver.settle(hand)
+    assert window.session.selection.pinned is None
+    driver.select(CellRef(1, 2, 1, 1))
+    driver.settle(hand)
+    for expected in ("Switch on", "Switch off"):
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+        driver.settle(hand)
+        assert button.text() == expected
+    while driver.undo.index() and window.session.document.models[0].network is not first.network:
+        driver.undo.undo()
+    while driver.undo.undoText() != "Switch feature 3 off":
+        driver.undo.undo()
+    driver.settle(hand)
+    driver.select(cell)
+    driver.settle(hand)
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+    driver.settle(hand)
+    np.testing.assert_array_equal(driver.weights, weights)
+
+
+def test_the_boxes_show_the_weights_of_now_and_any_size(driver: WeightDriver, hand: Hand) -> None:
+    page, weight = driver.page, float(driver.weights[2, 0, 0, 0])
+    type_into(page.weight_box, "0,25")
+    driver.settle(hand)
+    assert driver.weights[2, 0, 0, 0] == 0.25
+    assert page.weight_box.hasFocus()
+    QTest.keyClick(page.weight_box, "z", Qt.KeyboardModifier.ControlModifier)
+    driver.settle(hand)
+    assert driver.weights[2, 0, 0, 0] == weight
+    assert page.weight_box.value == weight
+    QTest.keyClick(page.weight_box, Qt.Key.Key_Up)
+    driver.settle(hand)
+    assert driver.weights[2, 0, 0, 0] == pytest.approx(weight + 0.05, abs=1e-6)
+    type_into(page.weight_box, "2000000")
+    driver.settle(hand)
+    assert page.weight_box.text() == "2e6"
+    QTest.keyClick(page.weight_box, Qt.Key.Key_Up)
+    driver.settle(hand)
+    assert driver.weights[2, 0, 0, 0] == pytest.approx(2e6)
+    type_into(page.weight_box, "1e39")
+    assert driver.weights[2, 0, 0, 0] == pytest.approx(2e6)
+    assert "out of range" in driver.window.statusBar().currentMessage()
+
+
+def test_what_merges_is_the_same_box_of_the_same_weight(driver: WeightDriver, hand: Hand) -> None:
+    session, page = driver.window.session, driver.select(CellRef(4, 2, 5, 5))
+    driver.settle(hand)
+    count = driver.undo.count()
+    for number in ("1", "2"):
+        type_into(page.slice_box, number)
+        type_into(page.weight_box, "0.5")
+        type_into(page.weight_box, "0.75")
+        driver.settle(hand)
+    assert driver.undo.count() == count + 2, "one for each map below"
+    first = session.document.models[0]
+    session.replace_subjects((first, replace(first)), "compare")
+    driver.settle(hand)
+    count = driver.undo.count()
+    for subject in (0, 1):
+        session.pin(CellRef(1, 2, 5, 5, subject))
+        driver.settle(hand)
+        type_into(page.bias_box, "0.5")
+        driver.settle(hand)
+    assert driver.undo.count() == count + 2
+    assert [float(model.parameters["01-conv2d.bias"][2]) for model in session.document.models] == [0.5, 0.5]
+
+
+def test_what_is_typed_or_painted_ends_with_its_feature(driver: WeightDriver, hand: Hand) -> None:
+    session, page, weights = driver.window.session, driver.page, driver.weights.copy()
+    for box in (page.weight_box, page.bias_box):
+        box.setFocus()
+        box.selectAll()
+        QTest.keyClicks(box, "0.7")
+        session.pin(CellRef(1, 4, 5, 5))
+        page.editor.setFocus()
+        session.pin(CellRef(1, 2, 5, 5))
+    driver.settle(hand)
+    np.testing.assert_array_equal(driver.weights, weights)
+    QTest.mousePress(page.editor, Qt.MouseButton.LeftButton, pos=driver.cell(0, 0))
+    session.pin(CellRef(1, 4, 5, 5))
+    QTest.mouseMove(page.editor, driver.cell(3, 3))
+    driver.settle(hand)
+    QTest.mouseRelease(page.editor, Qt.MouseButton.LeftButton, pos=driver.cell(3, 3))
+    np.testing.assert_array_equal(driver.weights[4], weights[4])
+    driver.panel.tabs.setCurrentIndex(0)
+    driver.panel.value_page.toggle_playing()
+    driver.window.use_preset("walkthrough")
+    assert session.selection.pinned is None
+    assert not driver.panel.value_page.animation.is_playing

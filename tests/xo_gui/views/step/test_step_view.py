@@ -121,7 +121,7 @@ def test_the_numbers_of_a_clicked_weight_are_the_engines(driver: StepDriver) -> 
     worked = found.weight_trace
     assert worked is not None
     assert worked.parameter == place
-    assert [box.value() for box in view.weight_panel.index_boxes] == [3, 1, 4, 2]
+    assert [box.value for box in view.weight_panel.index_boxes] == [3, 1, 4, 2]
     assert found.update is not None
     numbers = view.weight_panel.update_label.text()
     for value in (
@@ -152,7 +152,9 @@ def test_any_weight_can_be_chosen_without_a_mouse(driver: StepDriver) -> None:
     panel = driver.view.weight_panel
     panel.parameter_box.setCurrentIndex(panel.parameter_box.count() - 2)
     panel.parameter_box.activated.emit(panel.parameter_box.count() - 2)
-    panel.index_boxes[1].setValue(7)
+    panel.index_boxes[1].selectAll()
+    QTest.keyClicks(panel.index_boxes[1], "7")
+    QTest.keyClick(panel.index_boxes[1], Qt.Key.Key_Return)
     driver.wait_for(lambda found: found.weight_trace is not None and found.weight_trace.parameter[1] == (0, 6))
     assert [box.isVisible() for box in panel.index_boxes] == [True, True, False, False]
     assert "This drawing's part" in panel.part_label.text()

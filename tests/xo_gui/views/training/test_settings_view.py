@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -14,11 +14,14 @@ from engine.form_fields import FormField, form_field, form_fields_of
 from engine.nn import Network
 from engine.nn.layers import Conv2D, Dense, Flatten
 from engine.training import OPTIMIZERS, SCHEDULES, SGD, AdamW, Cosine, Recipe, Schedule
+from engine.training.optimizers import Adam
+from engine.training.recipe import StepDecay
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import SetConfig
 from xo_gui.views.training import SettingsView
 from xo_gui.views.training.settings_view import FrozenLayers
-from xo_gui.widgets.form import FormRow, NumberEdit, number_with_unit, parse_number, stepped_number
+from xo_gui.widgets import NumberEdit
+from xo_gui.widgets.form import FormRow
 from xo_gui.window import MainWindow
 
 TUNED = Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)
@@ -262,33 +265,6 @@ def test_the_curve_knows_where_training_stands(tuner: Tuner) -> None:
     assert tuner.view.curve.grab().toImage() != before
 
 
-@pytest.mark.parametrize(
-    ("value", "steps", "step", "whole", "expected"),
-    [
-        (0.003, 1, 0, False, 0.005), (0.003, -1, 0, False, 0.002), (0.01, 1, 0, False, 0.02),
-        (0.01, -1, 0, False, 0.005),
-        (1e-08, 1, 0, False, 1e-06), (0.0, 1, 0, False, 1e-06), (1e-06, -1, 0, False, 0.0), (0.5, 2, 0, False, 2.0),
-        (0.9, 1, 0.05, False, 0.95), (0.3, -1, 0.1, False, 0.2), (64, 1, 1, True, 65), (1000, -1, 0, True, 500),
-    ],
-)  # fmt: skip
-def test_arrow_keys(value: float, steps: int, step: float, whole: bool, expected: float) -> None:
-    assert stepped_number(value, steps, step, whole) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "value"), [("0.5", 0.5), ("1e-3", 1e-3), (" 7 % ", 7), ("\u22122", -2), ("60 s", 60)]
-)
-def test_what_may_be_typed(text: str, value: float) -> None:
-    assert parse_number(text, False) == value
-
-
-@pytest.mark.parametrize("value", [0.1, 1e-08, 123456.0, 0.07, 0.995])
-def test_what_is_shown_is_read_as_the_same_number(value: float) -> None:
-    for setting, scale in ((FormField("", ""), 1), (FormField("", "", unit="%"), 100)):
-        assert parse_number(number_with_unit(value, setting), False) / scale == pytest.approx(value, rel=1e-12)
-    assert parse_number(number_with_unit(123_456_789_012, FormField("", "")), True) == 123_456_789_012
-
-
 def test_what_is_being_typed_stays_while_it_trains(tuner: Tuner) -> None:
     tuner.click(tuner.panel.main_button)
     tuner.until(lambda training: training.current_point.step >= 1)
@@ -325,3 +301,22 @@ def test_boxes_of_many_layers_come_while_somebody_looks_and_forget_nothing(qtbot
     assert not layers.all_frozen
     layers.set_frozen(network.names)
     assert layers.all_frozen
+
+
+def test_a_number_that_is_being_typed_ends_with_the_form_it_is_of(tuner: Tuner) -> None:
+    tuner.choose(tuner.view.optimizer, "sgd")
+    before = tuner.recipe
+    for name, text, change in (
+        ("momentum", "0.5", replace(before, optimizer=Adam())),
+        ("warmup", "50 %", replace(before, schedule=StepDecay())),
+        ("clip", "3", replace(before, clip=None)),
+    ):
+        tuner.window.training.execute(SetConfig(replace(before, schedule=Cosine(), clip=1.0)))
+        box = tuner.rows()[name].box
+        box.setFocus()
+        box.selectAll()
+        QTest.keyClicks(box, text)
+        tuner.window.training.execute(SetConfig(change))
+        tuner.view.optimizer.setFocus()
+        assert tuner.recipe == change
+        tuner.window.training.execute(SetConfig(before))

@@ -157,7 +157,7 @@ def test_reset_gives_the_same_start_and_a_seed_another(coach: Coach) -> None:
     coach.click(coach.panel.new_seed_button)
     coach.until(lambda training: len(training.branches) >= 1 and training.run_id == 3)
     coach.stand()
-    assert coach.panel.seed_box.value() == 2
+    assert coach.panel.seed_box.value == 2
     assert not np.array_equal(coach.weights, start)
 
 
