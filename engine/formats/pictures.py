@@ -10,17 +10,21 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Final, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from engine.formats.atomic_file import MEBIBYTE, FileError, FilePath, checked_size, quoted
+from engine.formats.atomic_file import MEBIBYTE, FileError, FilePath, InvalidFile, checked_size, quoted
 from engine.formats.ink import as_ink, transparent_as_ink
+from engine.formats.large_pictures import is_large, load_reduced
+from engine.formats.png_chunks import find_png_chunks
 
 Array = NDArray[np.float32]
+# Called with a sentence on a picture that is read, but not quite whole.
+Note: TypeAlias = "Callable[[str], None]"
 
 FORMATS = ("PNG", "BMP", "JPEG", "GIF", "WEBP", "TIFF", "PPM")
 # Of the files that are read from a folder.
@@ -44,10 +48,25 @@ FILE_LIMIT = 512 * MEBIBYTE
 
 # The most pixels that a byte of each format can encode; a file that claims more is truncated. RLE, WebP and TIFF
 # compress an empty page to almost nothing, so their limits are generous, and small pictures are always read.
-_PIXELS_PER_BYTE = {"BMP": 512, "JPEG": 1024, "GIF": 4096, "WEBP": 32_768, "TIFF": 65_536}
+_PIXELS_PER_BYTE = {"BMP": 512, "JPEG": 1024, "MPO": 1024, "GIF": 4096, "WEBP": 32_768, "TIFF": 65_536}
 _ALWAYS_READ = 4_000_000  # pixels
 _RAW_PIXELS_PER_BYTE = 8  # uncompressed, at one bit each
 _DEFLATED_BITS_PER_BYTE = 8 * 1040  # deflate compresses at most 1,032 bytes into one
+
+_MAX_READS: Final = 200_000
+_JPEG_START: Final = b"\xff\xd8"
+_JPEG_END: Final = b"\xff\xd9"
+_MOST_ROWS: Final = 0.95  # of a JPEG that ends early
+# By the EXIF orientation, which says how the picture is stored.
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 # Exceptions of Pillow's readers on damaged files.
 _DECODE_ERRORS = (
@@ -60,26 +79,28 @@ _lock = threading.Lock()  # because warning filters are global
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
-def read_picture(path: FilePath) -> Array:
+def read_picture(path: FilePath, note: Note | None = None) -> Array:
     """Reads a picture file as ink: (H, W) float32, -1 background to 1 ink.
 
     PNG, BMP, JPEG, GIF and WebP (the first frame), TIFF, PPM/PGM/PBM; up to 100 megapixels and 512 MiB, checked
-    before any pixel is decoded. Applies the EXIF orientation. Colours become luminance, 0.299 R + 0.587 G +
-    0.114 B; ink and background are detected by `as_ink`.
+    before any pixel is decoded. A picture of more than 8 megapixels is reduced, in strips or by its decoder; where
+    the format allows neither, it is refused if it would take more than 200 MiB. Applies the EXIF orientation.
+    Colours become luminance, 0.299 R + 0.587 G + 0.114 B; ink and background are detected by `as_ink`.
 
-    Transparent pixels are background, as in `transparent_as_ink`.
+    Transparent pixels are background, as in `transparent_as_ink`. note is called with a sentence if the file ends
+    early and is read all the same: a JPEG without its end mark, of which at most a twentieth is missing.
 
     Raises FileError, one sentence that names the file, for anything else.
     """
     size = checked_size(path, FILE_LIMIT)
     with _file_errors(path), open(path, "rb") as file:
-        return _to_ink(_decode(file, size, path))
+        return _to_ink(_decode(file, size, path, note))
 
 
-def decode_picture(data: bytes, name: FilePath) -> Array:
+def decode_picture(data: bytes, name: FilePath, note: Note | None = None) -> Array:
     """Decodes the bytes of a picture file as `read_picture` does; `name` is used in error messages."""
     with _file_errors(name):
-        return _to_ink(_decode(io.BytesIO(data), len(data), name))
+        return _to_ink(_decode(io.BytesIO(data), len(data), name, note))
 
 
 def pixels_as_ink(pixels: NDArray[np.uint8] | NDArray[np.uint16], name: FilePath = "The picture") -> Array:
@@ -100,6 +121,8 @@ def _file_errors(path: FilePath) -> Iterator[None]:
             yield
         except FileError:
             raise
+        except InvalidFile as error:
+            raise FileError(f"{quoted(path)} {error}.") from error
         except Image.DecompressionBombError as error:
             raise _too_large(path) from error
         except UnidentifiedImageError as error:
@@ -117,16 +140,90 @@ def _file_errors(path: FilePath) -> Iterator[None]:
 # --- decoding
 
 
-def _decode(file: BinaryIO, size: int, path: FilePath) -> Image.Image:
-    """Decodes the first frame, upright. Raises FileError or one of _DECODE_ERRORS."""
-    image = Image.open(file, formats=FORMATS)
+def _decode(file: BinaryIO, size: int, path: FilePath, note: Note | None) -> Image.Image:
+    """Decodes the first frame, upright; `note` is told if the file ends early.
+
+    Raises FileError, InvalidFile or one of _DECODE_ERRORS.
+    """
+    try:
+        image, orientation = _load(file, size, path)
+    except OSError:
+        file.seek(0)
+        data = file.read()
+        if not data.startswith(_JPEG_START):
+            raise
+        image, orientation = _load_unfinished(data, path, note)
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _load(file: BinaryIO, size: int, path: FilePath) -> tuple[Image.Image, int]:
+    """Decodes the first frame, reduced if it is large; also returns its EXIF orientation."""
+    file.seek(0)
+    chunks = find_png_chunks(file, size)
+    source = _LimitedFile(file) if chunks is None else chunks.without_data()
+    image = Image.open(cast("BinaryIO", source), formats=FORMATS)
+    if isinstance(source, _LimitedFile):
+        source.is_limited = False  # pixels are as many as the size that is checked now
     _check_size(image, size, path)
-    if any(tile[0] == "libtiff" for tile in _tiles(image)):
-        with _silent_libtiff():
-            image.load()
-    else:
+    uses_libtiff = any(tile[0] == "libtiff" for tile in _tiles(image))
+    with _silent_libtiff() if uses_libtiff else contextlib.nullcontext():
+        if is_large(image):
+            # Pillow itself turns a TIFF while it loads it.
+            orientation = 1 if image.format == "TIFF" else _orientation(image)
+            return load_reduced(image, file, chunks, path), orientation
+        if chunks is not None:
+            image = Image.open(chunks.with_data(file), formats=FORMATS)
         image.load()
-    return ImageOps.exif_transpose(image)
+        return image, _orientation(image)
+
+
+def _orientation(image: Image.Image) -> int:
+    # Not image.getexif(), which loads a PNG that has none.
+    return int(Image.Image.getexif(image).get(ExifTags.Base.Orientation, 1))
+
+
+def _load_unfinished(data: bytes, path: FilePath, note: Note | None) -> tuple[Image.Image, int]:
+    """Decodes a JPEG that lacks its end mark, if hardly any of its rows are missing.
+
+    The decoder fills what is missing, without saying what. So the file is completed twice, with the end mark alone
+    and with noise before it: rows that differ are not in the file.
+    """
+    data = data.rstrip(_JPEG_END[:1])
+    noise = bytes(np.random.default_rng(1).integers(0, 255, 4096, np.uint8))
+    endings = (data + _JPEG_END, data + noise + _JPEG_END)
+    (image, orientation), (other, _) = (_load(io.BytesIO(each), len(each), path) for each in endings)
+    differ = np.flatnonzero(_rows_differ(image, other))
+    rows = int(differ[0]) if len(differ) else image.height
+    if rows < _MOST_ROWS * image.height:
+        raise _damaged(path)
+    if note is not None:
+        missing = "but it is all there" if rows == image.height else "and its last rows are missing"
+        note(
+            f"{quoted(path)} ends early: it lacks the mark of its end, {missing}; save it again where it came from."
+        )
+    return image.crop((0, 0, image.width, rows)), orientation
+
+
+def _rows_differ(image: Image.Image, other: Image.Image) -> NDArray[np.bool_]:
+    first, second = (np.asarray(each).reshape(each.height, -1) for each in (image, other))
+    differ: NDArray[np.bool_] = (first != second).any(axis=1)
+    return differ
+
+
+class _LimitedFile:
+    """A file that refuses, while it is opened, to be read in more than 200,000 pieces: some formats can be made of
+    millions."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._left, self.is_limited = file, _MAX_READS, True
+        self.seek, self.tell, self.fileno = file.seek, file.tell, file.fileno
+
+    def read(self, size: int = -1) -> bytes:
+        self._left -= self.is_limited
+        if self._left < 0:
+            raise InvalidFile(f"is made of more than {_MAX_READS:,} pieces; save it again where it came from")
+        return self._file.read(size)
 
 
 @contextlib.contextmanager
