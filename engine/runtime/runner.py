@@ -16,7 +16,7 @@ from engine.documents import OpenRequest, OpenResult, open_file
 from engine.drawings import fit_to_frame, render
 from engine.explain import AvailableExamples, Explainer, Result, TemplateMatch, match_templates, templates
 from engine.faults import PLAIN, Faults
-from engine.nn import Model, Parameters, Prediction, Predictor
+from engine.nn import Model, Network, Parameters, Prediction, Predictor
 from engine.runtime.jobs import ActiveQueries, QueryJobs, QueryResults
 from engine.runtime.protocol import DeviceReport, Notice, Request, Snapshot
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest
@@ -39,6 +39,7 @@ class Runner:
     _notices: list[Notice] = field(default_factory=list)
     _notice_count: int = 0
     _run: TrainingRun | None = None
+    _runs: dict[Network, TrainingRun] = field(default_factory=dict)
     _live: Predictor | None = None
     _opened: OpenResult | None = None
     _second: tuple[tuple[object, ...], Prediction] | None = None
@@ -208,10 +209,18 @@ class Runner:
             if self._run is not None:
                 self._run.suspend()
             return
-        if self._run is None:
-            throttle = SaveThrottle(self.save_interval)
-            self._run = TrainingRun(self._get_backend(), save_throttle=throttle, faults=self.faults)
-        self._run.set_request(request)
+        self._run_of(request.model.network).set_request(request)
+
+    def _run_of(self, network: Network) -> TrainingRun:
+        """The training run of a network, each of which keeps its own; that of another one stands still."""
+        if self._run is None or self._run.network != network:
+            if self._run is not None:
+                self._run.set_aside()
+            if network not in self._runs:
+                throttle = SaveThrottle(self.save_interval)
+                self._runs[network] = TrainingRun(self._get_backend(), save_throttle=throttle, faults=self.faults)
+            self._run = self._runs[network]
+        return self._run
 
     def _fail_training(self, message: str) -> None:
         if self._run is not None:

@@ -23,7 +23,8 @@ TrainingState: TypeAlias = Literal["preparing", "running", "paused", "ended", "d
 class TrainingRequest:
     """The training the window asks for.
 
-    run_id: rises with each new branch.
+    run_id: rises with each new branch, and whenever an earlier run is taken up again.
+    resumes: the run_id of the request that began the branch, None for this one.
     model: the network, and the weights for origin "weights".
     origin: "fresh" for weights initialized from the recipe's seed, "weights" for those of the model, a RunPoint to
         continue from, or "kept" to resume `saved_run` without a new branch.
@@ -55,6 +56,12 @@ class TrainingRequest:
     layer_statistics: bool = False
     saved_run: SavedRun | None = None
     branch_names: Mapping[int, str] = field(default_factory=dict)
+    resumes: int | None = None
+
+    @property
+    def branch_id(self) -> int:
+        """The run_id of the request that began the branch."""
+        return self.run_id if self.resumes is None else self.resumes
 
     @property
     def training_data(self) -> TrainingData:
@@ -79,14 +86,14 @@ class TrainingReport:
     stop_reason: the stop condition that ended the run, if one did.
     accuracy: of the last evaluation on the held-out examples.
     data_progress: share of the examples that is generated, 0 to 1.
-    current_point: the last step made.
+    current_point: the last step made; while a branch is prepared, the point it begins from, branch -1 for none.
     shown_point, is_exact: the point the predictions belong to; False while it is only the nearest keyframe.
-    epoch: from 1.
-    steps_per_second: over the last second.
+    steps_per_second: over the last second, or the last step if it took longer; None before a step is made.
     restart_point: the last stable point after divergence, the best one after early stopping.
     branches, branch_origins: all branches of the history.
     keyframes: some stored points from the start of the branch to the current step.
-    evaluation: on the held-out examples at `shown_point`, None while unknown.
+    evaluation: on the held-out examples at `shown_point`, while training runs the last one; None while unknown.
+    evaluated_point: the point that it belongs to.
     examples, held_out: the training set, and the held-out examples at `shown_point`.
     batch: (n,) indices into `examples` of the last step's batch.
     gradients: of the last step, by parameter name.
@@ -105,14 +112,14 @@ class TrainingReport:
     current_point: RunPoint
     shown_point: RunPoint
     is_exact: bool
-    epoch: int
     steps_per_epoch: int
-    steps_per_second: float
+    steps_per_second: float | None
     restart_point: RunPoint | None
     branches: tuple[Branch, ...]
     branch_origins: tuple[BranchOrigin, ...]
     keyframes: tuple[Keyframe, ...]
     evaluation: Evaluation | None
+    evaluated_point: RunPoint | None
     examples: Dataset | None
     held_out: Dataset | None
     batch: HostArray
@@ -120,3 +127,7 @@ class TrainingReport:
     step_trace: StepTrace | None = None
     statistics: NetworkStatistics | None = None
     saved_run: SavedRun | None = None
+
+    def epoch_of(self, step: int) -> int:
+        """The epoch of a step, from 1."""
+        return max(step - 1, 0) // max(self.steps_per_epoch, 1) + 1

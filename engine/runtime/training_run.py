@@ -21,6 +21,7 @@ from engine.runtime.jobs import BranchJobs, TrainingContext, TrainingStatus
 from engine.runtime.training_protocol import Keyframe, TrainingReport, TrainingRequest, TrainingState
 from engine.training import (
     HISTORY_BYTES,
+    SAVED_KEYFRAME_BYTES,
     STOP_MESSAGES,
     BranchOrigin,
     Checkpoint,
@@ -46,6 +47,7 @@ SLICE_SECONDS: Final = 0.010  # seconds of a slice of a step or evaluation
 REPLAY_SLICE_SECONDS: Final = 0.003  # seconds of a slice while a point of the history is replayed
 GRADIENT_COPY_INTERVAL: Final = 0.25  # seconds between two copies of the gradients
 MAX_TIMELINE_KEYFRAMES: Final = 12
+RATE_SECONDS: Final = 0.5  # the least time that the steps per second are counted over
 # Parts of a run without which training goes on.
 _REPLAY, _JOBS, _EVALUATION, _SAVING = "Replay", "Statistics and traces", "Held-out accuracy", "Saving the run"
 
@@ -90,19 +92,30 @@ class TrainingRun:
         """Set what to train. Raises ValueError or ShapeError if it cannot be trained, and stands still."""
         before, self._request, self._suspended = self._request, request, False
         self._data.set_current(request.model.network, request.training_data)
-        if before is None or request.run_id != before.run_id:
+        if before is None or request.branch_id != before.branch_id:
             self._start(request, before)
         elif request.recipe != before.recipe:
             self._change_recipe(request)
         self._rename_branches()
         if self._state in ("running", "paused"):
-            self._state = "running" if self._should_run() else "paused"
-        if request.shown_point is not None and self._history is not None and self._state != "preparing":
+            self._run_or_pause(wanted=self._should_run())
+        if request.shown_point is not None and self._history is not None:
             self._cursor.move_to(self._history, request.shown_point)
+
+    @property
+    def network(self) -> Network | None:
+        """The network of the latest request."""
+        return None if self._request is None else self._request.model.network
 
     def suspend(self) -> None:
         """Do nothing until the next request; the state is kept."""
         self._suspended = True
+
+    def set_aside(self) -> None:
+        """As `suspend`, and keep no more of the history than a saved run does, because another network trains."""
+        self.suspend()
+        if self._history is not None:
+            self._history.thin_to(SAVED_KEYFRAME_BYTES)
 
     @property
     def busy(self) -> bool:
@@ -156,8 +169,8 @@ class TrainingRun:
 
     def shown_parameters(self) -> Parameters | None:
         """The parameters of the point shown; None before there are any."""
-        if self._cursor.replay is not None and self._request is not None and self._request.shown_point is not None:
-            return self._cursor.replay.parameters
+        if (replay := self._shown_replay()) is not None:
+            return replay.parameters
         return None if self._trainer is None else self._trainer.parameters()
 
     def report(self) -> TrainingReport | None:
@@ -166,10 +179,10 @@ class TrainingRun:
         if request is None or self._suspended:
             return None
         trainer, pool, jobs = self._trainer, self._data.current, self._jobs
-        current = RunPoint(self._branch, trainer.steps_made if trainer is not None else 0)
-        replay = self._cursor.replay if request.shown_point is not None else None
-        shown = current if replay is None else replay.point
+        current, replay = self._current_point(), self._shown_replay()
+        shown = current if replay is None else replay.parameters_point
         per_epoch = trainer.steps_per_epoch if trainer is not None else 0
+        evaluated = self._evaluations.at(shown, self._state == "running")
         shown_pool = self._data.of_branch(shown.branch)
         return TrainingReport(
             run_id=request.run_id,
@@ -182,16 +195,16 @@ class TrainingRun:
             current_point=current,
             shown_point=shown,
             is_exact=replay is None or replay.is_exact,
-            epoch=1 if not per_epoch else min(current.step // per_epoch + 1, request.recipe.epochs),
             steps_per_epoch=per_epoch,
-            steps_per_second=self._step_rate.value if self._state == "running" else 0.0,
+            steps_per_second=self._step_rate.value if self._state == "running" else None,
             branches=() if history is None else history.branches(),
             branch_origins=tuple(self._data.origins),
             keyframes=timeline_keyframes(
                 history, current.branch if request.shown_point is None else request.shown_point.branch
             ),
             restart_point=self._restart_point(),
-            evaluation=self._evaluations.at(shown, self._state == "running"),
+            evaluation=None if evaluated is None else evaluated[1],
+            evaluated_point=None if evaluated is None else evaluated[0],
             examples=pool.training if pool.progress >= 1 else None,
             held_out=shown_pool.held_out if shown_pool.progress >= 1 else None,
             batch=trainer.last_batch if trainer is not None else np.zeros(0, np.int64),
@@ -218,6 +231,19 @@ class TrainingRun:
         return self._save_throttle.saved_run(
             request.run_id, network, history, origins, current, trainer.checkpoint, at_once=at_once
         )
+
+    def _current_point(self) -> RunPoint:
+        """The last step made; while a branch is prepared, the point it begins from, with branch -1 for none."""
+        if self._trainer is not None:
+            return RunPoint(self._branch, self._trainer.steps_made)
+        return RunPoint(-1, 0) if self._origin_replay is None else self._origin_replay.target
+
+    def _shown_replay(self) -> Replay | None:
+        """The replay whose point is shown: to the one requested, or to the one that a branch begins from while it
+        is prepared; None for the last step made."""
+        if self._request is not None and self._request.shown_point is not None:
+            return self._cursor.replay
+        return self._origin_replay if self._trainer is None else None
 
     def _restart_point(self) -> RunPoint | None:
         """The last stable point after divergence, the best one after early stopping."""
@@ -258,6 +284,10 @@ class TrainingRun:
         self._state = "preparing"
         if not isinstance(request.origin, RunPoint):
             self._data.retain_current()
+        saved = request.saved_run if request.origin == "kept" else None
+        origin = request.origin if saved is None else saved.current_point
+        if isinstance(origin, RunPoint) and self._history is not None:
+            self._origin_replay = self._data.replay(self._history, origin)
 
     def _restore(self, saved: SavedRun) -> None:
         self._history = History.from_records(saved.branches, saved.spacing, self._budget)
@@ -277,15 +307,12 @@ class TrainingRun:
             parent = history.nearest_keyframe(request.origin)[0].branch
         if self._data.grow(parent) and self._advance_to_origin():
             self._begin_branch()
-            self._state = "running" if self._step_is_wanted() else "paused"
+            self._run_or_pause(wanted=self._step_is_wanted())
 
     def _advance_to_origin(self) -> bool:
         """Replay one slice towards the point to continue from; True once it is reached."""
-        origin = None if self._request is None else self._request.origin
-        if not isinstance(origin, RunPoint) or self._history is None:
+        if self._origin_replay is None:
             return True
-        if self._origin_replay is None or self._origin_replay.target != origin:
-            self._origin_replay = self._data.replay(self._history, origin)
         if not self._origin_replay.is_exact:
             self._origin_replay.advance()
         return self._origin_replay.is_exact
@@ -294,10 +321,10 @@ class TrainingRun:
         """Add a branch to the history and create its trainer."""
         request = self._request
         assert request is not None
+        parent, replay, self._origin_replay = None, self._origin_replay, None
         if request.origin == "kept" and request.saved_run is not None:
             self._resume(request, request.saved_run)
             return
-        parent, replay, self._origin_replay = None, self._origin_replay, None
         model = request.model if request.origin == "weights" else None
         if replay is not None:
             parent = replay.target
@@ -337,6 +364,11 @@ class TrainingRun:
             self._state, self._message = "paused", ""
 
     # -- steps -------------------------------------------------------------------------------------------------
+
+    def _run_or_pause(self, *, wanted: bool) -> None:
+        if wanted and self._state != "running":
+            self._step_rate = StepRate()
+        self._state = "running" if wanted else "paused"
 
     def _step_is_wanted(self) -> bool:
         request, made = self._request, self._trainer.steps_made if self._trainer is not None else 0
@@ -524,17 +556,20 @@ class BranchData:
 
 
 class StepRate:
-    """Steps per second, over about the last half second."""
+    """Steps per second over about the last half second; None before the first step is made."""
 
     def __init__(self) -> None:
-        self._since, self._count, self.value = perf_counter(), 0, 0.0
+        self._since, self._count = perf_counter(), 0
+        self.value: float | None = None
 
     def count(self) -> None:
         """Count one step."""
         self._count += 1
-        passed = perf_counter() - self._since
-        if passed > 0.5:
-            self.value, self._since, self._count = self._count / passed, perf_counter(), 0
+        now = perf_counter()
+        if (passed := now - self._since) > RATE_SECONDS or (self.value is None and passed > 0):
+            self.value = self._count / passed
+        if passed > RATE_SECONDS:
+            self._since, self._count = now, 0
 
 
 class LatestGradients:

@@ -18,6 +18,7 @@ from engine.training.evaluation import (
 from engine.training.history import (
     HISTORY_BYTES,
     SAVE_INTERVAL,
+    SAVED_KEYFRAME_BYTES,
     Branch,
     BranchOrigin,
     BranchRecord,
@@ -73,6 +74,7 @@ __all__ = [
     "HISTORY_BYTES",
     "LEARNING",
     "OPTIMIZERS",
+    "SAVED_KEYFRAME_BYTES",
     "SAVE_INTERVAL",
     "SCHEDULES",
     "SGD",

@@ -163,12 +163,15 @@ class EvaluationCache:
         if evaluation is not None:
             self.add(point, evaluation)
 
-    def at(self, point: RunPoint, running: bool) -> Evaluation | None:
-        """The evaluation at a point; while training runs, the last one at or before it."""
+    def at(self, point: RunPoint, running: bool) -> tuple[RunPoint, Evaluation] | None:
+        """The evaluation at a point; while training runs, the last one at or before it; with its point."""
         if not running or point in self._known:
-            return self._known.get(point)
+            return (point, self._known[point]) if point in self._known else None
         steps = [known.step for known in self._known if known.branch == point.branch and known.step <= point.step]
-        return self._known[RunPoint(point.branch, max(steps))] if steps else None
+        if not steps:
+            return None
+        last = RunPoint(point.branch, max(steps))
+        return last, self._known[last]
 
 
 @dataclass(frozen=True, eq=False)

@@ -188,7 +188,8 @@ class History:
     """
 
     def __init__(self, keyframe_bytes: int, budget: int = HISTORY_BYTES) -> None:
-        self._max_keyframes = min(max(4, budget // max(keyframe_bytes, 1)), MAX_KEYFRAMES)
+        self._keyframe_bytes = max(keyframe_bytes, 1)
+        self._max_keyframes = self._keyframes_within(budget)
         self._branches: list[_GrowingBranch] = []
         self.spacing = 1
         self.revision = 0  # rises with every change
@@ -340,8 +341,16 @@ class History:
             tuple(growing.recipes),
         )
 
-    def _thin(self) -> None:
-        while self.keyframe_count > self._max_keyframes and self.spacing < 2**30:
+    def thin_to(self, budget: int) -> None:
+        """Drop keyframes until the rest takes at most `budget` bytes, while there are any that may be dropped."""
+        self._thin(self._keyframes_within(budget))
+
+    def _keyframes_within(self, budget: int) -> int:
+        return min(max(4, budget // self._keyframe_bytes), MAX_KEYFRAMES)
+
+    def _thin(self, most: int | None = None) -> None:
+        most = self._max_keyframes if most is None else most
+        while self.keyframe_count > most and any(each.keyframes.keys() - each.pinned for each in self._branches):
             self.spacing *= 2
             for branch in self._branches:
                 off = [step for step in branch.keyframes if step % self.spacing and step not in branch.pinned]

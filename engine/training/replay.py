@@ -46,6 +46,11 @@ class Replay:
         """The parameters of the last checkpoint: that of the keyframe, or of the target."""
         return self.checkpoint.parameters
 
+    @property
+    def parameters_point(self) -> RunPoint:
+        """The point that `parameters` belong to."""
+        return replace(self.point, step=self.checkpoint.steps)
+
     def advance(self) -> None:
         """One slice of a step."""
         recipe = self._history.recipe_at(self.point)[0]

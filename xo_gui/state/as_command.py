@@ -31,7 +31,7 @@ class TrainCommandLine:
     """A shell command for a training run.
 
     command: one line for a shell.
-    step: the step whose weights it reproduces; None for the whole run.
+    step: the step whose weights it reproduces; None for the whole run that has not begun.
     missing: what the command does not include, a few words each.
     """
 
@@ -47,18 +47,17 @@ def command_of_new_run(
     return _command_line(subject, intent.recipe, BranchOrigin(lesson, None), None, [], device)
 
 
-def command_of_run(
-    subject: Model, intent: TrainingSettings, training: TrainingReport, device: str
-) -> TrainCommandLine:
-    """The command that reproduces the weights shown; the whole run while it is running. Raises ValueError if
-    `xo train` cannot express it."""
-    at = intent.shown_point or training.current_point
+def command_of_run(subject: Model, training: TrainingReport, device: str) -> TrainCommandLine:
+    """The command that reproduces the weights shown. Raises ValueError if `xo train` cannot express it."""
+    at = training.shown_point
+    if not at.step:
+        raise ValueError(
+            _tr("No xo train makes these weights: they are those before the first step. Go to a later one.")
+        )
     path, recipes = ancestry(training.branches, at), recipes_up_to(training.branches, at)
     changes_made = [*_recipe_changes(recipes), *_data_changes(training.branches, training.branch_origins, path)]
-    step = None if intent.running or not at.step else at.step
-    return _command_line(
-        subject, recipes[0][1], training.branch_origins[path[0].branch], step, changes_made, device
-    )
+    origin = training.branch_origins[path[0].branch]
+    return _command_line(subject, recipes[0][1], origin, at.step, changes_made, device)
 
 
 def _check(subject: Model) -> None:

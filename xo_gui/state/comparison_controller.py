@@ -37,8 +37,6 @@ class ComparisonController(QObject):
     def __init__(self, session: Session, control: TrainingController) -> None:
         super().__init__(session)
         self._session, self._controller = session, control
-        self._last: Snapshot | None = None
-        self._last_subject: Model | None = None  # the Document's first model when that was shown
         self._swap_pending = False  # until training has paused
 
     @property
@@ -47,9 +45,7 @@ class ComparisonController(QObject):
         return len(self._session.settled.models) == 2
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
-        """Store what is shown now, and carry out a pending swap once training has paused."""
-        if snapshot.predictions:
-            self._last, self._last_subject = snapshot, self._session.settled.models[0]
+        """Carry out a pending swap once training has paused."""
         if self._swap_pending and self._controller.settings.running:
             self._swap_pending = False  # training was resumed meanwhile
         elif self._swap_pending and self._controller.is_stopped:
@@ -63,7 +59,9 @@ class ComparisonController(QObject):
             case CompareWithFile():
                 self.file_requested.emit()
             case CompareWithCurrent():
-                self.compare_with(self._current_copy())
+                shown = self._controller.shown_model
+                # Two models of a Document are two objects.
+                self.compare_with(replace(shown) if shown is self._session.settled.models[0] else shown)
             case SwapModels() if self.is_comparing:
                 if self._controller.settings.running:
                     self._swap_pending = True
@@ -95,22 +93,8 @@ class ComparisonController(QObject):
     def _swap(self) -> None:
         self._swap_pending = False
         if self.is_comparing:
-            current = self._current_copy()
+            current = self._controller.shown_model
             self._set((self._session.settled.models[1], current), self.tr("swapping the networks"))
-
-    def _current_copy(self) -> Model:
-        """A copy of the first model with the weights shown, unaffected by further training."""
-        last, controller, first = self._last, self._controller, self._session.settled.models[0]
-        if last is None or self._last_subject is not first:  # not shown yet
-            return replace(first)
-        subject, training = last.predictions[0].model, last.training
-        if not controller.live or training is None or not controller.is_current(training):
-            return replace(subject)
-        at = training.shown_point
-        text = self.tr("step {0} of {1}").format(at.step, training.branches[at.branch].name)
-        copy = replace(subject, run_point=at, origin={"moment": text})
-        controller.add_known_model(copy)
-        return copy
 
     def _set(self, subjects: tuple[Model, ...], text: str) -> None:
         self._session.replace_subjects(subjects, text)

@@ -4,10 +4,10 @@ Document when training pauses."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
-from typing import Literal
+from typing import Literal, TypeAlias
 from weakref import WeakSet
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
@@ -18,7 +18,7 @@ from engine.documents import PRESETS, ProjectState
 from engine.explain import StepQuery
 from engine.nn import Model, Network, RunPoint
 from engine.runtime import Snapshot, TrainingReport, TrainingRequest
-from engine.training import AdamW, Branch, Cosine, Recipe, SavedRun
+from engine.training import AdamW, Branch, Cosine, Recipe, SavedRun, ancestry
 from xo_gui.state.as_command import TrainCommandLine, command_of_new_run, command_of_run
 from xo_gui.state.commands import (
     BranchWithNewData,
@@ -46,6 +46,29 @@ from xo_gui.state.session import Session
 # The start values in the window: accurate after a few epochs, and long enough to follow.
 DEFAULT_RECIPE = Recipe(AdamW(0.008, decay=0.02), Cosine(0.05), epochs=20)
 _STOPPED_STATES = ("paused", "ended", "diverged", "failed")
+# What is trained before the next pause: nothing, a step, the rest of an epoch, or None for everything.
+Span: TypeAlias = Literal["nothing", "step", "epoch"] | None
+
+
+@dataclass
+class NetworkRuns:
+    """The runs of one network in this session, kept while another network is shown.
+
+    goal, training: the last goal, and the last report about it.
+    trained: the first model, if its weights were the run's when the network was left.
+    stopped: whether they were the Document's.
+    restored_run, latest_run: the run of a restored project, and the latest one that the engine gave to be saved.
+    """
+
+    recipe: Recipe
+    data: PoolSettings
+    goal: TrainingRequest
+    training: TrainingReport | None
+    trained: Model | None
+    stopped: bool
+    names: BranchNames
+    restored_run: SavedRun | None
+    latest_run: SavedRun | None
 
 
 class TrainingController(QObject):
@@ -66,21 +89,21 @@ class TrainingController(QObject):
         self.data_preview: DataPreview = ""
         self._speed_limit: float | None = None
         self._layer_statistics = False
-        self._names = BranchNames()
         self._step_query: StepQuery | None = None
         self.goal: TrainingRequest | None = None
         self.training: TrainingReport | None = None
         self._trained: Model | None = None  # the first model, if the goal trains it
-        # Models whose moments are points of the engine's history, and the last goal in it: undo may return to them
-        # from another network.
+        # Models that are points of their network's history: undo may return to them.
         self._known: WeakSet[Model] = WeakSet()
-        self._last_seen = session.document.models[0]
-        self._last_goal: TrainingRequest | None = None
         # The run of a restored project, and the latest run that the engine gave to be saved.
         self._restored_run: SavedRun | None = None
         self._latest_run: SavedRun | None = None
-        self._stopped = True
-        self._reset(self._last_seen)
+        self._left: dict[Network, NetworkRuns] = {}
+        self._returning: Model | None = None  # as the first model it continues its network's run
+        self._adopting = False  # the point shown becomes the Document's, as its weights are of no run
+        self._painted: tuple[Snapshot, Model] | None = None  # the last one, and the first model then
+        self._last_seen = session.document.models[0]
+        self._enter_network(self._last_seen)
         session.changed.connect(self._document_changed)
 
     # -- the current settings ----------------------------------------------------------------------------------
@@ -91,8 +114,8 @@ class TrainingController(QObject):
         goal = self.goal
         if goal is None:
             return TrainingSettings(self._recipe, self._data, self._speed_limit, default_data=self._default_data)
-        running, look, hidden = goal.running, goal.shown_point, self._names.hidden
-        lesson, live = goal.training_data, self.live
+        running, look, hidden, live = goal.running, goal.shown_point, self._names.hidden, self.live
+        lesson = goal.training_data if live else None
         return TrainingSettings(
             self._recipe, self._data, self._speed_limit, running, look, self._default_data, lesson, live, hidden
         )
@@ -107,13 +130,45 @@ class TrainingController(QObject):
         """Whether training has stopped and its weights are the Document's."""
         return self._stopped
 
-    def is_current(self, training: TrainingReport) -> bool:
-        """Whether this report belongs to the current goal and has begun a branch."""
-        return self.goal is not None and training.run_id == self.goal.run_id and training.shown_point.branch >= 0
+    @property
+    def shown_model(self) -> Model:
+        """The first model with the weights on the screen, unaffected by further training: the Document's, or a new
+        one that is a point of the run, whose origin names it; as the first model it continues from there."""
+        training = self.shown_training
+        if training is None or self._painted is None:
+            return self._session.settled.models[0]
+        subject = self._painted[0].predictions[0].model
+        copy = replace(subject, run_point=training.shown_point, origin={"moment": self.shown_moment})
+        self._known.add(copy)
+        return copy
 
-    def add_known_model(self, subject: Model) -> None:
-        """Register a copy of a point of the engine's history: as the first model it continues from there."""
-        self._known.add(subject)
+    @property
+    def shown_training(self) -> TrainingReport | None:
+        """The report whose `shown_point` has the weights on the screen; None where they are of no run."""
+        painted, first = self._painted, self._session.settled.models[0]
+        if painted is None or painted[1] is not first or not self.live:
+            return None
+        of_run = painted[0].predictions[0].model is not first
+        return painted[0].training if of_run else None
+
+    @property
+    def shown_moment(self) -> str:
+        """The step and branch that the weights on the screen are of, in words; "" where they are of no run."""
+        if (training := self.shown_training) is None:
+            return ""
+        at = training.shown_point
+        return self.tr("step {0} of {1}").format(at.step, training.branches[at.branch].name)
+
+    @property
+    def shown_seed(self) -> int | None:
+        """The seed of the initial weights of those on the screen; None if they are not known to have one."""
+        training, origin = self.shown_training, self._session.settled.models[0].origin
+        if training is None:
+            seed = origin.get("recipe", {}).get("seed")
+            return seed if isinstance(seed, int) else None
+        at = ancestry(training.branches, training.shown_point)[0].branch
+        named = training.branch_origins[at].initial_model is not None
+        return None if named else training.branches[at].recipes[0][1].seed
 
     @property
     def sample_settings(self) -> XOSettings | None:
@@ -125,6 +180,8 @@ class TrainingController(QObject):
     def on_snapshot(self, snapshot: Snapshot) -> None:
         """Store the state of training; once it has stopped, commit its weights to the Document as one undo."""
         training = snapshot.training
+        if snapshot.predictions:
+            self._painted = snapshot, self._session.settled.models[0]
         if training is None or self.goal is None or training.run_id != self.goal.run_id:
             return
         self.training = training
@@ -132,62 +189,121 @@ class TrainingController(QObject):
         self._latest_run = training.saved_run or self._latest_run
         if training.request is not self.goal:
             return  # its state is from before the latest goal
-        if training.state not in _STOPPED_STATES:
-            return
-        trained = self._trained
-        if self._stopped or not snapshot.predictions or trained is None or not self.live:
+        if training.state not in _STOPPED_STATES or not snapshot.predictions or not self.live:
             return
         subject = snapshot.predictions[0].model
-        if training.shown_point == training.current_point and subject is not trained:
-            self._stopped = True
-            if training.state == "diverged":
-                self.message.emit(training.message)
-            new = (
-                trained not in self._known or trained.run_point != training.current_point
-            )  # or it ended without a step
-            if new:
+        at_end, at_goal = training.shown_point == training.current_point, training.is_exact
+        if self._adopting:
+            if at_goal and training.shown_point.branch >= 0:
+                self._adopting = False
                 self._commit(subject, training)
-        if self.goal.running:
-            self._set(replace(self.goal, running=False))
+        elif not self._stopped:
+            if at_end and subject is not self._trained:
+                self._stop(subject, training)
+            if self.goal.running:
+                self._set(replace(self.goal, running=False))
+        if training.request is self.goal and self.goal.shown_point is not None and at_end and at_goal:
+            self._set(replace(self.goal, shown_point=None))  # to show the last step made is not to look back
+
+    def _stop(self, subject: Model, training: TrainingReport) -> None:
+        """Make the weights that training has stopped at the Document's, unless it ended without a step."""
+        trained, self._stopped = self._trained, True
+        if training.state == "diverged":
+            self.message.emit(training.message)
+        if trained not in self._known or trained is None or trained.run_point != training.current_point:
+            self._commit(subject, training)
 
     def _commit(self, subject: Model, training: TrainingReport) -> None:
-        self._trained = replace(subject, run_point=training.current_point, origin={})
+        self._trained = replace(subject, run_point=training.shown_point, origin={})
         self._last_seen = self._trained
         self._known.add(self._trained)
+        if self._painted is not None:
+            self._painted = self._painted[0], self._trained
         self._session.replace_subject(
-            self._trained, self.tr("training to step {0}").format(training.current_point.step)
+            self._trained, self.tr("training to step {0}").format(training.shown_point.step)
         )
 
     def _document_changed(self) -> None:
         """Stop training if the first model was replaced or training was undone."""
-        subject = self._session.document.models[0]
-        if subject is self._last_seen:
+        subject, left = self._session.document.models[0], self._last_seen
+        if subject is left:
             return
-        self._last_seen, self._stopped = subject, True
-        if subject in self._known:
-            self._return_to(subject)
-        elif subject.network != self._network:
-            self._reset(subject)
-        elif self.goal is not None:
-            if subject is self._trained:
-                self._trained = None  # the weights that the run has reached from it were never the Document's
-            self._set(replace(self.goal, running=False, shown_point=None))
+        other = subject.network != left.network
+        if other:
+            self._leave_network(left)
+            self._enter_network(subject)
+        self._last_seen, self._adopting = subject, False
+        if subject is not self._returning:
+            self._stopped = True
+            self._show_document(subject)
+        self._returning = None
+        if other or self.goal is not None:
+            self._set(self.goal and replace(self.goal, running=False))
 
-    def _return_to(self, subject: Model) -> None:
-        """Continue at a point of the history that undo or redo has made the Document's again."""
-        self._trained, self._network, goal = subject, subject.network, self.goal or self._last_goal
-        if goal is None:
+    def _show_document(self, subject: Model) -> None:
+        """Show the weights of a first model that undo, redo or the user has chosen: where it is a point of the
+        history, training continues from there."""
+        known = subject in self._known
+        if known or self.goal is None:
+            self._trained = subject
+        elif subject is self._trained:
+            self._trained = None  # the weights that the run has reached from it were never the Document's
+        self.goal = self.goal and replace(self.goal, shown_point=subject.run_point if known else None)
+
+    # -- other networks ----------------------------------------------------------------------------------------
+
+    def returning_model(self, network: Network) -> Model | None:
+        """The first model as it was when this network was left, to be made the first model again, which continues
+        its run; None if its weights were not those of a run."""
+        runs = self._left.get(network)
+        self._returning = None if runs is None or runs.trained is None else replace(runs.trained)
+        return self._returning
+
+    def _leave_network(self, left: Model) -> None:
+        """Keep the runs of the network of the first model `left`."""
+        if self.goal is None:
             return
-        if self.goal is None:  # another network was shown meanwhile
-            self._recipe, self._data = goal.recipe, goal.data
-        self._set(replace(goal, running=False, shown_point=subject.run_point, step_query=self._step_query))
+        trained = left if left is self._trained and not self._adopting else None
+        self._left[left.network] = NetworkRuns(
+            self._recipe,
+            self._data,
+            self.goal,
+            self.training,
+            trained,
+            self._stopped,
+            self._names,
+            self._restored_run,
+            self._latest_run,
+        )
 
-    def _reset(self, subject: Model) -> None:
-        """Start without a goal, for another network; its preset determines its examples."""
-        self._recipe = replace(self._recipe, frozen=())  # another network has other layers
-        self.goal, self.training, self._trained, self._network = None, None, subject, subject.network
-        self._data = replace(self._data, drawing=self._default_data.drawing)
-        self.changed.emit()
+    def _enter_network(self, subject: Model) -> None:
+        """Take up the runs of another network where they were left; without any there is no goal, and its preset
+        determines its examples."""
+        runs = self._left.pop(subject.network, None)
+        self._network, self._trained, self._stopped = subject.network, subject, True
+        if runs is None:
+            self._recipe = replace(self._recipe, frozen=())  # another network has other layers
+            self._data = replace(self._data, drawing=self._default_data.drawing)
+            self.goal, self.training, self._names = None, None, BranchNames()
+            self._restored_run = self._latest_run = None
+            return
+        self._recipe, self._data, self.training, self._names = runs.recipe, runs.data, runs.training, runs.names
+        self._restored_run, self._latest_run = runs.restored_run, runs.latest_run
+        self.goal = replace(
+            runs.goal,
+            run_id=next(self._run_ids),
+            resumes=runs.goal.branch_id,
+            running=False,
+            speed_limit=self._speed_limit,
+            layer_statistics=self._layer_statistics,
+            step_query=self._step_query,
+        )
+        if subject is self._returning:
+            self._stopped = runs.stopped
+            if subject.run_point is not None:
+                self._known.add(subject)
+        else:
+            self._trained = None
 
     # -- commands ----------------------------------------------------------------------------------------------
 
@@ -200,20 +316,19 @@ class TrainingController(QObject):
             case Pause() if goal is not None and goal.running:
                 self._set(replace(goal, running=False))
             case OneStep():
-                self._train(self._current_step + 1)
+                self._train("step")
             case OneEpoch():
-                per_epoch = -(-self._training_data.count // self._recipe.batch)
-                self._train((self._current_step // per_epoch + 1) * per_epoch)
+                self._train("epoch")
             case Restart(seed):
                 if seed is not None:
                     self._recipe = replace(self._recipe, seed=seed)
                     self._data = replace(self._data, seed=seed)
-                self._begin("fresh", None, 0)
+                self._begin("fresh", None, "nothing")
             case TrainFromCurrentWeights():
                 name = self.tr("from {0}").format(self._session.document.models[0].name)
                 self._begin("weights", name, None)
-            case ShowPoint(moment) if goal is not None and goal.shown_point != moment:
-                self._set(replace(goal, shown_point=moment))
+            case ShowPoint(moment) if goal is not None and (goal.shown_point != moment or not self.live):
+                self._show(goal, moment)
             case SetConfig(recipe):
                 self._set_recipe(recipe)
             case SetData(data):
@@ -240,28 +355,57 @@ class TrainingController(QObject):
                 self._names.rename(branch, name.strip())
                 self._set(replace(goal, branch_names=self._names.given))
 
-    def _train(self, until: int | None) -> None:
-        """Resume at the shown point of the history, or begin a fresh run if there is none. until: the last step."""
+    def _show(self, goal: TrainingRequest, point: RunPoint | None) -> None:
+        """Show a point of the history; where the weights shown are of no run, it becomes the Document's."""
+        if not self.live:
+            if self.training is None or not self.training.branches:
+                return
+            self._trained, self._adopting = self._session.document.models[0], True
+        self._set(replace(goal, shown_point=point))
+
+    def _train(self, span: Span) -> None:
+        """Resume at the shown point of the history, or begin a fresh run if there is none."""
         goal, training = self.goal, self.training
         if goal is None or not self.live:
-            self._begin("fresh", None, until)
+            self._begin("fresh", None, span)
         elif training is None:  # the engine has not reported yet
             if goal.shown_point is not None:
-                self._branch(goal.shown_point, until)
+                self._branch(goal.shown_point, span)
             else:
-                self._stopped = False
-                self._set(replace(goal, running=True, stop_at_step=until))
+                self._resume(goal, span)
         elif (
             goal.shown_point is None and training.stop_reason is not None and training.request.recipe == goal.recipe
         ):
             self.message.emit(stop_reason_text(training))  # resuming takes another stop condition
         elif training.state in ("diverged", "failed"):
-            self._branch(goal.shown_point or training.restart_point or training.current_point, until)
+            point = goal.shown_point or training.restart_point or training.current_point
+            if point.branch < 0:  # it failed before its first branch began
+                self._begin(goal.origin, goal.branch_name, span)
+            else:
+                self._branch(point, span)
         elif goal.shown_point is not None and goal.shown_point != training.current_point:
-            self._branch(goal.shown_point, until)
+            self._branch(goal.shown_point, span)
         else:
-            self._stopped = False
-            self._set(replace(goal, running=True, stop_at_step=until, shown_point=None))
+            self._resume(goal, span)
+
+    def _resume(self, goal: TrainingRequest, span: Span) -> None:
+        """Train on from the last step made."""
+        if self.training is not None:
+            made = self.training.current_point.step
+        elif goal.origin == "kept" and goal.saved_run is not None:
+            made = goal.saved_run.current_point.step
+        else:
+            made = goal.origin.step if isinstance(goal.origin, RunPoint) else 0
+        self._stopped = self._adopting = False
+        until = self._last_step(span, made, goal.training_data)
+        self._set(replace(goal, running=True, stop_at_step=until, shown_point=None))
+
+    def _last_step(self, span: Span, made: int, data: TrainingData) -> int | None:
+        """The step to pause at after the `made` ones; None for none."""
+        if span == "epoch":
+            per_epoch = -(-data.count // self._recipe.batch)
+            return (made // per_epoch + 1) * per_epoch
+        return None if span is None else made + (span == "step")
 
     def _set_recipe(self, recipe: Recipe) -> None:
         """Use `recipe` from now on, unless it freezes layers that this network does not have."""
@@ -275,10 +419,11 @@ class TrainingController(QObject):
         self._set(self.goal and replace(self.goal, recipe=recipe))
 
     def as_command_line(self, device: str) -> TrainCommandLine:
-        """The shell command that reproduces the weights shown. Raises ValueError if there is none."""
-        subject, training = self._session.document.models[0], self.training
-        if self.live and training is not None and training.branches and training.current_point.branch >= 0:
-            return command_of_run(subject, self.settings, training, device)
+        """The shell command that reproduces the weights shown, or if no run made them, that of the whole run that
+        Start would begin. Raises ValueError if there is none."""
+        subject, training = self._session.document.models[0], self.shown_training
+        if training is not None:
+            return command_of_run(subject, training, device)
         return command_of_new_run(subject, self.settings, self._training_data, device)
 
     def _branch_with_new_data(self) -> None:
@@ -286,7 +431,7 @@ class TrainingController(QObject):
         goal, training = self.goal, self.training
         if goal is None or not self.live:
             self._begin("fresh", None, None)
-        elif goal.origin != "kept" and (training is None or not training.branches):
+        elif goal.origin != "kept" and (training is None or training.current_point.branch < 0):
             self._begin(goal.origin, goal.branch_name, None)
         elif training is None:
             self._branch(self._restored_point(goal), None)
@@ -294,33 +439,30 @@ class TrainingController(QObject):
             last = training.restart_point if training.state == "diverged" else None
             self._branch(goal.shown_point or last or training.current_point, None)
 
-    def _branch(self, at: RunPoint, until: int | None) -> None:
-        self._begin(at, self.tr("from step {0}").format(at.step), until)
+    def _branch(self, at: RunPoint, span: Span) -> None:
+        self._begin(at, self.tr("from step {0}").format(at.step), span)
 
-    def _begin(self, origin: Literal["fresh", "weights"] | RunPoint, name: str | None, until: int | None) -> None:
+    def _begin(
+        self,
+        origin: Literal["fresh", "weights", "kept"] | RunPoint,
+        name: str | None,
+        span: Span,
+    ) -> None:
         """Set a goal that begins a branch. name: None for the name of a run."""
-        self._stopped, self._trained = False, self._session.document.models[0]
-        if self._last_goal is not None and self._last_goal.model.network != self._trained.network:
-            self._known.clear()
-            self._names.reset()
-            self._latest_run = self._history
+        self._stopped, self._adopting, self._trained = False, False, self._session.document.models[0]
         self.training = None
         recipe, data, number = self._recipe, self._data, next(self._run_ids)
         own = self._session.document.labelled_drawings
         if name is None:
             name = self.tr("Run {0}, seed {1}").format(self._names.runs + 1, recipe.seed)
         name = self._names.unique(name, self.tr("{0} ({1})"))
+        made = origin.step if isinstance(origin, RunPoint) else 0
+        until = self._last_step(span, made, TrainingData(data, own))
         goal = TrainingRequest(
             number, self._trained, origin, name, recipe, data, own, True, until, self._speed_limit
         )
-        goal = replace(goal, saved_run=self._history, branch_names=self._names.given)
+        goal = replace(goal, saved_run=self._restored_run, branch_names=self._names.given)
         self._set(replace(goal, layer_statistics=self._layer_statistics, step_query=self._step_query))
-
-    @property
-    def _history(self) -> SavedRun | None:
-        """The restored run, if this network continues it."""
-        run, trained = self._restored_run, self._trained
-        return run if run is not None and trained is not None and run.network == trained.network else None
 
     # -- project files -----------------------------------------------------------------------------------------
 
@@ -337,12 +479,14 @@ class TrainingController(QObject):
         subject = document.models[0]
         if run is not None and run.network != subject.network:
             run = None
-        live = run is not None and self.live and (subject.run_point is None or subject.run_point in run)
+        live = run is not None and self.live and not self._adopting
+        live = live and run is not None and (subject.run_point is None or subject.run_point in run)
         if run is not None and goal is not None and live and not self._stopped and run.run_id == goal.run_id:
             subject = replace(subject, parameters=run.checkpoint.parameters, run_point=run.current_point, origin={})
             document = replace(document, models=(subject, *document.models[1:]))
-        if any(other.run_point is not None and other not in self._known for other in document.models[1:]):
-            # Its history is gone; in the saved one that point has other weights.
+        of_run = [other for other in self._known if run is not None and other.network == run.network]
+        if any(other.run_point is not None and other not in of_run for other in document.models[1:]):
+            # Its history is not the saved one, in which that point has other weights.
             others = tuple(replace(other, run_point=None) for other in document.models[1:])
             document = replace(document, models=(document.models[0], *others))
         look = goal.shown_point if goal is not None and live else None
@@ -356,40 +500,44 @@ class TrainingController(QObject):
 
     def restore(self, work: ProjectState) -> None:
         """Continue a saved project, as one undo."""
-        subject, run = work.document.models[0], work.run
-        self._recipe, self._data, self._speed_limit = work.recipe, work.data, work.pace
-        self._names.reset(work.branch_names, () if run is None else [line.branch for line in run.branches])
-        self._known.clear()
-        self._last_seen, self._network, self.training, self._stopped = subject, subject.network, None, True
-        self._trained, self._restored_run, self._latest_run, self._last_goal, goal = subject, run, run, None, None
-        if run is not None:
-            lesson, branch = (
-                run.branch_origins[run.current_point.branch].training_data,
-                run.branches[run.current_point.branch].branch,
-            )
-            # The seed of the branch, since a restart with another seed may have been asked for that never began.
-            self._recipe = replace(work.recipe, seed=branch.recipes[-1][1].seed)
-            number = next(self._run_ids)
-            goal = TrainingRequest(
-                number, subject, "kept", branch.name, self._recipe, lesson.generated, lesson.labelled_drawings
-            )
-            goal = replace(
-                goal,
-                speed_limit=work.pace,
-                shown_point=work.shown_point,
-                layer_statistics=self._layer_statistics,
-                saved_run=run,
-            )
-            goal = replace(goal, branch_names=work.branch_names, step_query=self._step_query)
-            for other in work.document.models[1:]:
-                if other.network == run.network and other.run_point is not None and other.run_point in run:
-                    self._known.add(other)
-            if work.live:
-                self._known.add(subject)
-            else:
-                self._trained = None
-        self._session.edit(work.document, self.tr("restoring a session"))
-        self._set(goal)
+        self._speed_limit, text = work.pace, self.tr("restoring a session")
+        if work.run is not None:
+            self._restore_run(work, work.run)
+            self._session.edit(work.document, text)
+            self._set(self.goal)
+            return
+        self._session.edit(work.document, text)
+        self._recipe, self._data = work.recipe, work.data
+        self._set(self.goal and replace(self.goal, recipe=work.recipe, speed_limit=work.pace))
+
+    def _restore_run(self, work: ProjectState, run: SavedRun) -> None:
+        """Continue the run of a saved project in place of those that this session has of its network."""
+        subject, at = work.document.models[0], run.current_point.branch
+        if subject.network != self._network:
+            self._leave_network(self._last_seen)
+        self._left.pop(subject.network, None)
+        for model in [model for model in self._known if model.network == subject.network]:
+            self._known.discard(model)
+        self._last_seen, self._network, self.training = subject, subject.network, None
+        self._stopped, self._adopting, self._restored_run, self._latest_run = True, False, run, run
+        self._names = BranchNames()
+        self._names.reset(work.branch_names, [line.branch for line in run.branches])
+        lesson, branch = run.branch_origins[at].training_data, run.branches[at].branch
+        # The seed of the branch, since a restart with another seed may have been asked for that never began.
+        self._recipe, self._data = replace(work.recipe, seed=branch.recipes[-1][1].seed), work.data
+        number = next(self._run_ids)
+        goal = TrainingRequest(
+            number, subject, "kept", branch.name, self._recipe, lesson.generated, lesson.labelled_drawings
+        )
+        goal = replace(goal, speed_limit=work.pace, shown_point=work.shown_point, saved_run=run)
+        goal = replace(goal, layer_statistics=self._layer_statistics, step_query=self._step_query)
+        self.goal = replace(goal, branch_names=work.branch_names)
+        for other in work.document.models[1:]:
+            if other.network == run.network and other.run_point is not None and other.run_point in run:
+                self._known.add(other)
+        self._trained = subject if work.live else None
+        if work.live:
+            self._known.add(subject)
 
     @property
     def _training_data(self) -> TrainingData:
@@ -402,19 +550,6 @@ class TrainingController(QObject):
     def _default_data(self) -> PoolSettings:
         return default_data(self._network, self._data.seed)
 
-    @property
-    def _current_step(self) -> int:
-        goal, training = self.goal, self.training
-        if goal is None:
-            return 0
-        if goal.shown_point is not None:
-            return goal.shown_point.step
-        if training is not None:
-            return training.current_point.step
-        if goal.saved_run is not None and goal.origin == "kept":
-            return goal.saved_run.current_point.step
-        return goal.origin.step if isinstance(goal.origin, RunPoint) else 0
-
     @staticmethod
     def _restored_point(goal: TrainingRequest) -> RunPoint:
         """The point of a restored run that is shown, or else its latest."""
@@ -422,7 +557,7 @@ class TrainingController(QObject):
         return goal.shown_point or goal.saved_run.current_point
 
     def _set(self, goal: TrainingRequest | None) -> None:
-        self.goal, self._last_goal = goal, goal or self._last_goal
+        self.goal = goal
         self.changed.emit()
 
 

@@ -371,7 +371,7 @@ class TrainMenu(QObject):
             self._window.show_message(str(error))
             return
         QGuiApplication.clipboard().setText(line.command)
-        message = self.tr("Copied: it makes the whole run.")
+        message = self.tr("Copied: it makes the whole run that Train would begin.")
         if line.step is not None:
             message = self.tr("Copied: it makes these weights, those of step {0}.").format(line.step)
         if line.missing:

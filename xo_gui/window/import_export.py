@@ -15,7 +15,7 @@ from engine.formats import PICTURE_SUFFIXES, write_atomically
 from engine.nn import Model
 from engine.nn.layers import shape_text
 from xo_gui.app import Preferences
-from xo_gui.state import Autosave, ComparisonController, Session
+from xo_gui.state import Autosave, ComparisonController, Session, TrainingController
 from xo_gui.views import View
 from xo_gui.views.drawing import DrawingView
 from xo_gui.widgets import distinct_names, menu_text
@@ -28,10 +28,12 @@ class ImportExport(QObject):
     """Opens, saves, copies and pastes for the menus and for dropped files.
 
     message(text): a sentence for the user. model_opened(model): a file's model is to replace the first one.
+    picture_wanted: a picture of the window is about to be taken.
     recovery: set once autosave is running; it handles project files.
     """
 
     message = Signal(str)
+    picture_wanted = Signal()
     model_opened = Signal(object)
 
     def __init__(
@@ -39,12 +41,13 @@ class ImportExport(QObject):
         window: QWidget,
         session: Session,
         settings: Preferences,
+        training: TrainingController,
         comparing: ComparisonController,
         views: Sequence[View],
         drawing_view: DrawingView,
     ) -> None:
         super().__init__(window)
-        self._window, self._session, self._settings = window, session, settings
+        self._window, self._session, self._settings, self._training = window, session, settings, training
         self._comparing, self._views, self._drawing_view = comparing, views, drawing_view
         self.autosave: Autosave | None = None
         self.recent_menu = QMenu(self.tr("Open &recent"), window)
@@ -142,36 +145,38 @@ class ImportExport(QObject):
             self.open_path(Path(str(action.data())))
 
     def ask_save_drawing(self) -> None:
-        """Ask where to save the canvas as a picture."""
+        """Ask where to save the canvas as a picture, as it is now."""
+        image = self._drawing_view.to_image()
         if path := self._ask_path(self.tr("Save drawing"), "drawing.png", self.tr("Picture (*.png)")):
-            self._write(path, png_bytes(self._drawing_view.to_image()))
+            self._save(path, lambda: write_file(path, png_bytes(image)))
 
     def ask_save_window(self) -> None:
-        """Ask where to save a picture of the window."""
+        """Ask where to save a picture of the window, as it is now."""
+        self.picture_wanted.emit()
+        image = self._window.grab().toImage()
         if path := self._ask_path(self.tr("Save picture"), "xo.png", self.tr("Picture (*.png)")):
-            self._write(path, png_bytes(self._window.grab().toImage()))
+            self._save(path, lambda: write_file(path, png_bytes(image)))
 
     def ask_save_model(self) -> None:
-        """Ask where to save the first model."""
-        subject = self._session.document.models[0]
+        """Ask where to save the first model with the weights on the screen now."""
+        subject, moment = self._training.shown_model, self._training.shown_moment
         name = f"{subject.name.lower()}.safetensors"
         if path := self._ask_path(self.tr("Save network"), name, self.tr("Model (*.safetensors)")):
-            self._save(path, lambda: save_model(path, subject))
+            self._save(path, lambda: save_model(path, subject), moment)
 
     def _ask_path(self, title: str, name: str, kinds: str) -> Path | None:
         chosen, _ = QFileDialog.getSaveFileName(self._window, title, name, kinds)
         return Path(chosen) if chosen else None
 
-    def _write(self, path: Path, data: bytes) -> None:
-        self._save(path, lambda: write_file(path, data))
-
-    def _save(self, path: Path, save: Save) -> None:
+    def _save(self, path: Path, save: Save, moment: str = "") -> None:
+        """Save, and report it. moment: what of the training was saved; "" for none."""
         try:
             save()
         except (ValueError, OSError) as error:
             self.message.emit(str(error))
         else:
-            self.message.emit(self.tr("Saved {0}.").format(path.name))
+            saved = self.tr("Saved {0}: {1}.") if moment else self.tr("Saved {0}.")
+            self.message.emit(saved.format(path.name, moment))
 
     def copy(self) -> None:
         """Copy a picture of the focused panel; of the drawing alone if that is the canvas's."""
@@ -181,6 +186,7 @@ class ImportExport(QObject):
             copy_image(self._drawing_view.to_image())
             self.message.emit(self.tr("Copied the drawing."))
         else:
+            self.picture_wanted.emit()
             copy_image(view.grab().toImage())
             self.message.emit(self.tr("Copied a picture of the panel {0}.").format(view.title))
 

@@ -34,8 +34,9 @@ from xo_gui.window.status_bar import StatusBar
 
 # The latency shown is the median of this many strokes, updated this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
-# While training runs, each throttled view is updated this often.
-THROTTLE_SECONDS = 0.5
+# While training runs or the timeline is dragged, the throttled views skip snapshots that follow sooner: the second
+# during a stroke or a drag. All views show any other snapshot at once, so that they are of one moment.
+THROTTLE_SECONDS, THROTTLE_SECONDS_BY_HAND = 0.1, 0.5
 # Less height would cut the tools under the canvas when the prediction's sentence takes three lines.
 MIN_SIZE = (900, 640)
 MIN_HEIGHT_OF_TWO = 664  # the height with the votes of two networks
@@ -63,11 +64,14 @@ class MainWindow(QMainWindow):
         self.last: Snapshot | None = None
         self._pending: Snapshot | None = None
         self._latencies: deque[float] = deque(maxlen=LATENCY_COUNT)
-        self._latency_written = self._throttled_at = 0.0
-        self._throttling, self._turn = False, 0
+        self._latency_written = self._shown_in_all_at = 0.0
+        self._throttling = self._throttled = False
+        self._named: tuple[Model, str, int | None] | None = None  # in title and status bar
         self._keeps_layout = False
         self._build_panels()
-        self.import_export = ImportExport(self, session, settings, self.comparison, self.views, self.drawing_view)
+        self.import_export = ImportExport(
+            self, session, settings, self.training, self.comparison, self.views, self.drawing_view
+        )
         self.menus = Menus(self, self)
         self._build_preset_buttons()
         self._build_status()
@@ -192,6 +196,7 @@ class MainWindow(QMainWindow):
         self.import_export.message.connect(self.show_message)
         self._settings.message.connect(self.show_message)
         self.import_export.model_opened.connect(self.use_model)
+        self.import_export.picture_wanted.connect(self.catch_up)
         self.session.changed.connect(self._document_changed)
         self.session.selection_changed.connect(self._focus_changed)
         self.session.request_changed.connect(self.send_request)
@@ -205,7 +210,7 @@ class MainWindow(QMainWindow):
         document = self.session.document
         call_all(partial(view.set_document, document) for view in self.views)
         self.send_request()
-        self._update_network_facts(document.models[0])
+        self._name_network()
         self.menus.compare.refresh()
         self.setMinimumHeight(MIN_SIZE[1] if len(document.models) == 1 else MIN_HEIGHT_OF_TWO)
 
@@ -236,22 +241,33 @@ class MainWindow(QMainWindow):
             call_all([partial(self.import_export.on_opened, snapshot.open_result)])
         if snapshot.generation < self.session.generation:
             return
-        throttled = self._should_throttle(snapshot)
-        due = self._next_throttled_view() if throttled else self.views
-        shown = [view for view in self.views if not view.is_throttled or view in due]
-        call_all(partial(view.set_snapshot, snapshot) for view in shown)
+        self._throttled = self._should_throttle(snapshot)
+        self._show(snapshot, [view for view in self.views if not (self._throttled and view.is_throttled)])
         if snapshot.device.title:
             self._device.setText(f"{snapshot.device.title} · {snapshot.device.reason}")
         if snapshot.predictions:
             self._pending = self.last = snapshot
         call_all([partial(self.training.on_snapshot, snapshot), partial(self.comparison.on_snapshot, snapshot)])
+        self._name_network()
         if self.autosave is not None:
             call_all([self.autosave.save_if_changed])
-        if not throttled:
+        if not self._throttled:
+            self._shown_in_all_at = perf_counter()
             self.menus.train.refresh()
 
+    def _show(self, snapshot: Snapshot, views: list[View]) -> None:
+        shown = snapshot if self.training.live else replace(snapshot, training=None)
+        call_all(partial(view.set_snapshot, snapshot if view.lists_all_runs else shown) for view in views)
+
+    def catch_up(self) -> None:
+        """Show the last snapshot in the views that have skipped it, as before a picture of the window is taken."""
+        if self._throttled and self.last is not None:
+            self._throttled = False
+            self._show(self.last, [view for view in self.views if view.is_throttled])
+
     def _should_throttle(self, snapshot: Snapshot) -> bool:
-        """Whether training is running or the timeline is being dragged, as at the last update of every view."""
+        """Whether this snapshot, while training runs or the timeline is dragged, follows another too soon for every
+        view."""
         training = snapshot.training
         running = (
             training is not None and training.state == "running" and training.shown_point == training.current_point
@@ -259,15 +275,8 @@ class MainWindow(QMainWindow):
         # While the timeline is dragged, the step shown is only near the one meant.
         dragged = training is not None and not training.is_exact
         before, self._throttling = self._throttling, running or dragged
-        return before and self._throttling
-
-    def _next_throttled_view(self) -> list[View]:
-        """The throttled view to update now, if any: they take turns, so that no snapshot waits for all of them."""
-        now, throttled = perf_counter(), [view for view in self.views if view.is_throttled]
-        if now - self._throttled_at < THROTTLE_SECONDS / len(throttled):
-            return []
-        self._throttled_at, self._turn = now, (self._turn + 1) % len(throttled)
-        return [throttled[self._turn]]
+        seconds = THROTTLE_SECONDS if snapshot.settled and not dragged else THROTTLE_SECONDS_BY_HAND
+        return before and self._throttling and perf_counter() - self._shown_in_all_at < seconds
 
     def event(self, event: QEvent) -> bool:
         """Measure the latency: all changes are painted within UpdateRequest, then the snapshot is visible."""
@@ -303,17 +312,28 @@ class MainWindow(QMainWindow):
     def _noticed(self, notice: Notice) -> None:
         self.show_message(notice.text)
 
-    def _update_network_facts(self, subject: Model) -> None:
-        network = subject.network
-        count = sum(cost.parameters for cost in network.costs)
+    def _name_network(self) -> None:
+        """Name the network and the weights on the screen, in the title and the status bar."""
+        subject, training = self.session.document.models[0], self.training
+        moment = training.shown_moment
+        if training.settings.running and training.settings.shown_point is None:
+            moment = self.tr("in training")
+        seed = training.shown_seed
+        if (subject, moment, seed) == self._named:
+            return
+        self._named = subject, moment, seed
+        count = sum(cost.parameters for cost in subject.network.costs)
         facts = self.tr("{0} network · {1} weights").format(subject.name, f"{count:,}".replace(",", " "))
-        seed = subject.origin.get("recipe", {}).get("seed") if subject.origin else None
         if seed is not None:
             facts += self.tr(" · seed {0}").format(seed)
-        if facts != self._facts.text():
-            self._facts.setText(facts)
-            self.setWindowTitle(self.tr("{0} network — XO").format(subject.name))
-            self.menus.check_preset(next((p.name for p in PRESETS.values() if p.title == subject.name), ""))
+        self._facts.setText(facts)
+        title = self.tr("{0} network, {1} — XO") if moment else self.tr("{0} network — XO")
+        self.setWindowTitle(title.format(subject.name, moment))
+        self._check_preset()
+
+    def _check_preset(self) -> None:
+        name = self.session.document.models[0].name
+        self.menus.check_preset(next((p.name for p in PRESETS.values() if p.title == name), ""))
 
     # -- actions: networks -------------------------------------------------------------------------------------
 
@@ -324,14 +344,21 @@ class MainWindow(QMainWindow):
             self.use_preset(str(action.data()))
 
     def use_preset(self, name: str) -> None:
-        """Use the preset `name` as the first model."""
+        """Use the preset `name` as the first model: as it was left, if it was trained before another network was
+        chosen, or as it is shipped."""
         try:
-            self.use_model(shipped_model(name))
+            shipped = shipped_model(name)
+            left = self.training.returning_model(shipped.network)
+            self.use_model(left or shipped)
+            if left is not None:
+                text = self.tr("{0} network, as you left it; choose it again for the weights that it came with.")
+                self.show_message(text.format(left.name))
+                return
             if untrained := preset(name).untrained_reason:
                 self.show_message(untrained)
         except (ValueError, OSError) as error:
             self.show_message(str(error))
-            self._update_network_facts(self.session.document.models[0])
+            self._check_preset()
 
     def use_model(self, subject: Model) -> None:
         """Replace the first model, as one undo; a stroke in progress is ended before, as an undo of its own.

@@ -62,6 +62,7 @@ class WindowRecorder(QObject):
         last = self._window.last
         if last is None or last.training is None or last.training.state == "preparing":
             return
+        self._window.catch_up()
         self._frames.append(_scaled(self._window.grab().toImage()))
         if len(self._frames) == SLOW_FRAMES:
             self._window.training.execute(SetSpeedLimit(None))

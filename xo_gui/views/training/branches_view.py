@@ -42,6 +42,7 @@ class BranchesView(View):
 
     title = "Branches"
     is_throttled = True
+    lists_all_runs = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -14,7 +14,7 @@ from engine.data import Dataset
 from engine.documents import Document
 from engine.drawings import Drawing
 from engine.explain import supports
-from engine.nn import Network, compute_votes
+from engine.nn import Network, RunPoint, compute_votes
 from engine.runtime import Snapshot
 from engine.training import Evaluation
 from xo_gui.app import DARK, SMALL_PX, TEXT_PX, Theme, font
@@ -38,6 +38,7 @@ class HeldOutView(View):
         self._document: Document | None = None
         self._evaluation: Evaluation | None = None
         self._held_out: Dataset | None = None
+        self._late: RunPoint | None = None  # the point evaluated, if the one shown is another
         self._indices: HostArray = np.zeros(0, np.int64)
         self.table, self.summary_label = ConfusionTable(self), HintLabel("", self)
         tip = self.tr("Click to put it on the canvas")
@@ -77,8 +78,11 @@ class HeldOutView(View):
             evaluation, examples = held_out.evaluation, held_out.examples
         elif training is not None:
             evaluation, examples = training.evaluation, training.held_out
-        if evaluation is not self._evaluation:
-            self._evaluation, self._held_out = evaluation, examples
+        late = None
+        if training is not None and training.evaluated_point not in (None, training.shown_point):
+            late = training.evaluated_point
+        if evaluation is not self._evaluation or late != self._late:
+            self._evaluation, self._held_out, self._late = evaluation, examples, late
             classes = () if self._held_out is None else self._held_out.classes
             self.table.set_counts(
                 None if evaluation is None else ConfusionCounts(classes, evaluation.metrics.confusion)
@@ -129,7 +133,11 @@ class HeldOutView(View):
         return Thumbnail(held_out.images[index, 0], held_out.classes[label], vote, details=details)
 
     def _sentence(self, held_out: Dataset, count: int) -> str:
-        """The number of drawings and their order."""
+        """The number of drawings and their order, and whose predictions they are if not of the step shown."""
+        text = self._count_text(held_out, count)
+        return text if self._late is None else self.tr("After step {0}: {1}").format(self._late.step, text)
+
+    def _count_text(self, held_out: Dataset, count: int) -> str:
         cell, labelled = self.table.cell, int((held_out.labels >= 0).sum())
         if cell is None and not count:
             return self.tr("No mistakes: all {0} X and O are predicted correctly.").format(labelled)

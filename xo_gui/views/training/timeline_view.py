@@ -19,10 +19,11 @@ from PySide6.QtWidgets import QToolButton, QToolTip, QWidget
 
 from engine.nn import RunPoint
 from engine.runtime import Snapshot, TrainingReport
-from engine.training import Branch
+from engine.training import Branch, ancestry
 from xo_gui.app import DARK, SMALL_PX, Theme, font
 from xo_gui.state import CompareWithCurrent, ShowPoint, TrainingSettings
 from xo_gui.views.training.curve_plot import branch_pen, shown_branch
+from xo_gui.views.training.training_view import speed_text
 from xo_gui.views.view import View
 from xo_gui.widgets import short_text
 
@@ -33,7 +34,6 @@ class TimelineView(View):
     """The steps of a branch. Drag, or use arrows, Home and End; Esc shows the current step."""
 
     title = "Timeline"
-    is_throttled = True
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -197,7 +197,9 @@ class TimelineView(View):
         if self._settings is None or self._settings.shown_point is None:
             return self.tr("step {0} · {1}").format(step, branch.name)
         text = self.tr("step {0} of {1} · {2} · history: predictions are those of the network at this step")
-        return text.format(step, branch.end, branch.name)
+        if training.shown_point.step != step:
+            text = self.tr("step {0} of {1} · {2} · on its way: predictions are still those of step {3}")
+        return text.format(step, branch.end, branch.name, training.shown_point.step)
 
     def _facts(self) -> str:
         """Speed, epoch, rate, seed and accuracy at the step shown."""
@@ -207,13 +209,14 @@ class TimelineView(View):
         step, curves = self._shown_step(training), branch.curves
         facts = []
         if training.state == "running":
-            facts.append(self.tr("{0} steps/s").format(f"{training.steps_per_second:.0f}"))
+            facts.append(speed_text(training))
         if training.steps_per_epoch:
-            facts.append(self.tr("epoch {0}").format(max(step - 1, 0) // training.steps_per_epoch + 1))
+            facts.append(self.tr("epoch {0}").format(training.epoch_of(step)))
         if len(curves.steps):
             index = min(int(np.searchsorted(curves.steps, step)), len(curves.steps) - 1)
             facts.append(self.tr("rate {0}").format(short_text(float(curves.rates[index]))))
-        facts.append(self.tr("seed {0}").format(settings.recipe.seed))
+        first = ancestry(training.branches, RunPoint(branch.number, step))[0].branch
+        facts.append(self.tr("seed {0}").format(training.branches[first].recipes[0][1].seed))
         evaluated = int(np.searchsorted(curves.held_out_steps, step, side="right")) - 1
         if evaluated >= 0:
             facts.append(self.tr("held-out {0} %").format(f"{100 * curves.held_out_accuracies[evaluated]:.1f}"))

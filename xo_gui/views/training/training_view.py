@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QCoreApplication, QSize
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
@@ -32,6 +32,16 @@ _MIN_RATE = -5  # power of ten
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _PACES: tuple[float | None, ...] = (0.5, 1, 2, 5, 10, 25, 50, None)
 _MAX_SEED = 999_999
+
+
+def speed_text(training: TrainingReport) -> str:
+    """How fast training runs, or which step is under way before there is a figure."""
+    speed = training.steps_per_second
+    if speed is None:
+        step = training.current_point.step + 1
+        return QCoreApplication.translate("TrainingView", "step {0} is under way").format(step)
+    text = f"{speed:.0f}" if speed >= 10 else f"{speed:.2g}"
+    return QCoreApplication.translate("TrainingView", "{0} steps/s").format(text)
 
 
 class TrainingView(View):
@@ -117,7 +127,8 @@ class TrainingView(View):
         if training.message:
             return stop_reason_text(training) or training.message
         if training.state == "running":
-            return self.tr("epoch {0}, {1} steps/s").format(training.epoch, f"{training.steps_per_second:.0f}")
+            epoch = training.epoch_of(training.current_point.step)
+            return self.tr("epoch {0}, {1}").format(epoch, speed_text(training))
         return self.tr("Paused after step {0}.").format(training.current_point.step)
 
     # -- input -------------------------------------------------------------------------------------------------

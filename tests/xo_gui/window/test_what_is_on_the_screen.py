@@ -1,0 +1,146 @@
+"""What is saved, copied and named is what is on the screen, while it trains and while an earlier step is shown."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFileDialog
+
+from engine.documents import load_model
+from engine.nn import RunPoint
+from tests.xo_gui.conftest import OpenWindow
+from tests.xo_gui.views.training.test_training_view import Coach
+from xo_gui.state import OneStep, Restart, SetConfig, ShowPoint, Start
+from xo_gui.views.training import BranchesView, FeatureHistoryView
+from xo_gui.window import MainWindow
+
+
+@pytest.fixture
+def coach(window: MainWindow, qtbot: object) -> Coach:
+    return Coach(window, qtbot)
+
+
+class Files:
+    """Answers the dialog that asks where to save."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path = folder / "saved.safetensors"
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(self.path), ""))
+
+    def saved_weights(self, window: MainWindow) -> dict[str, np.ndarray]:
+        window.import_export.ask_save_model()
+        return dict(load_model(self.path).parameters)
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
+    return Files(tmp_path, monkeypatch)
+
+
+def same(weights: dict[str, np.ndarray], model: object) -> bool:
+    return all(np.array_equal(values, model.parameters[name]) for name, values in weights.items())
+
+
+def copied(window: MainWindow) -> list[str]:
+    window.menus.train.copy_command.trigger()
+    return shlex.split(QGuiApplication.clipboard().text())
+
+
+def test_while_training_and_looking_back_the_weights_shown_are_saved_copied_and_named(
+    coach: Coach, files: Files
+) -> None:
+    window = coach.window
+    assert window.windowTitle() == "Default network — XO"
+    window.training.execute(Start())
+    coach.until(lambda training: training.current_point.step >= 5)
+    shown = window.last.predictions[0].model
+    step = coach.training.shown_point.step
+    assert same(files.saved_weights(window), shown)
+    assert not same(files.saved_weights(window), window.session.document.models[0])
+    assert window.statusBar().currentMessage() == f"Saved saved.safetensors: step {step} of Run 1, seed 1."
+    assert window.windowTitle() == "Default network, in training — XO"
+    words = copied(window)
+    assert words[words.index("--steps") + 1] == str(step)
+    # An earlier step is looked at while it trains on.
+    window.training.execute(ShowPoint(RunPoint(0, 3)))
+    coach.until(lambda training: training.is_exact and training.shown_point.step == 3)
+    assert window.training.settings.running
+    assert same(files.saved_weights(window), window.last.predictions[0].model)
+    assert window.windowTitle() == "Default network, step 3 of Run 1, seed 1 — XO"
+    words = copied(window)
+    assert words[words.index("--steps") + 1] == "3"
+    window.training.execute(ShowPoint(RunPoint(0, 0)))
+    coach.until(lambda training: training.is_exact and training.shown_point.step == 0)
+    before = QGuiApplication.clipboard().text()
+    copied(window)
+    assert QGuiApplication.clipboard().text() == before
+    assert "before the first step" in window.statusBar().currentMessage()
+
+
+def test_the_seed_named_is_that_of_the_weights_shown(coach: Coach) -> None:
+    window = coach.window
+    window.training.execute(OneStep())
+    coach.stand()
+    window.training.execute(Restart(7))
+    coach.until(lambda training: training.current_point == RunPoint(1, 0))
+    coach.stand()
+    assert window._facts.text().endswith("seed 7")
+    window.training.execute(ShowPoint(RunPoint(0, 1)))
+    coach.until(lambda training: training.is_exact and training.shown_point == RunPoint(0, 1))
+    coach.qtbot.wait(20)
+    assert window._facts.text().endswith("seed 1")
+    assert "seed 1" in coach.line._facts()
+
+
+def test_a_network_chosen_again_shows_no_run_and_one_that_was_left_shows_its_own(coach: Coach) -> None:
+    window = coach.window
+    branches = next(view for view in window.views if isinstance(view, BranchesView))
+    history = next(view for view in window.views if isinstance(view, FeatureHistoryView))
+    window.training.execute(SetConfig(replace(window.training.settings.recipe, epochs=3)))
+    coach.click(coach.panel.step_button)
+    coach.stand()
+    window.use_preset("hanuschkin")
+    coach.qtbot.waitUntil(lambda: window.last.predictions[0].model.name != "Default", timeout=10_000)
+    coach.qtbot.wait(50)
+    assert "Once the network trains" in coach.line.accessibleDescription()
+    window.use_preset("default")
+    coach.until(lambda training: training.current_point == RunPoint(0, 1))
+    coach.qtbot.wait(50)
+    assert coach.panel.main_button.text() == "▶ Resume"
+    assert "step 1 · Run 1" in coach.line.accessibleDescription()
+    assert "as you left it" in window.statusBar().currentMessage()
+    window.use_preset("default")
+    coach.qtbot.waitUntil(lambda: window.last.generation == window.session.generation, timeout=10_000)
+    coach.qtbot.wait(50)
+    assert coach.panel.main_button.text() == "▶ Train from scratch"
+    assert "Once the network trains" in coach.line.accessibleDescription()
+    assert "Train, and the error" in coach.curves.value.text()
+    assert not coach.curves.plot._branches
+    assert not history.strip._keyframes
+    assert branches.table.rowCount() == 1, "the run is kept, and can be gone to from there"
+    coach.click(coach.panel.step_button)
+    coach.until(lambda training: training.current_point == RunPoint(1, 1))
+    assert window.windowTitle().startswith("Default network")
+
+
+def test_pictures_are_of_the_moment_they_were_asked_for(
+    coach: Coach, open_window: OpenWindow, files: Files
+) -> None:
+    """The dialog may stay open for long: what is saved is what was on the screen before."""
+    window, before = coach.window, coach.window.drawing_view.to_image()
+
+    def answer(*_: object) -> tuple[str, str]:
+        window.drawing_view.load_example_x()
+        return str(files.path.with_suffix(".png")), ""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(QFileDialog, "getSaveFileName", answer)
+        window.import_export.ask_save_drawing()
+    from PySide6.QtGui import QImage
+
+    assert QImage(str(files.path.with_suffix(".png"))).convertToFormat(before.format()) == before
