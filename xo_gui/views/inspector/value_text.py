@@ -432,7 +432,7 @@ def downstream_text(prediction: Prediction, cell: CellRef, truncate: bool = Fals
             if not is_maximum:
                 tie, loss = (
                     _tr("is as large as the pool's maximum, which comes first"),
-                    _tr("is not the pool's maximum, {0}").format(value),
+                    _tr("is less than the pool's maximum, {0}").format(value),
                 )
                 parts.append(tie if is_tied else loss)
                 break

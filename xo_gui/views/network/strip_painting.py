@@ -223,7 +223,7 @@ def paint_cell_summary(
     strong, strong_metrics = cached_font(TEXT_PX, True)
     painter.setFont(small)
     painter.setPen(QColor(theme.secondary_text))
-    painter.drawText(QPointF(left, base), text.place)
+    painter.drawText(QPointF(left, base), metrics.elidedText(text.place, Qt.TextElideMode.ElideRight, right - left))
     value = left + max(PLACE_WIDTH, metrics.horizontalAdvance(text.place) + SUMMARY_GAP)
     reads = value + max(VALUE_WIDTH, strong_metrics.horizontalAdvance(text.value) + SUMMARY_GAP)
     cut = metrics.elidedText(text.detail, Qt.TextElideMode.ElideRight, max(right - reads, 0.0))
@@ -237,8 +237,8 @@ def click_hint(strips: Sequence[StripModel], header: HeaderTarget | None) -> str
     """What a click does: on the header under the mouse, or anywhere."""
     if header is None:
         return _tr(
-            "Point at a value to read it, click to see how it is computed, double-click to enlarge its map. Arrow "
-            "keys, Enter and Space do the same."
+            "Point at a value to read it, click to see how it is computed, double-click to enlarge its map. "
+            "Keys: arrows, Enter, Space."
         )
     strip = strips[header.subject]
     column = strip.layout.column_starting_at(header.layer) if strip.layout else None
