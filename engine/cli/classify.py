@@ -149,7 +149,7 @@ class PictureSource:
     def _of_image(self, path: Path) -> Iterator[PictureEntry]:
         from engine.formats import read_picture
 
-        yield PictureEntry(str(path), self._input(read_picture(path)))
+        yield PictureEntry(str(path), self._input(read_picture(path, print_note)))
 
     def _of_npz(self, path: Path) -> Iterator[PictureEntry]:
         from engine.formats import read_npz
@@ -176,7 +176,7 @@ class PictureSource:
 
     def _fail(self, sentence: str) -> None:
         self.failed = True
-        print(f"xo: {sentence}", file=sys.stderr)
+        print_note(sentence)
 
 
 class Classifier:
@@ -252,6 +252,11 @@ class Tally:
 
     def _class_text(self, name: str) -> str:
         return f"{name} {self.correct[name] / self.counts[name]:.1%} of {self.counts[name]:,}"
+
+
+def print_note(sentence: str) -> None:
+    """Print a sentence on a file beside the output."""
+    print(f"xo: {sentence}", file=sys.stderr)
 
 
 def _is_npz(path: Path) -> bool:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from engine.cli.classify import add_model_arguments, chosen_model
+from engine.cli.classify import add_model_arguments, chosen_model, print_note
 
 
 def add(subparsers: Any) -> None:
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out.suffix.lower() != ".npz":
         raise ValueError(f"{args.out} cannot hold the arrays: give --out a name that ends in .npz.")
     reader = Predictor(chosen_model(args), choose_backend(args.device))
-    trace = reader.predict(to_input(read_picture(args.image), reader.side)).named_activations()
+    trace = reader.predict(to_input(read_picture(args.image, print_note), reader.side)).named_activations()
     write_atomically(args.out, npz_bytes(trace))
     width = max(map(len, trace))
     for key, array in trace.items():

@@ -300,14 +300,16 @@ def _fixed_drawings(recipe: Recipe, progress: ProgressCallback) -> JobData:
 
 def _files(data: FileData, network: Network, recipe: Recipe, progress: ProgressCallback) -> JobData:
     """The examples of files, split into training and held-out ones."""
-    dataset = read_dataset(Path(data.path), network.input_shape, partial(progress, "reading"))
+    notes: list[str] = []
+    dataset = read_dataset(Path(data.path), network.input_shape, partial(progress, "reading"), notes.append)
     training, held_out = dataset.split(data.hold_out, recipe.seed)
     if not len(training):
         raise ValueError(f"No examples are left to train on in {quoted(data.path)}; hold out a smaller share.")
     source = make_source(training, recipe.augmentation, recipe.seed)
     files = replace(data, digest=dataset.digest)
-    notes = () if not data.hold_out else tuple(_single_note(data.path, name) for name in dataset.single_classes)
-    return JobData(source, held_out if len(held_out) else None, dataset.classes, files, notes)
+    if data.hold_out:
+        notes += [_single_note(data.path, name) for name in dataset.single_classes]
+    return JobData(source, held_out if len(held_out) else None, dataset.classes, files, tuple(notes))
 
 
 def _single_note(path: str, name: str) -> str:

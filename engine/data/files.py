@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +41,12 @@ XO_CLASSES: Final = ("X", "O")
 _CHUNK = 1 << 20  # values resampled at once, to limit memory
 
 
-def read_dataset(path: Path, input_shape: tuple[int, int, int], progress: ReadProgress | None = None) -> Dataset:
+def read_dataset(
+    path: Path,
+    input_shape: tuple[int, int, int],
+    progress: ReadProgress | None = None,
+    note: Callable[[str], None] | None = None,
+) -> Dataset:
     """Reads a data set for a network with the input shape (1, side, side).
 
     path is one of
@@ -54,8 +60,9 @@ def read_dataset(path: Path, input_shape: tuple[int, int, int], progress: ReadPr
     class names "neither" and "none" become the label -1.
 
     progress is called at intervals with the number of pictures read and the total; an exception from it stops the
-    reading. Raises ShapeError for a network without a single square input map; FileError, one sentence that
-    names the file, for unreadable data, fewer than two classes with pictures, or more than 1 GiB.
+    reading. note is called with a sentence on pictures that end early and are read all the same. Raises ShapeError
+    for a network without a single square input map; FileError, one sentence that names the file, for unreadable
+    data, fewer than two classes with pictures, or more than 1 GiB.
     """
     channels, height, width = input_shape
     if channels != 1 or height != width:
@@ -67,13 +74,15 @@ def read_dataset(path: Path, input_shape: tuple[int, int, int], progress: ReadPr
     if path.is_dir():
         images = _find_images_file(path)
         return (
-            _read_idx(images, height, progress) if images else read_tree(path, scan_folder(path), height, progress)
+            _read_idx(images, height, progress)
+            if images
+            else read_tree(path, scan_folder(path), height, progress, note)
         )
     checked_size(path, FILE_LIMIT)
     if path.suffix.lower() == ".npz":
         return _read_npz(path, height, progress)
     if path.suffix.lower() == ".zip":
-        return read_archive(path, height, progress)
+        return read_archive(path, height, progress, note)
     if is_idx(path):
         return _read_idx(path, height, progress)
     raise FileError(

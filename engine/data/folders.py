@@ -37,6 +37,8 @@ from engine.formats import (
 PathParts: TypeAlias = "tuple[str, ...]"
 # Called with the number of pictures read and the total; an exception from it stops the reading.
 ReadProgress: TypeAlias = "Callable[[int, int], None]"
+# Called with a sentence on what is read, but not quite whole.
+Note: TypeAlias = "Callable[[str], None]"
 
 ENTRIES_LIMIT: Final = 1_000_000
 ARCHIVE_ENTRIES_LIMIT: Final = 200_000  # a list of them takes a second, and is read before any picture
@@ -51,10 +53,14 @@ _PROGRESS_INTERVAL = 64  # pictures
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A picture in a tree. parts: its relative path. read: returns it as ink, or raises FileError."""
+    """A picture in a tree.
+
+    parts: its relative path
+    read: returns it as ink, or raises FileError; the function that it is given is called if the file ends early
+    """
 
     parts: PathParts
-    read: Callable[[], FloatArray]
+    read: Callable[[Note], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,9 @@ def scan_folder(path: Path) -> PictureTree:
     return tree
 
 
-def read_tree(path: Path, tree: PictureTree, side: int, progress: ReadProgress | None = None) -> Dataset:
+def read_tree(
+    path: Path, tree: PictureTree, side: int, progress: ReadProgress | None = None, note: Note | None = None
+) -> Dataset:
     """Reads the pictures of a tree as (N, 1, side, side), with a class for each top-level folder.
 
     A picture at any depth belongs to the class of its top-level folder; "neither" and "none" become the label -1. A
@@ -119,7 +127,7 @@ def read_tree(path: Path, tree: PictureTree, side: int, progress: ReadProgress |
     except InvalidFile as error:
         raise FileError(f"{quoted(path)} {error}.") from error
     check_classes(path, labels, classes)
-    return Dataset(_read_pictures(path, pictures, side, progress)[:, None], labels, classes)
+    return Dataset(_read_pictures(path, pictures, side, progress, note)[:, None], labels, classes)
 
 
 def check_total_size(path: Path, count: int, side: int) -> None:
@@ -219,12 +227,15 @@ def _check_folders(path: Path, tree: PictureTree, folder_names: list[str], fille
         raise FileError(f"{name} has no pictures in {join_names(empty)}; put some there, or remove what is empty.")
 
 
-def _read_pictures(path: Path, pictures: list[PictureFile], side: int, progress: ReadProgress | None) -> FloatArray:
+def _read_pictures(
+    path: Path, pictures: list[PictureFile], side: int, progress: ReadProgress | None, note: Note | None
+) -> FloatArray:
     images = np.empty((len(pictures), side, side), np.float32)
     failed: list[tuple[PictureFile, FileError]] = []
+    notes: dict[str, str] = {}
     for count, picture in enumerate(pictures, 1):
         try:
-            images[count - 1] = to_input(picture.read(), side)
+            images[count - 1] = to_input(picture.read(partial(notes.__setitem__, "/".join(picture.parts))), side)
         except FileError as error:
             failed.append((picture, error))
         if progress and (count % _PROGRESS_INTERVAL == 0 or count == len(pictures)):
@@ -236,6 +247,11 @@ def _read_pictures(path: Path, pictures: list[PictureFile], side: int, progress:
         raise FileError(
             f"{quoted(path)} has {len(failed):,} pictures that cannot be read, {names}; repair or remove them."
         ) from failed[0][1]
+    if notes and note is not None:
+        several = (
+            f"{quoted(path)} has {len(notes):,} pictures that end early, {join_names(list(notes))}; all are read."
+        )
+        note(several if len(notes) > 1 else next(iter(notes.values())))
     return images
 
 
@@ -256,7 +272,7 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _READ_ERRORS = (OSError, EOFError, ValueError, LookupError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-def read_archive(path: Path, side: int, progress: ReadProgress | None = None) -> Dataset:
+def read_archive(path: Path, side: int, progress: ReadProgress | None = None, note: Note | None = None) -> Dataset:
     """Reads the pictures of a zip archive in memory, as `read_tree` does.
 
     Raises FileError, one sentence that names the file. The size that the archive claims to unpack to is checked
@@ -273,7 +289,7 @@ def read_archive(path: Path, side: int, progress: ReadProgress | None = None) ->
                 )
             archive = stack.enter_context(zipfile.ZipFile(file))
             tree = _scan_archive(path, archive, size)
-        return read_tree(path, tree, side, progress)
+        return read_tree(path, tree, side, progress, note)
 
 
 @contextlib.contextmanager
@@ -351,11 +367,11 @@ def _check_entry(path: Path, entry: zipfile.ZipInfo, size: int) -> None:
         raise FileError(f"{quoted(path)} claims more bytes for {name} than it has; get it again.")
 
 
-def _read_picture(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> FloatArray:
+def _read_picture(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, note: Note) -> FloatArray:
     """Reads a picture of the archive; errors name it as a file below the archive."""
     name = f"{path}/{entry.filename}"
     with _file_errors(name), archive.open(entry) as file:
         data = file.read(entry.file_size + 1)
         if len(data) != entry.file_size:
             raise zipfile.BadZipFile
-    return decode_picture(data, name)
+    return decode_picture(data, name, note)

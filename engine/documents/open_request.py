@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,18 +29,25 @@ class OpenRequest:
 
 @dataclass(frozen=True, eq=False)
 class OpenResult:
-    """The result of an OpenRequest: a model, a picture (H, W) float32 in -1..1, a project, or an error message."""
+    """The result of an OpenRequest: a model, a picture (H, W) float32 in -1..1, a project, or an error message.
+
+    note: a sentence on a file that is read but not quite whole
+    """
 
     request: OpenRequest
     content: Model | HostArray | ProjectState | None
     error: str = ""
+    note: str = ""
 
 
-def read_file(path: Path) -> Model | HostArray | ProjectState:
+def read_file(
+    path: Path, note: Callable[[str], None] | None = None, proceed: Callable[[], None] | None = None
+) -> Model | HostArray | ProjectState:
     """Reads a project, a model or, with any other suffix, a picture.
 
     A model that reads no drawings is refused here, whatever it was opened for, and so is a project that holds one.
-    A data set is refused with the command that reads it. Raises ValueError or OSError, one sentence.
+    A data set is refused with the command that reads it. note and proceed are as of `read_picture`. Raises
+    ValueError or OSError, one sentence.
     """
     if path.suffix.lower() == SUFFIX and not path.is_dir():
         project = load_project(path)
@@ -52,7 +60,7 @@ def read_file(path: Path) -> Model | HostArray | ProjectState:
         return model
     if sentence := _data_sentence(path):
         raise ValueError(sentence)
-    return read_picture(path)
+    return read_picture(path, note, proceed)
 
 
 def _data_sentence(path: Path) -> str:
@@ -77,9 +85,11 @@ def _data_sentence(path: Path) -> str:
     return ""
 
 
-def open_file(request: OpenRequest) -> OpenResult:
-    """Reads the file; errors become a message."""
+def open_file(request: OpenRequest, proceed: Callable[[], None] | None = None) -> OpenResult:
+    """Reads the file; errors become a message. proceed: as of `read_picture`."""
+    notes: list[str] = []
     try:
-        return OpenResult(request, read_file(request.path))
+        content = read_file(request.path, notes.append, proceed)
+        return OpenResult(request, content, note=" ".join(notes))
     except (ValueError, OSError) as error:
         return OpenResult(request, None, str(error))

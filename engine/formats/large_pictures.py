@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Final
 
 import numpy as np
@@ -40,10 +40,19 @@ def is_large(image: Image.Image) -> bool:
     return image.width * image.height > FULL_PIXELS or max(image.size) > FULL_SIDE
 
 
-def load_reduced(image: Image.Image, file: BinaryIO, chunks: PngChunks | None, path: FilePath) -> Image.Image:
+def load_reduced(
+    image: Image.Image,
+    file: BinaryIO,
+    chunks: PngChunks | None,
+    path: FilePath,
+    proceed: Callable[[], None] | None = None,
+) -> Image.Image:
     """Decodes an opened picture with each side divided by a whole number, in grey, with alpha if it has any.
 
-    chunks: of a PNG. Raises FileError if that takes too much time or memory, or an exception of Pillow's decoders.
+    chunks: of a PNG
+    proceed: called before each strip
+
+    Raises FileError if that takes too much time or memory, or an exception of Pillow's decoders.
     """
     if image.format in ("JPEG", "MPO"):
         return _load_jpeg(image, path)
@@ -54,6 +63,8 @@ def load_reduced(image: Image.Image, file: BinaryIO, chunks: PngChunks | None, p
     reduced: Image.Image | None = None
     top = 0
     for strip in _iter_strips(image, file, chunks, rows, path):
+        if proceed is not None:
+            proceed()
         part = _reduced(strip, factor)
         if reduced is None:
             reduced = Image.new(part.mode, (part.width, -(-image.height // factor)))

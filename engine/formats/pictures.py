@@ -79,7 +79,7 @@ _lock = threading.Lock()  # because warning filters are global
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
-def read_picture(path: FilePath, note: Note | None = None) -> Array:
+def read_picture(path: FilePath, note: Note | None = None, proceed: Callable[[], None] | None = None) -> Array:
     """Reads a picture file as ink: (H, W) float32, -1 background to 1 ink.
 
     PNG, BMP, JPEG, GIF and WebP (the first frame), TIFF, PPM/PGM/PBM; up to 100 megapixels and 512 MiB, checked
@@ -88,13 +88,14 @@ def read_picture(path: FilePath, note: Note | None = None) -> Array:
     Colours become luminance, 0.299 R + 0.587 G + 0.114 B; ink and background are detected by `as_ink`.
 
     Transparent pixels are background, as in `transparent_as_ink`. note is called with a sentence if the file ends
-    early and is read all the same: a JPEG without its end mark, of which at most a twentieth is missing.
+    early and is read all the same: a JPEG without its end mark, of which at most a twentieth is missing. proceed is
+    called between the strips of a large picture; an exception from it stops the reading.
 
     Raises FileError, one sentence that names the file, for anything else.
     """
     size = checked_size(path, FILE_LIMIT)
     with _file_errors(path), open(path, "rb") as file:
-        return _to_ink(_decode(file, size, path, note))
+        return _to_ink(_decode(file, size, path, note, proceed))
 
 
 def decode_picture(data: bytes, name: FilePath, note: Note | None = None) -> Array:
@@ -140,13 +141,15 @@ def _file_errors(path: FilePath) -> Iterator[None]:
 # --- decoding
 
 
-def _decode(file: BinaryIO, size: int, path: FilePath, note: Note | None) -> Image.Image:
+def _decode(
+    file: BinaryIO, size: int, path: FilePath, note: Note | None, proceed: Callable[[], None] | None = None
+) -> Image.Image:
     """Decodes the first frame, upright; `note` is told if the file ends early.
 
     Raises FileError, InvalidFile or one of _DECODE_ERRORS.
     """
     try:
-        image, orientation = _load(file, size, path)
+        image, orientation = _load(file, size, path, proceed)
     except OSError:
         file.seek(0)
         data = file.read()
@@ -157,7 +160,9 @@ def _decode(file: BinaryIO, size: int, path: FilePath, note: Note | None) -> Ima
     return image if turn is None else image.transpose(turn)
 
 
-def _load(file: BinaryIO, size: int, path: FilePath) -> tuple[Image.Image, int]:
+def _load(
+    file: BinaryIO, size: int, path: FilePath, proceed: Callable[[], None] | None = None
+) -> tuple[Image.Image, int]:
     """Decodes the first frame, reduced if it is large; also returns its EXIF orientation."""
     file.seek(0)
     chunks = find_png_chunks(file, size)
@@ -171,7 +176,7 @@ def _load(file: BinaryIO, size: int, path: FilePath) -> tuple[Image.Image, int]:
         if is_large(image):
             # Pillow itself turns a TIFF while it loads it.
             orientation = 1 if image.format == "TIFF" else _orientation(image)
-            return load_reduced(image, file, chunks, path), orientation
+            return load_reduced(image, file, chunks, path, proceed), orientation
         if chunks is not None:
             image = Image.open(chunks.with_data(file), formats=FORMATS)
         image.load()

@@ -17,6 +17,7 @@ from engine.drawings import fit_to_frame, render
 from engine.explain import AvailableExamples, Explainer, Result, TemplateMatch, match_templates, templates
 from engine.faults import PLAIN, Faults
 from engine.nn import Model, Network, Parameters, Prediction, Predictor
+from engine.runtime.file_reader import POLL_SECONDS, FileReader
 from engine.runtime.jobs import ActiveQueries, QueryJobs, QueryResults
 from engine.runtime.protocol import DeviceReport, Notice, Request, Snapshot
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest
@@ -42,6 +43,7 @@ class Runner:
     _runs: dict[Network, TrainingRun] = field(default_factory=dict)
     _live: Predictor | None = None
     _opened: OpenResult | None = None
+    _files: FileReader = field(default_factory=lambda: FileReader(lambda *of_file: open_file(*of_file)))
     _second: tuple[tuple[object, ...], Prediction] | None = None
     _samples: GeneratorSamples | None = None
     _explainer: Explainer = field(default_factory=Explainer)
@@ -118,20 +120,29 @@ class Runner:
         run = self._run
         return None if run is None else self.faults.guard("Saving", lambda: run.saved_run(at_once=True), None)
 
+    def close(self) -> None:
+        """Give up what is read in the background."""
+        self._files.close()
+
     @property
     def busy(self) -> bool:
         """Whether work is left. Never raises, like the two below."""
-        return self._training or self._jobs_are_due or self._explainer_is_busy
+        return self._training or self._jobs_are_due or self._explainer_is_busy or self._files.has_result
 
     @property
     def seconds_until_busy(self) -> float | None:
         """Seconds until there is work without a new Request; None for never."""
         guard = self.faults.guard
-        return guard("Explanation status", lambda: self._explainer.seconds_until_busy, None, self._cancel_query)
+        due = guard("Explanation status", lambda: self._explainer.seconds_until_busy, None, self._cancel_query)
+        if self._files.is_reading:
+            return POLL_SECONDS if due is None else min(due, POLL_SECONDS)
+        return due
 
     @property
     def has_first_result(self) -> bool:
-        """Whether the first result of the visible query has arrived."""
+        """Whether the first result of the visible query, or the file to be opened, has arrived."""
+        if self._files.has_result:
+            return True
         guard = self.faults.guard
         return guard("Explanation status", lambda: self._explainer.has_first_result, False, self._cancel_query)
 
@@ -245,11 +256,14 @@ class Runner:
             self._samples = generate_samples(settings)
 
     def _open(self, request: OpenRequest | None) -> None:
-        """Open the file unless it is the last one opened."""
-        if request is not None and (self._opened is None or self._opened.request != request):
-            self._opened = open_file(request)
-            if isinstance(self._opened.content, np.ndarray):
-                self._opened.content.flags.writeable = False
+        """Use the file if it has been read, and start to read it if it is new."""
+        if request is None or (self._opened is not None and self._opened.request == request):
+            return
+        opened = self._files.result(request)
+        if opened is not None:
+            self._opened = opened
+            if isinstance(opened.content, np.ndarray):
+                opened.content.flags.writeable = False
 
     def _fail_opening(self, request: Request, message: str) -> None:
         if request.open_request is not None:

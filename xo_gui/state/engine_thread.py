@@ -64,6 +64,7 @@ class EngineThread(QThread):
                 if failed and (last := self._last) is not None:
                     guard("Engine", lambda: self._publish(runner.failure(last)), None)
             self.saved_run = runner.saved_run()
+            runner.close()
 
     def _turn(self, runner: Runner, waits: bool) -> bool:
         """Compute a request if there is one, otherwise a slice of the remaining work; returns True.

@@ -85,6 +85,8 @@ class ImportExport(QObject):
             self._report_opened(opened, self.tr("{0} is the drawing now.").format(name))
 
     def _report_opened(self, opened: OpenResult, text: str) -> None:
+        if opened.note:
+            text = f"{text} {opened.note}"
         if opened.request == self._first_request:
             text = self.tr("{0} One file at a time: the others were not opened.").format(text)
         self.message.emit(text)

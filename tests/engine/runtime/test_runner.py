@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +20,7 @@ from engine.documents.presets import handmade_parameters
 from engine.drawings import Drawing, Stroke
 from engine.nn import Model, Network, Predictor
 from engine.nn.layers import Dense, Flatten
-from engine.runtime import Request, Runner
+from engine.runtime import Request, Runner, Snapshot
 
 LINE = Drawing((Stroke(np.array([[0.2, 0.2, 0.1], [0.8, 0.8, 0.1]], np.float32)),))
 
@@ -161,10 +164,54 @@ def test_the_second_is_read_anew_only_when_it_or_the_drawing_is_another() -> Non
             np.testing.assert_array_equal(one, expected)
 
 
+def opened_by(runner: Runner, wish: Request) -> Snapshot:
+    """The answer to a request once its file is read."""
+    snapshot = runner.compute(wish)
+    while runner.seconds_until_busy is not None or runner.busy:
+        time.sleep(runner.seconds_until_busy or 0)
+        snapshot = runner.compute(wish)
+    return snapshot
+
+
+def test_strokes_are_followed_while_a_large_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped, release = [], threading.Event()
+
+    def slow(opening: OpenRequest, proceed: Callable[[], None]) -> OpenResult:
+        while not release.wait(0.001):
+            try:
+                proceed()
+            except Exception:
+                stopped.append(opening)
+                raise
+        return OpenResult(opening, None, "read")
+
+    monkeypatch.setattr("engine.runtime.runner.open_file", slow)
+    runner, wishes = Runner("cpu"), [OpenRequest(number, Path("x.png")) for number in (1, 2, 3)]
+    for wish in (wishes[0], wishes[0], wishes[1]):
+        snapshot = runner.compute(request(walkthrough(), open_request=wish))
+        assert snapshot.predictions
+        assert snapshot.open_result is None
+        assert not runner.busy
+        assert runner.seconds_until_busy is not None
+    release.set()
+    snapshot = opened_by(runner, request(walkthrough(), open_request=wishes[1]))
+    assert snapshot.open_result is not None
+    assert (snapshot.open_result.request, snapshot.open_result.error) == (wishes[1], "read")
+    assert stopped == [wishes[0]]
+    release.clear()
+    assert runner.compute(request(walkthrough(), open_request=wishes[2])).open_result == snapshot.open_result
+    runner.close()
+    assert stopped == [wishes[0], wishes[2]]
+    for thread in threading.enumerate():
+        if thread.name == "file reader":
+            thread.join(5)
+            assert not thread.is_alive()
+
+
 def test_a_file_is_opened_once_and_shown_until_another_is_wished_for(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[OpenRequest] = []
 
-    def counted(opening: OpenRequest) -> OpenResult:
+    def counted(opening: OpenRequest, _: object) -> OpenResult:
         opened.append(opening)
         return OpenResult(opening, None, f"trouble {opening.number}")
 
@@ -172,7 +219,7 @@ def test_a_file_is_opened_once_and_shown_until_another_is_wished_for(monkeypatch
     runner, wishes = Runner("cpu"), [OpenRequest(number, Path("x.png")) for number in (1, 2)]
     assert runner.compute(request(walkthrough())).open_result is None
     for number, wish in ((1, wishes[0]), (1, wishes[0]), (1, None), (2, wishes[1]), (2, wishes[1])):
-        snapshot = runner.compute(request(walkthrough(), open_request=wish))
+        snapshot = opened_by(runner, request(walkthrough(), open_request=wish))
         assert snapshot.open_result is not None
         assert (snapshot.open_result.request, snapshot.open_result.error) == (
             wishes[number - 1],
@@ -185,7 +232,7 @@ def test_a_file_is_opened_once_and_shown_until_another_is_wished_for(monkeypatch
 def test_an_opened_picture_crosses_read_only(tmp_path: Path) -> None:
     Image.fromarray(np.eye(9, dtype=np.uint8) * 255).save(tmp_path / "line.png")
     wanted = OpenRequest(1, tmp_path / "line.png")
-    opened = Runner("cpu").compute(request(walkthrough(), open_request=wanted)).open_result
+    opened = opened_by(Runner("cpu"), request(walkthrough(), open_request=wanted)).open_result
     assert opened is not None
     assert isinstance(opened.content, np.ndarray)
     assert not opened.content.flags.writeable
