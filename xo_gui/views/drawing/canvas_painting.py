@@ -26,6 +26,11 @@ from xo_gui.app import DARK, LARGE_PX, SMALL_PX, Theme, colours, font, to_qimage
 # Largest side of a transformed image; more pixels are not visible and slow the sliders.
 _MAX_WARP_SIDE = 320
 
+# Points of a drawing from which painting them all takes longer than a frame.
+_INTRICATE = 400
+# Longest polyline in points: a longer one crosses itself so often that Qt takes several times as long.
+_MAX_POLYLINE = 64
+
 CORNER = 4.0
 _MIN_RING = 5.0
 _LINE_GAP = 6.0
@@ -35,7 +40,7 @@ class LiveStrokePainter:
     """Paints a drawing with the current stroke: its settled part once, onto a copy of the pixmap, and its tail."""
 
     def __init__(self) -> None:
-        self._ink = DrawingPixmap()
+        self._ink = MovedPixmap()
         self._live: QPixmap | None = None
         self._live_key: tuple[PenStroke | None, Theme] = None, DARK
 
@@ -71,6 +76,50 @@ class LiveStrokePainter:
         painter.translate(frame.topLeft())
         paint_line(painter, stroke.tail(), frame.width(), colour)
         painter.restore()
+
+
+class MovedPixmap:
+    """Paints drawings, and moves the pixmap of an intricate one instead of painting its strokes anew."""
+
+    def __init__(self) -> None:
+        self._painted = DrawingPixmap()
+        self._moved = QPixmap()
+        self._key: tuple[Drawing, str, int, float] | None = None
+        self._checked: tuple[tuple[Stroke, ...], DrawingTransform, bool] = (), DrawingTransform(), True
+
+    def pixmap(self, drawing: Drawing, theme: Theme, pixels: int, ratio: float) -> QPixmap:
+        """As of DrawingPixmap; an intricate drawing is sampled where it is turned, scaled or shifted."""
+        unmoved = _unmoved(drawing.transform)
+        simple = unmoved == drawing.transform or _point_count(drawing) <= _INTRICATE
+        if simple or not self._is_inside(drawing.strokes, unmoved):
+            return self._painted.pixmap(drawing, theme, pixels, ratio)
+        key = (drawing, theme.name, pixels, ratio)
+        if key != self._key:
+            self._key = key
+            self._move(self._painted.pixmap(drawing.with_transform(unmoved), theme, pixels, ratio), drawing, theme)
+        return self._moved
+
+    def _is_inside(self, strokes: tuple[Stroke, ...], unmoved: DrawingTransform) -> bool:
+        """Whether all ink is in the frame: what is beyond it is not in the pixmap, and may be moved inside."""
+        if self._checked[:2] != (strokes, unmoved):
+            paths = np.concatenate([stroke.path(unmoved) for stroke in strokes])
+            reach = paths[:, 2:] / 2
+            inside = bool(((paths[:, :2] - reach >= 0) & (paths[:, :2] + reach <= 1)).all())
+            self._checked = strokes, unmoved, inside
+        return self._checked[2]
+
+    def _move(self, painted: QPixmap, drawing: Drawing, theme: Theme) -> None:
+        side, move = painted.deviceIndependentSize().width(), drawing.transform
+        self._moved = QPixmap(painted.size())
+        self._moved.setDevicePixelRatio(painted.devicePixelRatio())
+        self._moved.fill(QColor(theme.canvas))
+        painter = QPainter(self._moved)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.translate(side * (0.5 + move.shift_x), side * (0.5 + move.shift_y))
+        painter.rotate(move.rotate)
+        painter.scale(move.size, move.size)
+        painter.drawPixmap(QPointF(-side / 2, -side / 2), painted)
+        painter.end()
 
 
 class DrawingPixmap:
@@ -256,7 +305,8 @@ def paint_line(painter: QPainter, path: FloatArray, scale: float, colour: str) -
     while first < len(places) - 1:
         last, width = first + 1, (diameter[first] + diameter[first + 1]) / 2
         # A line of constant width, as a mouse draws, is one polyline, which has no seams.
-        while last + 1 < len(places) and abs((diameter[last] + diameter[last + 1]) / 2 - width) < 0.01:
+        end = min(len(places), first + _MAX_POLYLINE) - 1
+        while last < end and abs((diameter[last] + diameter[last + 1]) / 2 - width) < 0.01:
             last += 1
         pen.setWidthF(width)
         painter.setPen(pen)
@@ -333,6 +383,15 @@ def paint_placeholder(painter: QPainter, frame: QRectF, first: str, second: str,
         painter.fillRect(box.adjusted(-6, -_LINE_GAP / 2, 6, _LINE_GAP / 2), QColor(theme.canvas))
         painter.drawText(line, Qt.AlignmentFlag.AlignCenter, text)
         top += height + _LINE_GAP
+
+
+def _point_count(drawing: Drawing) -> int:
+    return sum(len(stroke.points) for stroke in drawing.strokes)
+
+
+def _unmoved(transform: DrawingTransform) -> DrawingTransform:
+    """The part of a transform before its turn, size and shift; the pens are thickened before they are scaled."""
+    return DrawingTransform(bend=transform.bend, thicken=transform.thicken / transform.size)
 
 
 def _grew(before: Drawing, after: Drawing) -> bool:
