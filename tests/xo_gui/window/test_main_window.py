@@ -222,7 +222,7 @@ def test_a_dropped_picture_becomes_the_drawing_and_is_read(hand: Hand, tmp_path,
     hand.settle()
     assert hand.window.last.predictions[0].predicted_class == "X"
     hand.window.import_export.fill_recent()
-    assert hand.window.menus.recent.actions()[0].text() == "cross.png"
+    assert hand.window.menus.recent.actions()[0].statusTip() == str(tmp_path / "cross.png")
 
 
 def test_of_several_files_the_first_is_opened_and_that_is_said(hand: Hand, tmp_path) -> None:
