@@ -25,6 +25,7 @@ class Theme:
     canvas, ink: a picture's -1 and 1.
     held_out: what is measured on held-out examples.
     branch_colours: the training branches after the first, distinct from the classes and the value scale.
+    further_classes: the classes after the first two; all differ, to the colour-blind too.
     control, hover: the fill of a button, and of one under the mouse.
     disabled_text: disabled controls and decoration; its contrast is below 4.5:1.
     """
@@ -43,11 +44,12 @@ class Theme:
     canvas: str
     ink: str
     held_out: str
-    branch_colours: tuple[str, ...] = ()
+    branch_colours: tuple[str, ...]
+    further_classes: tuple[str, ...]
 
     def class_colour(self, index: int) -> str:
-        """The colour of the class at `index`: X, O, and the text colour for any further one."""
-        return (self.x, self.o)[index] if index < 2 else self.text
+        """The colour of the class at `index`; there are twenty, then they repeat."""
+        return (self.x, self.o, *self.further_classes)[index % (2 + len(self.further_classes))]
 
     @cached_property
     def value_table(self) -> HostArray:
@@ -64,11 +66,15 @@ DARK = Theme(
     "dark", "#0f1216", "#262c35", "#e8ebef", "#8f99a6", "#5b6572", "#1b2129", "#2a323d", "#ffb454", "#56b6f7",
     ("#be8cff", "#583e84", "#0f1216", "#1c685c", "#46e2be"), "#0a0c0f", "#f5f6f8",
     "#7fd18b", ("#f0806a", "#5ccfd6", "#e39ad0", "#c9c04f", "#9aa8ff"),
+    ("#f02d5a", "#965aff", "#a5f0e1", "#3c87a5", "#f096a5", "#ff6900", "#ff00b4", "#ffe100", "#8787e1", "#a5d2ff",
+     "#009678", "#5aff96", "#a5a569", "#4bc3c3", "#b4d296", "#69e1c3", "#f03c0f", "#ff1e87"),
 )  # fmt: skip
 LIGHT = Theme(
     "light", "#f4f5f7", "#e1e4e9", "#1b2027", "#566170", "#9aa4b0", "#e9ebef", "#dcdfe5", "#9c4a00", "#0b5fa8",
     ("#703096", "#c4a4d6", "#ffffff", "#80c4b6", "#006c5c"), "#ffffff", "#181c22",
     "#1f6f38", ("#b03a26", "#0b7078", "#a03a84", "#6f6700", "#3d4fb8"),
+    ("#690f4b", "#0000ff", "#007869", "#1e2d87", "#692d00", "#3c00c3", "#d21e5a", "#783c78", "#960f3c", "#1e69e1",
+     "#b400a5", "#0f4bd2", "#003c5a", "#00783c", "#c32d87", "#6900a5", "#962d00", "#780069"),
 )  # fmt: skip
 THEMES = {"dark": DARK, "light": LIGHT}
 

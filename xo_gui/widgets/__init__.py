@@ -1,16 +1,23 @@
 """Widgets and text formats that several panels share."""
 
 from xo_gui.widgets.buttons import ButtonRows, CheckBox, CompactButton, FocusFrameWidget, HintLabel
+from xo_gui.widgets.class_symbols import (
+    SYMBOL_CLASSES,
+    SYMBOL_COUNT,
+    class_name_width,
+    elided_class_name,
+    elided_text,
+    paint_class_name,
+    paint_class_symbol,
+)
 from xo_gui.widgets.form import COMPACT_STYLE, ComboBox, SettingsForm, translated
 from xo_gui.widgets.map_images import (
-    SYMBOL_CLASSES,
     atlas_rect,
     bars_image,
     downsampled,
     kernel_atlas,
     maps_atlas,
     needs_black_text,
-    paint_class_symbol,
     picture_atlas,
 )
 from xo_gui.widgets.number_edit import NumberEdit
@@ -41,6 +48,7 @@ __all__ = [
     "MINUS",
     "NO_VALUE",
     "SYMBOL_CLASSES",
+    "SYMBOL_COUNT",
     "ButtonRows",
     "CheckBox",
     "ComboBox",
@@ -58,10 +66,13 @@ __all__ = [
     "atlas_rect",
     "bars_image",
     "cell_text",
+    "class_name_width",
     "count_text",
     "distinct_names",
     "downsampled",
     "duration_text",
+    "elided_class_name",
+    "elided_text",
     "fixed_text",
     "four_digit_text",
     "integer_text",
@@ -70,6 +81,7 @@ __all__ = [
     "maps_atlas",
     "menu_text",
     "needs_black_text",
+    "paint_class_name",
     "paint_class_symbol",
     "percent_loss_text",
     "percent_text",

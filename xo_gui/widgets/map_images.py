@@ -1,15 +1,13 @@
-"""Map images: atlas images of all maps, kernels or bars of a layer, and the symbols of the classes."""
+"""Map images: atlas images of all maps, kernels or bars of a layer."""
 
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRect, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPen
+from PySide6.QtCore import QRect
+from PySide6.QtGui import QColor, QImage
 
 from engine.backends import HostArray
-from xo_gui.app import SMALL_PX, Theme, colours, font, to_qimage
-
-SYMBOL_CLASSES = ("X", "O")  # the classes that have a symbol
+from xo_gui.app import Theme, colours, to_qimage
 
 
 def maps_atlas(values: HostArray, levels: HostArray, rows: int, theme: Theme) -> QImage:
@@ -96,26 +94,6 @@ def _tiled(pixels: HostArray, rows: int) -> HostArray:
         pixels = np.concatenate([pixels, np.zeros((across * rows - count, height, width), pixels.dtype)])
     grid = pixels.reshape(across, rows, height, width).transpose(1, 2, 0, 3)
     return grid.reshape(rows * height, across * width)
-
-
-def paint_class_symbol(
-    painter: QPainter, theme: Theme, index: int, name: str, centre: QPointF, side: float
-) -> None:
-    """Paint the cross or ring of a class, `side` wide, or the first three letters of any other name."""
-    colour, half = QColor(theme.class_colour(index)), side / 2 - 1
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(QPen(colour, max(side / 6, 1.6), Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    if name == "X":
-        for rise in (half, -half):
-            painter.drawLine(centre + QPointF(-half, -rise), centre + QPointF(half, rise))
-    elif name == "O":
-        painter.drawEllipse(centre, half + 0.5, half + 0.5)
-    else:
-        painter.setFont(font(SMALL_PX))
-        painter.drawText(centre + QPointF(-side / 2, 4), name[:3])
-    painter.restore()
 
 
 def needs_black_text(pixels: HostArray) -> HostArray:

@@ -24,10 +24,12 @@ from engine.backends import HostArray
 from engine.data.xo import CLASSES
 from xo_gui.app import DARK, SMALL_PX, Theme, font
 from xo_gui.widgets.buttons import FocusFrameWidget
-from xo_gui.widgets.map_images import paint_class_symbol, picture_atlas
+from xo_gui.widgets.class_symbols import paint_class_name, paint_class_symbol
+from xo_gui.widgets.map_images import picture_atlas
 
 TILE_SIDE, GAP, CAPTION_HEIGHT = 40, 5, 15
 _SYMBOL = 9.0
+_XO_INDEX = {name: index for index, name in enumerate(CLASSES)}
 _MARGIN = 4  # at the right, beside a scroll bar
 _MAX_PIXELS = 128  # a side: larger images are subsampled before they are painted
 
@@ -258,16 +260,21 @@ class Thumbnails(FocusFrameWidget):
         painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_label(self, painter: QPainter, tile: Thumbnail, place: QRectF) -> None:
-        """Paint the class's symbol, its letter and the caption; "neither" in full where there is room."""
+        """Paint the class's symbol, its name and the caption; "neither" in full where there is room."""
         theme, middle = self._theme, place.center().y()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        if tile.label in CLASSES:
-            index = CLASSES.index(tile.label)
+        index = tile.class_index if tile.class_index >= 0 else _XO_INDEX.get(tile.label, -1)
+        if index >= 0:
             centre = QPointF(place.left() + _SYMBOL / 2 + 1, middle)
             paint_class_symbol(painter, theme, index, tile.label, centre, _SYMBOL)
-            painter.setPen(QColor(theme.class_colour(index)))
-            painter.drawText(place.adjusted(_SYMBOL + 5, 0, 0, 0), left, tile.label)
+            name = place.adjusted(_SYMBOL + 5, 0, 0, 0)
+            if tile.label in _XO_INDEX:
+                painter.setPen(QColor(theme.class_colour(index)))
+                painter.drawText(name, left, tile.label)
+            else:
+                taken = painter.fontMetrics().horizontalAdvance(tile.caption + " ") if tile.caption else 0
+                paint_class_name(painter, theme, index, tile.label, name.adjusted(0, 0, -taken, 0))
         else:
             painter.setPen(QColor(theme.text))
             painter.drawText(place, left, "?" if tile.caption or self.side < TILE_SIDE else tile.label)
@@ -293,6 +300,7 @@ class Thumbnail:
     badge: a warning text on a corner of the image.
     details: additional text for the tooltip.
     highlight: the (rows, columns) to outline.
+    class_index: of the label among the classes of its network; -1 for X, O and "neither".
     """
 
     picture: HostArray
@@ -302,6 +310,7 @@ class Thumbnail:
     badge: str = ""
     details: str = ""
     highlight: tuple[range, range] | None = None
+    class_index: int = -1
 
 
 def scroll_area(widget: QWidget, parent: QWidget) -> QScrollArea:

@@ -57,7 +57,7 @@ class Docks(QObject):
         dock = QDockWidget(view.title, self._window)
         dock.setObjectName(panel.name)
         dock.setTitleBarWidget(PanelTitle(view.title))
-        dock.setWidget(ScrolledPanelFrame(view) if panel.area == _BOTTOM else PanelFrame(view))
+        dock.setWidget(ScrolledPanelFrame(view) if panel.area == _BOTTOM or panel.scrolls else PanelFrame(view))
         if panel.area == _LEFT:
             dock.setMinimumWidth(LEAST_LEFT)
         if panel.tabbed_with is not None:

@@ -35,6 +35,7 @@ class Panel:
     name: what the panel is called in a saved layout, whatever its title and class are called.
     area: the dock area; None for a tab of the central widget.
     below: placed below the panels that are side by side in that area.
+    scrolls: whether it scrolls although it is not beside others, because a network may need any height there.
     tabbed_with: the view whose dock it shares as a tab.
     """
 
@@ -42,6 +43,7 @@ class Panel:
     view: type[View]
     area: Qt.DockWidgetArea | None
     below: bool = False
+    scrolls: bool = False
     tabbed_with: type[View] | None = None
 
 
@@ -51,7 +53,7 @@ _BOTTOM: Final = Qt.DockWidgetArea.BottomDockWidgetArea
 
 PANELS = (
     Panel("drawing", DrawingView, _LEFT),
-    Panel("votes", VotesView, _LEFT),
+    Panel("votes", VotesView, _LEFT, scrolls=True),
     Panel("template", TemplateView, _LEFT, tabbed_with=VotesView),
     Panel("network", NetworkView, None),
     Panel("compare", CompareView, None),

@@ -40,7 +40,7 @@ def test_in_the_first_window_no_panel_scrolls(open_window: OpenWindow) -> None:
     window = open_window("--preset", "default", "--size", "1280x800")
     frames = [dock.widget() for dock in window.panels.all if not dock.visibleRegion().isEmpty()]
     beside: list[QScrollArea] = [frame for frame in frames if isinstance(frame, ScrolledPanelFrame)]
-    assert len(beside) == 4
+    assert len(beside) == 5
     for frame in beside:
         assert not frame.horizontalScrollBar().isVisible()
         assert not frame.verticalScrollBar().isVisible()

@@ -27,6 +27,7 @@ from xo_gui.views.network import (
     StripLayout,
     StripModel,
     StripPainter,
+    paint_name_after,
     rounded_limit,
 )
 from xo_gui.widgets import MINUS, paint_class_symbol, signed_text
@@ -267,7 +268,8 @@ class DifferencePainter(StripPainter):
             text = (
                 _tr("{0} points").format(f"{100 * vote:+.1f}".replace("-", MINUS)) if shares else signed_text(score)
             )
-            self._brush.text(row.x + 20, line, text, self._theme.text, TEXT_PX)
+            end = self._brush.text(row.x + 20, line, text, self._theme.text, TEXT_PX)
+            paint_name_after(self._brush, index, name, end, line, row.right)
             if shares and column.tile_height >= 56:
                 text = _tr("score {0}").format(signed_text(score))
                 self._brush.text(row.x + 20, line + 16, text, self._theme.secondary_text)

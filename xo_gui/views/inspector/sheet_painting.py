@@ -29,7 +29,16 @@ from xo_gui.views.inspector.sheet_blocks import (
     TextLines,
 )
 from xo_gui.views.network import SYMBOL_SIZE, cached_font
-from xo_gui.widgets import cell_text, limit_text, needs_black_text, paint_class_symbol
+from xo_gui.widgets import (
+    cell_text,
+    class_name_width,
+    limit_text,
+    needs_black_text,
+    paint_class_name,
+    paint_class_symbol,
+)
+
+_MAX_NAME_WIDTH = 64
 
 GAP, TITLE, LINE, RANK, BAR = 8.0, 16.0, 18.0, 19.0, 19.0
 # Cells of a grid: the largest width and height, and the least width for a number.
@@ -374,7 +383,8 @@ def _paint_ranked(block: RankedList, top: float, context: PaintContext) -> None:
 
 def _paint_class_bars(block: ClassBars, top: float, context: PaintContext) -> None:
     number = max(_text_width(bar.number, TEXT_PX, False) for bar in block.bars) + 8
-    left, right = 24.0, context.width - number
+    names = max((class_name_width(bar.name, _MAX_NAME_WIDTH) for bar in block.bars), default=0.0)
+    left, right = 24.0 + (names and names + 6), context.width - number
     signed = block.has_negative_side or any(bar.fraction < 0 for bar in block.bars)
     zero = (left + right) / 2 if signed else left
     for at, bar in enumerate(block.bars):
@@ -386,6 +396,9 @@ def _paint_class_bars(block: ClassBars, top: float, context: PaintContext) -> No
             bar.name,
             QPointF(SYMBOL_SIZE / 2, y + BAR / 2),
             SYMBOL_SIZE,
+        )
+        paint_class_name(
+            context.painter, context.theme, bar.class_index, bar.name, QRectF(SYMBOL_SIZE + 6, y, names, BAR)
         )
         context.painter.fillRect(QRectF(left, y + 6, right - left, 7), QColor(context.theme.control))
         room = (right - left) / 2 if signed else right - left

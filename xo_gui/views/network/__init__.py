@@ -1,7 +1,14 @@
 """The panel with every layer's feature maps, and what other panels share of it."""
 
 from xo_gui.views.network.colour_limits import ColourLimits, rounded_limit
-from xo_gui.views.network.column_painting import SYMBOL_SIZE, Brush, cached_font, paint_legend, qrect
+from xo_gui.views.network.column_painting import (
+    SYMBOL_SIZE,
+    Brush,
+    cached_font,
+    paint_legend,
+    paint_name_after,
+    qrect,
+)
 from xo_gui.views.network.dead_features import paint_dead_mark
 from xo_gui.views.network.folding import FoldState
 from xo_gui.views.network.layer_labels import ColumnKind, DisplayColumn, display_columns, layer_names
@@ -56,6 +63,7 @@ __all__ = [
     "model_labels",
     "paint_dead_mark",
     "paint_legend",
+    "paint_name_after",
     "paint_ring",
     "place_text",
     "prediction_text",

@@ -15,7 +15,16 @@ from engine.nn.layers import Votes
 from xo_gui.app import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font, to_qimage
 from xo_gui.views.network.layer_labels import DisplayColumn
 from xo_gui.views.network.layout import Box, ColumnLayout
-from xo_gui.widgets import MINUS, atlas_rect, bars_image, limit_text, paint_class_symbol, signed_text, vote_text
+from xo_gui.widgets import (
+    MINUS,
+    atlas_rect,
+    bars_image,
+    limit_text,
+    paint_class_name,
+    paint_class_symbol,
+    signed_text,
+    vote_text,
+)
 
 HEADER_HEIGHT, TITLE_LINE, SMALL_LINE = 46.0, 18.0, 14.0
 SYMBOL_SIZE = 11.0
@@ -188,7 +197,8 @@ def paint_votes(brush: Brush, column: ColumnLayout, reading: Prediction, level: 
         )
         is_predicted = name == reading.predicted_class
         colour = brush.theme.text if is_predicted else brush.theme.secondary_text
-        brush.text(row.x + 20, line, vote_text(network, vote), colour, LARGE_PX, strong=is_predicted)
+        end = brush.text(row.x + 20, line, vote_text(network, vote), colour, LARGE_PX, strong=is_predicted)
+        paint_name_after(brush, index, name, end, line, row.right)
         if tall:
             _score(brush, column, Box(row.x, row.y + 21, row.width, 14), index, score / max(level, 1.0))
             if network.vote != "score":
@@ -198,6 +208,12 @@ def paint_votes(brush: Brush, column: ColumnLayout, reading: Prediction, level: 
                     _tr("score {0}").format(signed_text(score)),
                     brush.theme.secondary_text,
                 )
+
+
+def paint_name_after(brush: Brush, index: int, name: str, x: float, line: float, right: float) -> None:
+    """Paint as much of a class's name as fits between x, the end of its figure, and `right`."""
+    box = QRectF(x + 6, line - 14, max(right - x - 6, 0.0), 18)
+    paint_class_name(brush.painter, brush.theme, index, name, box)
 
 
 def paint_legend(

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QEvent, QObject, QRect, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
+    QHelpEvent,
     QPainter,
     QPaintEvent,
     QPen,
@@ -18,7 +19,7 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QScrollBar, QWidget
+from PySide6.QtWidgets import QScrollBar, QToolTip, QWidget
 
 from engine.nn import ChannelRanges, Network, Prediction
 from engine.runtime import Snapshot
@@ -45,6 +46,7 @@ from xo_gui.views.network.toolbar import LayerSearch, StripControls
 from xo_gui.views.network.trace import has_cell
 from xo_gui.views.network.value_text import CellSummary, cell_summary, weight_summary
 from xo_gui.views.view import View
+from xo_gui.widgets import tooltip_text
 
 # A weight: the model, the layer, and its (feature, channel, row, column).
 WeightRef = tuple[int, int, tuple[int, int, int, int]]
@@ -141,6 +143,22 @@ class LayerStripWidget(View):
             strip.update(reading, adapt, replaced) for strip, reading in zip(self._strips, readings, strict=True)
         ]
         return any(changed)
+
+    def event(self, event: QEvent) -> bool:
+        """Show the whole name of a class, which its column has little space for, as a tooltip."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.tooltip_at(QPointF(event.pos())), self)
+            return True
+        return super().event(event)
+
+    def tooltip_at(self, place: QPointF) -> str:
+        """The name of the class whose vote is at this place, "" elsewhere."""
+        cell = hit_test(self._strips, place.x() + self._bar.value(), place.y()).cell
+        if cell is None:
+            return ""
+        network = self._strips[cell.subject].prediction.model.network
+        is_vote = cell.layer == len(network.layers)
+        return tooltip_text(network.classes[cell.channel]) if is_vote else ""
 
     def set_training(self, settings: TrainingSettings) -> None:
         self._live = settings.live

@@ -24,6 +24,7 @@ from xo_gui.views.network import (
     DisplayColumn,
     cached_font,
     paint_legend,
+    paint_name_after,
     qrect,
     rounded_limit,
 )
@@ -407,10 +408,12 @@ class StepPainter:
             vote, share = float(example.votes[number]), float(example.targets[number])
             if row == 1:
                 text = signed_text(float(example.gradients[-1][number]))
-                self._brush.text(box.x + 20, box.y + 14, text, theme.text, LARGE_PX)
+                end = self._brush.text(box.x + 20, box.y + 14, text, theme.text, LARGE_PX)
+                paint_name_after(self._brush, number, name, end, box.y + 14, box.right)
                 continue
             text = percent_text(min(max(vote, 1e-6), 1 - 1e-6))
-            self._brush.text(box.x + 20, box.y + 14, text, theme.text, LARGE_PX, strong=vote > 0.5)
+            end = self._brush.text(box.x + 20, box.y + 14, text, theme.text, LARGE_PX, strong=vote > 0.5)
+            paint_name_after(self._brush, number, name, end, box.y + 14, box.right)
             if box.height >= 2 * _TARGET_LINE + 4:
                 target_text = _tr("target {0}").format(f"{100 * share:.0f} %")
                 self._brush.text(box.x + 20, box.y + 16 + _TARGET_LINE, target_text, theme.secondary_text)

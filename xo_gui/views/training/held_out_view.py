@@ -19,7 +19,7 @@ from engine.runtime import Snapshot
 from engine.training import Evaluation
 from xo_gui.app import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.views.view import View
-from xo_gui.widgets import HintLabel, Thumbnail, Thumbnails, scroll_area, vote_text
+from xo_gui.widgets import HintLabel, Thumbnail, Thumbnails, elided_text, scroll_area, vote_text
 
 _CELL_WIDTH, _CELL_HEIGHT, _HEADER_WIDTH, _HEADER_HEIGHT = 36.0, 24.0, 42.0, 34.0
 _SIDE = 52  # logical pixels of a thumbnail
@@ -130,7 +130,9 @@ class HeldOutView(View):
         details = self.tr("predicted as {0} with {1}").format(name, vote)
         if label < 0:
             return Thumbnail(held_out.images[index, 0], self.tr("neither"), f"{vote} {name}", details=details)
-        return Thumbnail(held_out.images[index, 0], held_out.classes[label], vote, details=details)
+        return Thumbnail(
+            held_out.images[index, 0], held_out.classes[label], vote, details=details, class_index=label
+        )
 
     def _sentence(self, held_out: Dataset, count: int) -> str:
         """The number of drawings and their order, and whose predictions they are if not of the step shown."""
@@ -289,10 +291,11 @@ class ConfusionTable(QWidget):
         for column in range(columns):
             painter.setPen(QColor(theme.class_colour(column)))
             head = QRectF(_HEADER_WIDTH + column * _CELL_WIDTH, 16, _CELL_WIDTH, 16)
-            painter.drawText(head, centre, names[column])
+            painter.drawText(head, centre, elided_text(names[column], _CELL_WIDTH - 4))
         for row, name in enumerate(names):
             painter.setPen(QColor(theme.class_colour(row) if row < columns else theme.secondary_text))
-            painter.drawText(QRectF(0, self.box(row, 0).y(), _HEADER_WIDTH, _CELL_HEIGHT), left, name)
+            box = QRectF(0, self.box(row, 0).y(), _HEADER_WIDTH, _CELL_HEIGHT)
+            painter.drawText(box, left, elided_text(name, _HEADER_WIDTH - 4))
             for column in range(columns):
                 self._paint_cell(painter, row, column, columns)
 

@@ -5,9 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPalette, QResizeEvent
-from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QHelpEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPalette,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from engine.documents import Document
 from engine.drawings import ink_share
@@ -18,12 +27,20 @@ from xo_gui.app import DARK, SMALL_PX, TEXT_PX, Theme, font
 from xo_gui.state import CellRef, TrainingSettings
 from xo_gui.views.network import MODEL_LETTERS, agreement_text, model_label, model_labels
 from xo_gui.views.view import View
-from xo_gui.widgets import NO_VALUE, SYMBOL_CLASSES, paint_class_symbol, percent_text, tooltip_text, vote_text
+from xo_gui.widgets import (
+    NO_VALUE,
+    class_name_width,
+    paint_class_name,
+    paint_class_symbol,
+    percent_text,
+    tooltip_text,
+    vote_text,
+)
 
 # The height of a row, and of one of two networks; the bar's share of it.
 _ROW_HEIGHT, _LOW_ROW_HEIGHT, _BAR_SHARE, _GAP = 27, 22, 5 / 9, 10
 _NUMBER_PX = 17
-_SYMBOL, _MAX_NAME_WIDTH = 12.0, 72
+_SYMBOL, _NAME_GAP, _MAX_NAME_WIDTH = 12.0, 5.0, 72
 
 
 @dataclass(frozen=True)
@@ -297,6 +314,19 @@ class VoteBars(QWidget):
         else:
             event.ignore()
 
+    def event(self, event: QEvent) -> bool:
+        """Show a tooltip with the whole name of the class under the mouse and its vote, and what a click does."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.tooltip_at(event.pos().y()), self)
+            return True
+        return super().event(event)
+
+    def tooltip_at(self, y: float) -> str:
+        """The tooltip at a height."""
+        index = int(y // self.row_height)
+        rows = self.rows[index : index + 1] if index >= 0 else []
+        return tooltip_text("\n".join([*(f"{row.name}, {row.text}" for row in rows), self._tip(self._threshold)]))
+
     def _tip(self, threshold: float | None) -> str:
         if threshold is None:
             return self.tr("Votes for each class; click one to see how it is computed")
@@ -307,23 +337,24 @@ class VoteBars(QWidget):
 
     def _margins(self) -> tuple[float, float]:
         """The widths of the symbols or names at the left, and of the numbers at the right."""
-        names = [row.name for row in self.rows if row.name not in SYMBOL_CLASSES]
-        metrics, numbers = QFontMetrics(font(TEXT_PX)), QFontMetrics(font(_NUMBER_PX, strong=True))
-        name = max([_SYMBOL, *(min(metrics.horizontalAdvance(name), _MAX_NAME_WIDTH) for name in names)])
+        numbers = QFontMetrics(font(_NUMBER_PX, strong=True))
+        name = _SYMBOL + self._name_width
         # The widest possible number, so that the bars keep their length.
         widest = "99.9 %" if all(row.text.endswith(("%", NO_VALUE)) for row in self.rows) else "0.00"
         return name + _GAP, numbers.horizontalAdvance(widest) + _GAP
 
+    @property
+    def _name_width(self) -> float:
+        """The width of the names and the space before them, 0 if every class has its name as its symbol."""
+        widest = max((class_name_width(row.name, _MAX_NAME_WIDTH, TEXT_PX) for row in self.rows), default=0.0)
+        return widest + _NAME_GAP if widest else 0.0
+
     def _paint_name(self, painter: QPainter, index: int, name: str, middle: float) -> None:
-        """Paint the class's symbol, or its name if it has none."""
-        if name in SYMBOL_CLASSES:
-            paint_class_symbol(painter, self._theme, index, name, QPointF(_SYMBOL / 2, middle), _SYMBOL - 1)
-            return
-        painter.setFont(font(TEXT_PX))
-        painter.setPen(QColor(self._theme.class_colour(index)))
-        text = painter.fontMetrics().elidedText(name, Qt.TextElideMode.ElideRight, _MAX_NAME_WIDTH)
-        box = QRectF(0, middle - self.row_height / 2, self._margins()[0], self.row_height)
-        painter.drawText(box, Qt.AlignmentFlag.AlignVCenter, text)
+        """Paint the class's symbol, and its name unless that is the symbol."""
+        paint_class_symbol(painter, self._theme, index, name, QPointF(_SYMBOL / 2, middle), _SYMBOL - 1)
+        left = _SYMBOL + _NAME_GAP
+        box = QRectF(left, middle - self.row_height / 2, max(self._name_width - _NAME_GAP, 0.0), self.row_height)
+        paint_class_name(painter, self._theme, index, name, box, TEXT_PX)
 
     def _paint_bar(self, painter: QPainter, bar: QRectF, share: float, colour: QColor) -> None:
         painter.setPen(Qt.PenStyle.NoPen)

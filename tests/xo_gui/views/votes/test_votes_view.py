@@ -202,3 +202,19 @@ def test_all_lines_of_the_sentence_have_room(view: VotesView) -> None:
     view.set_snapshot(snapshot((WALK,), DRAWN))
     sentence = view.blocks[0].sentence
     assert sentence.minimumHeight() >= sentence.heightForWidth(sentence.width())
+
+
+def test_a_long_class_name_ends_before_its_bar_and_is_whole_in_the_tooltip(view: VotesView) -> None:
+    network = DEFAULT.network.with_classes(("cross", "a circle with a very long <b>name</b>"))
+    view.set_snapshot(voted((0.3, 0.7), Model("Named", network, network.initial_parameters(0))))
+    QApplication.processEvents()
+    bars = view.blocks[0].bars
+    left, right = bars._margins()
+    assert 60 < left < 100, "the names take no more than they may"
+    assert bars.width() - left - right > 60, "the bar stays a bar"
+    assert bars.tooltip_at(5).startswith("cross, 30 %")
+    assert "very long &lt;b&gt;name&lt;/b&gt;, 70 %" in bars.tooltip_at(bars.row_height + 5)
+    ink = bars.grab().toImage().convertToFormat(QImage.Format.Format_Grayscale8)
+    empty = range(round(left) - 8, round(left) - 1)
+    row = round(bars.row_height * 1.5)
+    assert len({ink.pixelColor(x, y).value() for x in empty for y in range(row - 6, row + 6)}) == 1
