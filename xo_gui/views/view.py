@@ -25,8 +25,8 @@ class View(QWidget):
     message(text): a sentence for the status bar.
     report_requested(report, visible): whether a costly report, named as the Request's field, is needed.
     visible_maps_changed(maps): which maps of which layers are visible, (Network, Wanted) for each model.
-    is_throttled: whether the panel shows training progress rather than the drawing, and therefore skips snapshots
-        that follow each other closely while training runs.
+    is_throttled: whether the panel shows training progress rather than the drawing, and therefore skips most
+        snapshots of a stroke while training runs, and of a drag of the timeline.
     lists_all_runs: whether the panel shows the runs of the network also while the weights on the screen are of none
         of them; the other panels then get Snapshots without training.
     """

@@ -34,9 +34,9 @@ from xo_gui.window.status_bar import StatusBar
 
 # The latency shown is the median of this many strokes, updated this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
-# While training runs or the timeline is dragged, the throttled views skip snapshots that follow sooner: the second
-# during a stroke or a drag. All views show any other snapshot at once, so that they are of one moment.
-THROTTLE_SECONDS, THROTTLE_SECONDS_BY_HAND = 0.1, 0.5
+# During a stroke while training runs, and a drag of the timeline, the throttled views are updated this often.
+# All views show any other snapshot at once, so that they are of one moment.
+THROTTLE_SECONDS = 0.5
 # Less height would cut the tools under the canvas when the prediction's sentence takes three lines.
 MIN_SIZE = (900, 640)
 MIN_HEIGHT_OF_TWO = 664  # the height with the votes of two networks
@@ -266,17 +266,14 @@ class MainWindow(QMainWindow):
             self._show(self.last, [view for view in self.views if view.is_throttled])
 
     def _should_throttle(self, snapshot: Snapshot) -> bool:
-        """Whether this snapshot, while training runs or the timeline is dragged, follows another too soon for every
-        view."""
+        """Whether this snapshot, of a stroke while training runs or of a drag of the timeline, follows another one
+        too soon for every view."""
         training = snapshot.training
-        running = (
-            training is not None and training.state == "running" and training.shown_point == training.current_point
-        )
         # While the timeline is dragged, the step shown is only near the one meant.
         dragged = training is not None and not training.is_exact
-        before, self._throttling = self._throttling, running or dragged
-        seconds = THROTTLE_SECONDS if snapshot.settled and not dragged else THROTTLE_SECONDS_BY_HAND
-        return before and self._throttling and perf_counter() - self._shown_in_all_at < seconds
+        drawn = training is not None and training.state == "running" and not snapshot.settled
+        before, self._throttling = self._throttling, drawn or dragged
+        return before and self._throttling and perf_counter() - self._shown_in_all_at < THROTTLE_SECONDS
 
     def event(self, event: QEvent) -> bool:
         """Measure the latency: all changes are painted within UpdateRequest, then the snapshot is visible."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,8 +14,6 @@ from engine.runtime import Snapshot
 from engine.training import SGD
 from tests.xo_gui.workbench import NETWORK, OTHER, Workbench, subject
 from xo_gui.state import OneEpoch, OneStep, Pause, Restart, SetConfig, ShowPoint, Start
-
-NewBench = Callable[[], Workbench]
 
 
 @pytest.fixture

@@ -5,18 +5,19 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtGui import QGuiApplication, QImage
 from PySide6.QtWidgets import QFileDialog
 
 from engine.documents import load_model
 from engine.nn import RunPoint
-from tests.xo_gui.conftest import OpenWindow
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.state import OneStep, Restart, SetConfig, ShowPoint, Start
+from xo_gui.state import OneEpoch, OneStep, Pause, Restart, SetConfig, ShowPoint, Start
 from xo_gui.views.training import BranchesView, FeatureHistoryView
+from xo_gui.views.training.training_view import speed_text
 from xo_gui.window import MainWindow
 
 
@@ -128,9 +129,7 @@ def test_a_network_chosen_again_shows_no_run_and_one_that_was_left_shows_its_own
     assert window.windowTitle().startswith("Default network")
 
 
-def test_pictures_are_of_the_moment_they_were_asked_for(
-    coach: Coach, open_window: OpenWindow, files: Files
-) -> None:
+def test_pictures_are_of_the_moment_they_were_asked_for(coach: Coach, files: Files) -> None:
     """The dialog may stay open for long: what is saved is what was on the screen before."""
     window, before = coach.window, coach.window.drawing_view.to_image()
 
@@ -141,6 +140,48 @@ def test_pictures_are_of_the_moment_they_were_asked_for(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(QFileDialog, "getSaveFileName", answer)
         window.import_export.ask_save_drawing()
-    from PySide6.QtGui import QImage
-
     assert QImage(str(files.path.with_suffix(".png"))).convertToFormat(before.format()) == before
+
+
+def test_all_panels_show_one_moment_while_it_trains_fast(coach: Coach) -> None:
+    window = coach.window
+    history = next(view for view in window.views if isinstance(view, FeatureHistoryView))
+    window.training.execute(Start())
+    coach.until(lambda training: training.current_point.step >= 5)
+    seen = set()
+    for _ in range(25):
+        coach.qtbot.wait(31)
+        step = window.last.training.current_point.step
+        seen.add(step)
+        assert coach.line.accessibleDescription() == f"step {step} · Run 1, seed 1"
+        assert coach.curves.value.text().startswith(f"step {step} ·")
+        assert history.strip._keyframes[-1].point.step == step
+        reports = {id(view._training) for view in window.views if hasattr(view, "_training")}
+        assert reports == {id(window.last.training)}
+        assert "0 steps/s" not in coach.panel.status_label.text().split(", ")
+    assert len(seen) > 3
+    window.training.execute(Pause())
+    coach.stand()
+
+
+def test_a_step_on_its_way_is_said_to_be(coach: Coach) -> None:
+    """While a point is replayed, the timeline says whose predictions are shown."""
+    window = coach.window
+    window.training.execute(OneEpoch())
+    coach.stand()
+    report, line = window.last.training, coach.line
+    window.training.execute(ShowPoint(RunPoint(0, 7)))
+    line.set_snapshot(replace(window.last, training=replace(report, shown_point=RunPoint(0, 4), is_exact=False)))
+    assert line.accessibleDescription().endswith("on its way: predictions are still those of step 4")
+    coach.until(lambda training: training.is_exact and training.shown_point.step == 7)
+    coach.qtbot.wait(20)
+    assert line.accessibleDescription().endswith("predictions are those of the network at this step")
+
+
+@pytest.mark.parametrize(
+    ("speed", "text"),
+    [(None, "step 1 is under way"), (0.0314, "0.031 steps/s"), (3.27, "3.3 steps/s"), (123.4, "123 steps/s")],
+)
+def test_the_speed_has_the_digits_that_it_needs(speed: float | None, text: str) -> None:
+    report = SimpleNamespace(steps_per_second=speed, current_point=RunPoint(0, 0))
+    assert speed_text(report) == text
