@@ -15,7 +15,7 @@ from engine.data import MAX_WEIGHT, NO_CLASS, LabelledDrawing
 from engine.data.xo import CLASSES
 from engine.documents import Document
 from engine.drawings import Drawing, render
-from engine.nn import UNSURE
+from engine.nn import UNSURE, Network
 from engine.runtime import DrawingPrediction
 from xo_gui.app import Theme
 from xo_gui.widgets import CompactButton, HintLabel, SliderRow, Thumbnail, Thumbnails, scroll_area, vote_text
@@ -64,6 +64,9 @@ class DrawingsPage(QWidget):
         self._document: Document | None = None
         self._pictures: dict[LabelledDrawing, HostArray] = {}
         self._predictions: Mapping[Drawing, DrawingPrediction] = {}
+        # The tiles, each with the prediction that it shows, and the network and has_predictions that they are of.
+        self._tiles: dict[LabelledDrawing, tuple[DrawingPrediction | None, Thumbnail]] = {}
+        self._tiles_of: tuple[Network, bool] | None = None
         self._drag_count = 0
         self._create_thumbnails()
         self._create_tools()
@@ -86,7 +89,7 @@ class DrawingsPage(QWidget):
             each: known[each.drawing] if each.drawing in known else render(each.drawing, _SIDE)
             for each in document.labelled_drawings
         }
-        self.thumbnails.show_tiles([self._tile(each) for each in document.labelled_drawings])
+        self._show_tiles(document)
         if before is not None and len(document.labelled_drawings) > len(before.labelled_drawings):
             self.thumbnails.set_current(len(document.labelled_drawings) - 1)
             self._reveal_timer.start(0)  # after the layout
@@ -98,8 +101,21 @@ class DrawingsPage(QWidget):
         if predictions == self._predictions or self._document is None:
             return False
         self._predictions = predictions
-        self.thumbnails.show_tiles([self._tile(each) for each in self._document.labelled_drawings])
+        self._show_tiles(self._document)
         return True
+
+    def _show_tiles(self, document: Document) -> None:
+        """Shows a tile for each drawing; those of which nothing has changed are kept, so that one more of many
+        costs one tile."""
+        network, judged = document.models[0].network, self.has_predictions
+        known = self._tiles if (network, judged) == self._tiles_of else {}
+        self._tiles_of, self._tiles = (network, judged), {}
+        for each in document.labelled_drawings:
+            prediction = self._predictions.get(each.drawing)
+            before = known.get(each)
+            kept = before is not None and before[0] == prediction
+            self._tiles[each] = before if before and kept else (prediction, self._tile(each, prediction, judged))
+        self.thumbnails.show_tiles([self._tiles[each][1] for each in document.labelled_drawings])
 
     @property
     def has_predictions(self) -> bool:
@@ -121,14 +137,15 @@ class DrawingsPage(QWidget):
     def set_theme(self, theme: Theme) -> None:
         self.thumbnails.set_theme(theme)
 
-    def _tile(self, labelled: LabelledDrawing) -> Thumbnail:
+    def _tile(self, labelled: LabelledDrawing, prediction: DrawingPrediction | None, judged: bool) -> Thumbnail:
+        """judged: whether a wrong prediction is marked."""
         weight = "" if labelled.weight == 1 else f"×{labelled.weight}"
-        prediction, badge, description = self._predictions.get(labelled.drawing), "", ""
+        badge, description = "", ""
         if prediction is not None and self._document is not None:
             network = self._document.models[0].network
             vote = vote_text(network, prediction.vote)
             description = self.tr("prediction: {0}, {1}").format(prediction.predicted_class, vote)
-            if self.has_predictions and not self._is_correct(labelled):
+            if judged and not self._is_correct(labelled):
                 badge = f"→ {'?' if prediction.predicted_class == UNSURE else prediction.predicted_class}"
         return Thumbnail(self._pictures[labelled], labelled.label, weight, labelled.weight == 0, badge, description)
 

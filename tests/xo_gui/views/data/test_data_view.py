@@ -11,6 +11,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
+from engine.data import LabelledDrawing
 from engine.data.xo import generate_samples
 from engine.documents import Document
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
@@ -105,6 +106,19 @@ def test_an_empty_wall_says_how_to_fill_it_and_a_key_on_the_canvas_does(reader: 
     assert reader.view.summary.text().startswith("1 X, 0 O, 0 neither")
 
 
+def test_one_more_of_many_drawings_costs_one_tile(reader: Reader) -> None:
+    reader.hand.draw(X_ARMS)
+    many = tuple(LabelledDrawing(reader.document.drawing, "XO"[at % 2]) for at in range(200))
+    reader.window.session.edit(replace(reader.document, labelled_drawings=many), "Open")
+    wall, drawing = reader.view.drawings_page.thumbnails, reader.document.drawing
+    reader.qtbot.waitUntil(lambda: reader.window.last.drawing_predictions.get(drawing) is not None)
+    reader.qtbot.waitUntil(lambda: bool(wall.tiles[199].details))
+    before = wall.tiles
+    reader.keep("x")
+    assert len(wall.tiles) == 201
+    assert all(one is other for one, other in zip(before, wall.tiles, strict=False))
+
+
 def test_keys_relabel_weigh_and_delete_and_each_is_undone(reader: Reader) -> None:
     reader.hand.draw(X_ARMS)
     reader.keep("x", "x", "o")
@@ -140,6 +154,15 @@ def test_buttons_slider_and_menu_do_the_same_for_the_chosen_one(reader: Reader) 
     assert reader.kept == [("O", 20), ("X", 1)]
     assert reader.window.session.undo_stack.count() == count + 1
     assert "×20" in page.thumbnails.accessibleDescription()
+    count = reader.window.session.undo_stack.count()
+    QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width() // 2, slider.height() // 2))
+    page.thumbnails.set_current(1)
+    move(slider, QPoint(slider.width(), slider.height() // 2))
+    QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width(), slider.height() // 2))
+    assert reader.window.session.undo_stack.count() == count + 2, "two drawings are two undos"
+    for _ in range(2):
+        reader.window.session.undo_stack.undo()
+    page.thumbnails.set_current(0)
     page._show_menu(0, page.thumbnails.mapToGlobal(QPoint(5, 5)))
     menu = page.findChild(QMenu)
     next(action for action in menu.actions() if "neither" in action.text()).trigger()
