@@ -204,6 +204,16 @@ class User(RuleBasedStateMachine):
         was = self.stack[self.at]
         self.edited(Seen(was.strokes, chosen.network, weights_of(chosen.parameters)))
 
+    @rule(other=st.booleans())
+    def come_back_to_a_network(self, other: bool) -> None:
+        """As the button of a network that was trained before another one was chosen."""
+        self.lift()
+        left = self.bench.control.returning_model(OTHER if other else NETWORK)
+        if left is not None:
+            self.came_back = False
+            self.bench.session.edit(replace(self.document, models=(left,)), "network")
+            self.edited(Seen(self.stack[self.at].strokes, left.network, weights_of(left.parameters)))
+
     # -- training ----------------------------------------------------------------------------------------------
 
     @rule(command=commands, order=orders)

@@ -475,8 +475,10 @@ class TrainingController(QObject):
         """The state of the whole project, to be saved. It includes weights of running training that are not
         committed yet. latest: a more recent run than `saved_run`."""
         goal, document = self.goal, self._session.settled
-        run = self.saved_run if latest is None or goal is None else latest
         subject = document.models[0]
+        # The engine may not have heard yet that another network is shown.
+        newer = latest is not None and goal is not None and latest.network == subject.network
+        run = latest if newer else self.saved_run
         if run is not None and run.network != subject.network:
             run = None
         live = run is not None and self.live and not self._adopting

@@ -299,7 +299,8 @@ class TrainMenu(QObject):
     def refresh(self) -> None:
         """Enable the actions that are possible now, and set the text of the first."""
         controller = self._window.training
-        goal, intent, training = controller.goal, controller.settings, controller.training
+        goal, intent = controller.goal, controller.settings
+        training = controller.training if controller.live else None
         back = intent.shown_point is not None
         stuck = training is not None and training.state in ("diverged", "failed")
         good = training.restart_point if training is not None else None

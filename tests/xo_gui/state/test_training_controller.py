@@ -215,3 +215,17 @@ def test_a_step_that_is_only_on_its_way_is_not_said_to_be_shown(bench: Workbench
         elif not bench.answer():
             bench.work()
     assert seen == {(0, False), (3, True)}
+
+
+def test_a_run_is_saved_though_the_engine_was_last_busy_with_another_network(bench: Workbench) -> None:
+    """The window is closed just after a network was chosen again: the engine gives the other one's run."""
+    bench.execute(OneStep())
+    bench.settle()
+    choose(bench, subject(OTHER))
+    bench.execute(OneStep())
+    bench.settle()
+    choose(bench, bench.control.returning_model(NETWORK))
+    project = bench.control.project_state(bench.runner.saved_run())
+    assert project.run is not None
+    assert project.run.network == NETWORK
+    assert project.live
