@@ -19,10 +19,13 @@ from engine.formats.png_chunks import PngChunks
 
 # A picture with more pixels is reduced, and one with longer sides.
 FULL_PIXELS: Final = 8_000_000
+REDUCED_PIXELS: Final = 1_500_000  # that are left at most; far more than a network reads, and quick to paint
 FULL_SIDE: Final = 50_000
 MEMORY_LIMIT: Final = 200 * MEBIBYTE  # of what a decoder holds at once
 
-_STRIP_PIXELS: Final = 1_000_000
+# Large pieces, because other threads take a turn, of milliseconds, after each.
+_STRIP_PIXELS: Final = 4_000_000
+_INPUT_BYTES: Final = 4 * MEBIBYTE
 _JPEG_SCALES: Final = (2, 4, 8)
 # Bits per pixel of the layouts of uncompressed files.
 _RAW_BITS: Final = {
@@ -57,7 +60,7 @@ def load_reduced(
     if image.format in ("JPEG", "MPO"):
         return _load_jpeg(image, path)
     factor = max(
-        math.ceil(math.sqrt(image.width * image.height / FULL_PIXELS)), math.ceil(max(image.size) / FULL_SIDE)
+        math.ceil(math.sqrt(image.width * image.height / REDUCED_PIXELS)), math.ceil(max(image.size) / FULL_SIDE)
     )
     rows = max(1, _STRIP_PIXELS // (image.width * factor)) * factor
     reduced: Image.Image | None = None
@@ -86,7 +89,7 @@ def _load_jpeg(image: Image.Image, path: FilePath) -> Image.Image:
         samples = [horizontal * vertical for _, horizontal, vertical, _ in getattr(image, "layer", [])]
         if 2 * pixels * sum(samples) / max(samples, default=1) > MEMORY_LIMIT:
             raise _too_large(image, "a progressive JPEG", path)
-    scale = next((scale for scale in _JPEG_SCALES if pixels <= FULL_PIXELS * scale**2), _JPEG_SCALES[-1])
+    scale = next((scale for scale in _JPEG_SCALES if pixels <= REDUCED_PIXELS * scale**2), _JPEG_SCALES[-1])
     image.draft("L", (image.width // scale, image.height // scale))
     image.load()
     return image
@@ -174,13 +177,22 @@ class _Inflated:
         parts: list[bytes] = []
         while size:
             if not self._packed:
-                self._packed = next(self._pieces, b"")
+                self._packed = self._next_input()
             if not self._packed or self._unpacker.eof:
                 raise OSError("too few bytes")
             parts.append(self._unpacker.decompress(self._packed, size))
             self._packed = self._unpacker.unconsumed_tail
             size -= len(parts[-1])
         return b"".join(parts)
+
+    def _next_input(self) -> bytes:
+        """Many pieces at once, or nothing at the end."""
+        pieces: list[bytes] = []
+        size = 0
+        while size < _INPUT_BYTES and (piece := next(self._pieces, b"")):
+            pieces.append(piece)
+            size += len(piece)
+        return b"".join(pieces)
 
 
 def _raw_bands(image: Image.Image, file: BinaryIO, rows: int) -> Iterator[Image.Image]:
