@@ -174,8 +174,14 @@ class NumberEdit(QLineEdit):
 def number_with_unit(value: float, setting: FormField, digits: int = _DIGITS) -> str:
     """A number with its unit, as short as it can be parsed again."""
     scaled = value * 100 if setting.unit == "%" else value
-    text = str(scaled) if isinstance(scaled, int) else re.sub(r"e\+0?", "e", f"{scaled:.{digits}g}")
+    text = str(scaled) if isinstance(scaled, int) else _short_exponent(f"{scaled:.{digits}g}")
     return f"{text} {setting.unit}" if setting.unit else text
+
+
+def _short_exponent(text: str) -> str:
+    """2e+06 as 2e6."""
+    number, *power = text.split("e")
+    return f"{number}e{int(power[0])}" if power else text
 
 
 def parse_number(text: str, whole: bool, unit: str = "") -> float:

@@ -89,11 +89,14 @@ def fixed_text(value: float, truncate: bool = False) -> str:
 
 
 def cell_text(value: float, truncate: bool = False) -> str:
-    """A value for a small cell: ".29", "−.36", "1", "12", "0"."""
+    """A value for a small cell: ".29", "−.36", "1", "12", "0", "2e6"."""
     if not math.isfinite(value):
         return "?"
     value = truncated(value) if truncate else value
     size = abs(value)
+    if size >= 9999.5:
+        digit, power = f"{size:.0e}".split("e")
+        return (MINUS if value < 0 else "") + f"{digit}e{int(power)}"
     if value == round(value) and size < 100:
         return (MINUS if value < 0 else "") + f"{size:.0f}"
     text = f"{size:.2f}"[1:] if size < 0.995 else f"{size:.1f}" if size < 9.95 else f"{size:.0f}"

@@ -11,7 +11,7 @@ from PySide6.QtCore import QLocale, Qt
 from PySide6.QtTest import QTest
 
 from engine.form_fields import FormField
-from xo_gui.widgets import NumberEdit
+from xo_gui.widgets import NumberEdit, cell_text
 from xo_gui.widgets.number_edit import number_with_unit, parse_number, stepped_number
 
 ROOT = Path(__file__).parents[3] / "xo_gui"
@@ -136,11 +136,12 @@ def test_a_number_is_shown_in_few_digits_and_keeps_all_of_its_own(qtbot) -> None
     box = NumberEdit(FormField("weight", "", 0.05), False, digits=5)
     qtbot.addWidget(box)
     box.chosen.connect(box.show_number)
-    for value, text in ((2e6, "2e6"), (-1234.5678, "-1234.6"), (0.123456789, "0.12346"), (1.2e-7, "1.2e-07")):
+    for value, text in ((2e6, "2e6"), (-1234.5678, "-1234.6"), (0.123456789, "0.12346"), (1.2e-7, "1.2e-7")):
         box.show_number(value)
         assert box.text() == text
         QTest.keyClick(box, Qt.Key.Key_Return)
         assert box.value == value, "Return alone changes nothing"
+    assert (cell_text(-2_097_152.5), cell_text(-1234.5)) == ("−2e6", "−1234"), "and so is a cell of its map"
     box.show_number(0.123456789)
     QTest.keyClick(box, Qt.Key.Key_Up)
     assert box.value == pytest.approx(0.173456789, abs=1e-12)

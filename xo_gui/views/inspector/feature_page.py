@@ -45,7 +45,7 @@ from xo_gui.widgets import NumberEdit, percent_loss_text, scroll_area, signed_te
 
 _LARGEST: Final = float(np.finfo(np.float32).max)
 _STEP: Final = 0.05  # of an arrow key, for weights from 0.1 up
-_DIGITS: Final = 5  # that a box has room for
+_DIGITS: Final = 4  # that a box has room for
 
 
 class FeaturePage(QWidget):
@@ -132,6 +132,7 @@ class FeaturePage(QWidget):
     def _number(self, name: str, tip: str) -> NumberEdit:
         box = NumberEdit(FormField(name, tip, _STEP), False, self, limits=(-_LARGEST, _LARGEST), digits=_DIGITS)
         box.setMinimumWidth(60)
+        box.setStyleSheet("padding: 3px 3px")
         box.rejected.connect(self.message)
         return box
 
