@@ -32,7 +32,8 @@ _RAW_BITS: Final = {
     "1": 1, "1;I": 1, "L": 8, "L;I": 8, "P": 8, "LA": 16, "I;16": 16, "I;16B": 16, "BGR;15": 16, "BGR;16": 16,
     "RGB": 24, "BGR": 24, "RGBX": 32, "BGRX": 32, "RGBA": 32, "BGRA": 32, "CMYK": 32, "RGB;16L": 48, "RGB;16B": 48,
 }  # fmt: skip
-_SLOW_CODECS: Final = ("bmp_rle", "ppm", "ppm_plain")  # Pillow decodes them pixel by pixel
+_SLOW_CODECS: Final = ("bmp_rle", "ppm_plain")  # Pillow decodes them pixel by pixel
+_SCALED: Final = "ppm"  # and this one too, although it is nearly uncompressed
 _WHOLE_KINDS: Final = {"TIFF": "a TIFF that is packed or tiled", "WEBP": "a WebP picture", "GIF": "a GIF"}
 # A mode whose pixels have this many bytes, in which a PNG is unfiltered before its bytes are interpreted.
 _CARRIERS: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
@@ -40,6 +41,10 @@ _CARRIERS: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 def is_large(image: Image.Image) -> bool:
     """Whether a picture is to be read by `load_reduced`."""
+    return _exceeds(image) or any(tile[0] == _SCALED for tile in _tiles(image))
+
+
+def _exceeds(image: Image.Image) -> bool:
     return image.width * image.height > FULL_PIXELS or max(image.size) > FULL_SIDE
 
 
@@ -63,6 +68,8 @@ def load_reduced(
         math.ceil(math.sqrt(image.width * image.height / REDUCED_PIXELS)), math.ceil(max(image.size) / FULL_SIDE)
     )
     rows = max(1, _STRIP_PIXELS // (image.width * factor)) * factor
+    if not _exceeds(image):
+        factor = 1
     reduced: Image.Image | None = None
     top = 0
     for strip in _iter_strips(image, file, chunks, rows, path):
@@ -112,6 +119,8 @@ def _iter_strips(
     tiles = _tiles(image)
     if any(tile[0] in _SLOW_CODECS for tile in tiles):
         raise _too_large(image, f"a picture in {image.format} as it is packed", path)
+    if [tile[0] for tile in tiles] == [_SCALED]:
+        return _scaled_bands(image, file, rows)
     if tiles and not is_turned and all(_is_raw_band(tile, image.width) for tile in tiles):
         return _joined(_raw_bands(image, file, rows), rows)
     kind = _WHOLE_KINDS.get(image.format or "", f"a picture in {image.format} as it is packed")
@@ -208,6 +217,24 @@ def _raw_bands(image: Image.Image, file: BinaryIO, rows: int) -> Iterator[Image.
             yield _like(
                 image, Image.frombytes(image.mode, (image.width, count), data, "raw", raw_mode, stride, step)
             )
+
+
+def _scaled_bands(image: Image.Image, file: BinaryIO, rows: int) -> Iterator[Image.Image]:
+    """The rows of a PNM picture whose largest value is neither 255 nor 65,535."""
+    _, _, offset, (_, largest) = _tiles(image)[0]
+    bands = len(image.getbands())
+    dtype = np.dtype(np.uint8 if largest < 256 else ">u2")
+    file.seek(offset)
+    for top in range(0, image.height, rows):
+        count = min(rows, image.height - top)
+        data = file.read(count * image.width * bands * dtype.itemsize)
+        values = np.frombuffer(data, dtype).reshape(count, image.width, bands).astype(np.float32)
+        values *= np.float32(1 / largest)
+        np.minimum(values, 1, out=values)
+        if bands == 1:
+            yield Image.fromarray(values[..., 0])
+        else:
+            yield Image.fromarray(np.rint(values * 255).astype(np.uint8))
 
 
 def _joined(bands: Iterable[Image.Image], rows: int) -> Iterator[Image.Image]:

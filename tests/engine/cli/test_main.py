@@ -230,6 +230,18 @@ def test_hidden_and_system_files_of_a_folder_are_skipped(
     assert "photo.heic" in printed.err
 
 
+def test_a_picture_that_ends_early_is_read_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(np.kron((1 - PICTURES["X"]) / 2 * 255, np.ones((8, 8))).astype(np.uint8)).save(
+        tmp_path / "a.jpg"
+    )
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes()[:-2])
+    assert run("classify", tmp_path / "a.jpg") == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"{tmp_path / 'a.jpg'}  X ")
+    assert printed.err.startswith(f"xo: {tmp_path / 'a.jpg'} ends early")
+    assert printed.err.count("\n") == 1
+
+
 def test_npz_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = np.stack([PICTURES["X"], PICTURES["O"]])
     np.savez(tmp_path / "a.npz", images=((images + 1) / 2 * 255).astype(np.uint8))

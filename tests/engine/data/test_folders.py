@@ -239,6 +239,17 @@ def test_a_pipe_is_not_waited_for(linked: Path) -> None:
     assert "cross/pipe.png is not an ordinary file" in refused(linked)
 
 
+@pytest.mark.parametrize("count", [1, 5])
+def test_pictures_that_end_early_are_read_and_said_in_one_sentence(laid: Layout, count: int) -> None:
+    cut = picture("X", "JPEG")[:-2]
+    path = laid({**TWO, **{f"cross/early{number}.jpg": cut for number in range(count)}})
+    notes: list[str] = []
+    assert len(read_dataset(path, SHAPE, None, notes.append)) == 2 + count
+    assert len(notes) == 1
+    assert "early0.jpg" in notes[0]
+    assert count == 1 or "has 5 pictures that end early" in notes[0]
+
+
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="nothing is forbidden to this user")
 def test_a_folder_that_may_not_be_listed(linked: Path) -> None:
     (linked / "cross").chmod(0)

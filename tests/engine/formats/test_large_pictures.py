@@ -85,6 +85,20 @@ def test_a_large_picture_is_read_as_its_average(
     assert np.allclose(parts[0], parts[1], atol=0.02)
 
 
+@pytest.mark.parametrize("largest", [100, 4095])
+@pytest.mark.parametrize("bands", [1, 3])
+def test_pnm_of_any_largest_value(tmp_path: Path, largest: int, bands: int) -> None:
+    grey = letter()
+    values = np.rint(grey / 255 * largest).astype(np.uint8 if largest < 256 else ">u2")
+    header = f"P{5 if bands == 1 else 6} {grey.shape[1]} {grey.shape[0]} {largest}\n".encode()
+    (tmp_path / "a.pnm").write_bytes(header + values[..., None].repeat(bands, 2).tobytes())
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    assert np.allclose(read_picture(tmp_path / "a.pnm"), read_picture(tmp_path / "a.png"), atol=0.02)
+    (tmp_path / "a.pnm").write_bytes(header + values.tobytes()[: -grey.shape[1]])
+    with pytest.raises(FileError, match="damaged or cut short"):
+        read_picture(tmp_path / "a.pnm")
+
+
 @pytest.mark.parametrize("colour", [0, 2, 4, 6])
 @pytest.mark.parametrize("depth", [8, 16])
 @pytest.mark.parametrize("kind", range(5))
