@@ -147,7 +147,7 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
         if sentence:
             window.show_message(sentence)
     thread.start()
-    if not args.screenshot:
+    if not args.screenshot and not args.animation:
         window.start_autosave(Autosave(window.session, window.training, session_folder(), args.keep_every, window))
     if work is not None:
         window.training.restore(work)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from xo_gui.state import SetData
+from tests.xo_gui.conftest import OpenWindow
+from xo_gui.state import SetData, session_folder
 from xo_gui.window import MainWindow, WindowRecorder, recording
 
 
@@ -48,3 +49,11 @@ def test_where_it_cannot_be_written_that_is_said(
     with qtbot.waitSignal(made.finished, timeout=60_000):
         made.start()
     assert "nowhere" in made.error
+
+
+@pytest.mark.parametrize("option", ["--screenshot", "--animation"])
+def test_a_window_that_only_makes_a_picture_leaves_the_sessions_alone(open_window: OpenWindow, option: str) -> None:
+    window = open_window("--preset", "walkthrough", option, "picture.webp")
+    window.close()
+    assert window.autosave is None
+    assert not session_folder().exists()
