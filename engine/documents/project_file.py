@@ -6,7 +6,6 @@ names of _ProjectHeader and the keys of the description are keys in saved files.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from typing import Annotated, Any, Final, TypeAlias
@@ -59,6 +58,8 @@ _MAX_BRANCHES: Final = 10_000
 _MAX_STROKES: Final = 100_000
 # The tensors of drawings, with the number of their columns, 0 for one dimension.
 _DRAWING_COLUMNS: Final = {"points": 3, "strokes": 4, "transforms": 6, "sizes": 2, "images": 0}
+# Seconds since 1970; no calendar knows later times.
+_LATEST_TIME = 1 << 37
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 
@@ -88,15 +89,22 @@ class ProjectState:
     was_running: bool = False
     was_closed: bool = False
 
+    @property
+    def summary(self) -> ProjectSummary:
+        """The summary that its file would have."""
+        step = None if self.run is None else self.run.current_point.step
+        return ProjectSummary(self.saved_at, step, self.was_running, self.was_closed, self.document.models[0].name)
+
 
 @dataclass(frozen=True)
 class ProjectSummary:
-    """A summary of a project file. step: of training, None if there is none."""
+    """A summary of a project file. step: of training, None if there is none. network: the first model's name."""
 
     saved_at: float
     step: int | None
     was_running: bool
     was_closed: bool
+    network: str
 
 
 class _ProjectHeader(msgspec.Struct):
@@ -191,9 +199,16 @@ def read_project_summary(path: FilePath) -> ProjectSummary:
         raise FileError(f"{quoted(path)} cannot be read: {one_line(error)}.") from error
     except ValueError as error:
         raise FileError(f"{quoted(path)} cannot be restored: it {reason_text(error)}.") from error
-    return ProjectSummary(
-        header.saved, None if header.now is None else header.now[1], header.running, header.closed
-    )
+    step = None if header.now is None else header.now[1]
+    return ProjectSummary(header.saved, step, header.running, header.closed, _network_name(description))
+
+
+def _network_name(description: Json) -> str:
+    """The name of a project's first model; "" if there is none."""
+    models = description.get("subjects")
+    first = models[0] if isinstance(models, list) and models else None
+    name = first.get("name") if isinstance(first, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 # --- header
@@ -309,7 +324,7 @@ def _parse_model(entry: Json, parameters: _Arrays) -> Model:
 
 def _parse_project_header(description: Json) -> _ProjectHeader:
     header: _ProjectHeader = _convert(description.get("told"), _ProjectHeader, "told")
-    if not math.isfinite(header.saved):
+    if not 0 <= header.saved < _LATEST_TIME:
         raise InvalidFile("has an invalid time of saving")
     return header
 

@@ -35,9 +35,9 @@ def begin(window: MainWindow) -> None:
     """Restore the offered session and resume training, or draw an X and train from scratch."""
     recovery, session = window.autosave, window.session
     assert recovery is not None
-    if recovery.offer is not None:
-        recovery.restore()
-        recovery.offer_changed.connect(lambda: window.training.execute(Start()))
+    if recovery.offers:
+        recovery.restore(recovery.offers[0])
+        recovery.offers_changed.connect(lambda: window.training.execute(Start()))
         return
     drawing = Drawing(tuple(Stroke(points) for points in STROKES))
     session.edit(session.document.with_drawing(drawing), "Pen stroke")

@@ -1,6 +1,6 @@
 """The state of the window: session, commands, controllers, engine thread, autosave."""
 
-from xo_gui.state.autosave import Autosave, session_folder
+from xo_gui.state.autosave import Autosave, SessionOffer, session_folder
 from xo_gui.state.commands import (
     BranchWithNewData,
     CollectLayerStatistics,
@@ -56,6 +56,7 @@ __all__ = [
     "Restart",
     "Selection",
     "Session",
+    "SessionOffer",
     "SetBranchVisible",
     "SetConfig",
     "SetData",

@@ -1,7 +1,8 @@
-"""Autosave: saves the window's project in the background, and offers to restore what a crashed window left.
+"""Autosave: saves the window's project in the background, and offers to restore what crashed windows left.
 
 The folder holds numbered files, each with a lock file that its window keeps locked while it is open: a project file
 whose lock is free was left by a window that did not close. A window that closes moves its file to `last.session`.
+A window that restores a session puts its own work aside before, in the file it has, as another session to restore.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import os
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import TypeAlias
@@ -40,13 +41,22 @@ def session_folder() -> Path:
     return user_state_path("xo-gui", appauthor=False) / "sessions"
 
 
+@dataclass(frozen=True)
+class SessionOffer:
+    """A session that can be restored, and its file. is_put_aside: by this window, when it restored another."""
+
+    path: Path
+    summary: ProjectSummary
+    is_put_aside: bool = False
+
+
 class Autosave(QObject):
     """Owns the window's autosave file and the sessions offered for recovery.
 
-    offer_changed: the offered session changed. message(text): a sentence for the user.
+    offers_changed: the offered sessions changed. message(text): a sentence for the user.
     """
 
-    offer_changed = Signal()
+    offers_changed = Signal()
     message = Signal(str)
 
     def __init__(
@@ -63,15 +73,16 @@ class Autosave(QObject):
         self._locks: dict[Path, FileLock] = {}
         self._thread: AutosaveThread | None = None
         self._path: Path | None = None
-        self._offers: list[tuple[Path, ProjectSummary]] = []  # the latest last
+        self._finishing: list[AutosaveThread] = []  # those of work that was put aside
+        self._offers: list[SessionOffer] = []
         self._saved_parts: tuple[object, ...] = ()
         self._restored: Path | None = None
         self._first = session.settled
 
     @property
-    def offer(self) -> ProjectSummary | None:
-        """The latest session of a crashed window, None if there is none."""
-        return self._offers[-1][1] if self._offers else None
+    def offers(self) -> tuple[SessionOffer, ...]:
+        """The sessions that can be restored, the latest first."""
+        return tuple(sorted(self._offers, key=lambda offer: -offer.summary.saved_at))
 
     @property
     def last_session(self) -> Path | None:
@@ -85,7 +96,7 @@ class Autosave(QObject):
     @property
     def _move_of_restored(self) -> FileMove | None:
         """Moves the restored file away, once the window's own file includes its contents."""
-        return None if self._restored is None else (self._restored, self._last_path)
+        return None if self._restored is None else (self._restored, self._folder / f"restored{SUFFIX}")
 
     # -- the folder --------------------------------------------------------------------------------------------
 
@@ -94,39 +105,51 @@ class Autosave(QObject):
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             remove_leftovers(self._folder)
-            self._acquire_path()
+            self._path = self._acquire_path(collect=True)
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             self.message.emit(self.tr("Autosave is off, {0} cannot be used: {1}.").format(self._folder, reason))
             return
+        self._start_thread()
+        self.offers_changed.emit()
+
+    def _start_thread(self) -> None:
         if self._path is not None:
             self._thread = AutosaveThread(self._path, self._interval, self)
             self._thread.failed.connect(self._save_failed)
-        self._offers.sort(key=lambda offer: offer[1].saved_at)
-        self.offer_changed.emit()
 
-    def _acquire_path(self) -> None:
-        """Lock the first free file name, and collect the unlocked project files. Raises OSError."""
+    def _acquire_path(self, collect: bool = False) -> Path | None:
+        """Lock the first free file name and return it, None if there is none. Raises OSError.
+
+        collect: lock and offer the project files of crashed windows too.
+        """
+        acquired: Path | None = None
         for number in range(1, MAX_SESSIONS + 1):
             path = self._folder / f"{number}{SUFFIX}"
-            if self._path is not None and not path.exists():
+            if path in self._locks or (
+                not path.exists() if acquired is not None else path.exists() and not collect
+            ):
                 continue
             if (lock := FileLock.acquire(path.with_suffix(".lock"))) is None:
                 continue
             self._locks[path] = lock
             if path.exists():
                 self._add_offer(path)
-            elif self._path is None:
-                self._path = path
+                continue
+            acquired = path
+            if not collect:
+                break
+        return acquired
 
     def _add_offer(self, path: Path) -> None:
         try:
-            self._offers.append((path, read_project_summary(path)))
+            self._offers.append(SessionOffer(path, read_project_summary(path)))
         except FileError as error:
             self._move_damaged(path, str(error))
 
     def _move_damaged(self, path: Path, reason: str) -> None:
-        aside = path.with_name("damaged" + SUFFIX)
+        names = ("damaged", *(f"damaged-{number}" for number in range(2, MAX_SESSIONS)))
+        aside = next(free for name in names if not (free := path.with_name(name + SUFFIX)).exists())
         try:
             path.replace(aside)
         except OSError as error:
@@ -159,6 +182,8 @@ class Autosave(QObject):
         last = None
         if self._is_worth_saving:
             last = replace(self._controller.project_state(run), saved_at=time.time(), was_closed=True)
+        for finishing in self._finishing:
+            finishing.join()
         try:
             if thread.finish(last, self._move_of_restored) and path.exists():
                 path.replace(self._last_path)
@@ -169,45 +194,73 @@ class Autosave(QObject):
         self._locks.clear()
 
     def _save_failed(self) -> None:
-        if self._thread is not None and self._thread.error:
-            self.message.emit(self._thread.error)
+        for thread in (*self._finishing, self._thread):
+            if thread is not None and thread is self.sender() and thread.error:
+                self.message.emit(thread.error)
 
     # -- restoring ---------------------------------------------------------------------------------------------
 
-    def restore(self) -> None:
-        """Restore the offered session; the engine reads the file, so that the window never waits for a disk."""
-        if self._offers:
-            self._session.open(self._offers[-1][0])
+    def restore(self, offer: SessionOffer) -> None:
+        """Restore an offered session; the engine reads the file, so that the window never waits for a disk."""
+        for finishing in self._finishing:
+            finishing.join()  # it may be the session that was put aside just now
+        self._session.open(offer.path)
 
-    def discard(self) -> None:
-        """Turn the offered session into the last session, which the File menu still opens."""
-        if not self._offers:
-            return
-        path, _ = self._offers.pop()
+    def discard(self, offer: SessionOffer) -> None:
+        """Turn an offered session into the last session, which the File menu still opens."""
         try:
-            path.replace(self._last_path)
+            offer.path.replace(self._last_path)
         except OSError as error:
-            log.warning("%s cannot be put away: %s", path, error)
-        self._unlock(path)
-        self.offer_changed.emit()
+            log.warning("%s cannot be put away: %s", offer.path, error)
+        self._withdraw(offer)
+        self._unlock(offer.path)
+
+    def _put_aside(self) -> bool:
+        """Offer the window's own work as a session to restore, and go on in another file; whether nothing is
+        lost by replacing the work."""
+        thread, path = self._thread, self._path
+        if thread is None or path is None or not self._is_worth_saving:
+            return True
+        try:
+            free = self._acquire_path()
+        except OSError as error:
+            log.warning("the work is not put aside: %s", error)
+            free = None
+        if free is None:
+            self.message.emit(
+                self.tr("There are too many sessions to put this one aside: restore or discard some.")
+            )
+            return False
+        work = replace(self._controller.project_state(), saved_at=time.time())
+        thread.finish_later(work, self._move_of_restored)
+        self._finishing.append(thread)
+        self._offers.append(SessionOffer(path, work.summary, is_put_aside=True))
+        self._path, self._restored = free, None
+        self._start_thread()
+        return True
+
+    def _withdraw(self, offer: SessionOffer) -> None:
+        self._offers = [other for other in self._offers if other.path != offer.path]
+        self.offers_changed.emit()
 
     def accept(self, opened: OpenResult) -> bool:
         """Handle a file that was read, if it is a project or was offered; returns whether it was handled."""
         path, found = opened.request.path, opened.content
-        offers = [offer for offer in self._offers if offer[0] == path]
+        offer = next((offer for offer in self._offers if offer.path == path), None)
         if isinstance(found, ProjectState):
-            if offers:
+            if offer is not None:
+                if not self._put_aside():
+                    return True
                 self._restored = path
             self._controller.restore(found)
             self.message.emit(self.tr("The session is restored; Undo reverts it."))
-        elif offers:
+            if offer is not None:
+                self._withdraw(offer)
+        elif offer is not None:
             self._move_damaged(path, opened.error)
-        if offers:
-            self._offers.remove(offers[0])
-            self.offer_changed.emit()
-            if not isinstance(found, ProjectState):
-                self._unlock(path)
-        return bool(offers) or isinstance(found, ProjectState)
+            self._withdraw(offer)
+            self._unlock(path)
+        return offer is not None or isinstance(found, ProjectState)
 
     def _unlock(self, path: Path) -> None:
         if lock := self._locks.pop(path, None):
@@ -237,12 +290,20 @@ class AutosaveThread(QObject):
 
     def finish(self, work: ProjectState | None, then: FileMove | None = None) -> bool:
         """Save this or what is still pending, and end the thread; returns whether the last save succeeded."""
+        self.finish_later(work, then)
+        self.join()
+        return not self.error
+
+    def finish_later(self, work: ProjectState | None, then: FileMove | None = None) -> None:
+        """As `finish`, without waiting for the end."""
         if work is not None:
             self.save(work, then)
         self._closing.set()
         self._mailbox.close()
+
+    def join(self) -> None:
+        """Wait for the end of the thread, which finishes."""
         self._thread.join()
-        return not self.error
 
     def _run(self) -> None:
         while (item := self._mailbox.wait()) is not None:

@@ -108,7 +108,7 @@ class MainWindow(QMainWindow):
         """Autosave from now on, and offer to restore what an earlier session left."""
         self.autosave = self.import_export.autosave = recovery
         recovery.message.connect(self.show_message)
-        recovery.offer_changed.connect(self._offer_changed)
+        recovery.offers_changed.connect(self._offers_changed)
         self.recovery_bar.restored.connect(recovery.restore)
         self.recovery_bar.discarded.connect(recovery.discard)
         self.session.changed.connect(recovery.save_if_changed)
@@ -116,8 +116,8 @@ class MainWindow(QMainWindow):
         recovery.start()
         self.drawing_view.canvas.setFocus()  # so that the first key pressed does not answer the offer
 
-    def _offer_changed(self) -> None:
-        self.recovery_bar.show_digest(None if self.autosave is None else self.autosave.offer)
+    def _offers_changed(self) -> None:
+        self.recovery_bar.show_offers(() if self.autosave is None else self.autosave.offers)
 
     def open_last_session(self) -> None:
         """Restore the project of the window that was closed last."""

@@ -21,6 +21,7 @@ from PySide6.QtTest import QTest
 from engine.backends import choose_backend
 from engine.data import ExamplePool, FixedSource, PoolSettings
 from engine.documents import DEFAULT, ProjectSummary, read_project_summary
+from engine.documents.project_file import load_project
 from engine.formats import FileError
 from engine.training import Recipe, Trainer
 from tests.conftest import Effort
@@ -31,6 +32,7 @@ from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import OneEpoch, session_folder
 from xo_gui.state.training_controller import DEFAULT_RECIPE
 from xo_gui.window import MainWindow
+from xo_gui.window.recovery_bar import distinct
 
 ROOT = Path(__file__).parents[3]
 LATE = 3.0  # seconds of training that may be lost with an autosave every 0.2 s, on a busy machine
@@ -245,6 +247,50 @@ def test_a_discarded_session_becomes_the_last_session(folder: Path, open_window:
     assert [path.name for path in folder.glob("*.session")] == ["last.session"]
     action(window, "Open last session").trigger()
     qtbot.waitUntil(lambda: len(window.session.document.drawing.strokes) == 2, timeout=10_000)
+
+
+def strokes_of(window: MainWindow) -> int:
+    return len(window.session.document.drawing.strokes)
+
+
+def choose(window: MainWindow, network: str) -> None:
+    """Restore the session with this network."""
+    bar = window.recovery_bar
+    at = next(at for at in range(bar.box.count()) if bar.box.itemText(at).startswith(network))
+    bar.box.setCurrentIndex(at)
+    QTest.mouseClick(bar.restore_button, Qt.MouseButton.LeftButton)
+
+
+def test_of_two_crashed_windows_restoring_one_never_loses_the_other(
+    folder: Path, open_window: OpenWindow, qtbot
+) -> None:
+    for name, strokes in (("default", X_ARMS), ("walkthrough", CIRCLE)):
+        window = open_window("--preset", name)
+        Hand(window, qtbot).draw(strokes)
+        window.close()
+        (folder / "last.session").replace(folder / ("1.session" if name == "default" else "2.session"))
+    window = open_window("--keep-every", "0.1")
+    bar = window.recovery_bar
+    assert "2 sessions" in bar.label.text()
+    entries = [bar.box.itemText(at) for at in range(2)]
+    assert entries[0].startswith("Walk-through network · saved at ")
+    assert entries[1].startswith("Default network · saved at ")
+    choose(window, "Default")
+    qtbot.waitUntil(lambda: strokes_of(window) == 2, timeout=10_000)
+    assert not bar.box.isVisible()
+    Hand(window, qtbot).draw([X_ARMS[0]])
+    QTest.mouseClick(bar.restore_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: strokes_of(window) == 1, timeout=10_000)
+    assert bar.label.text().startswith("A session was put aside at ")
+    QTest.mouseClick(bar.restore_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: strokes_of(window) == 3, timeout=10_000)
+    window.close()
+    kept = {len(load_project(path).document.drawing.strokes) for path in folder.glob("*.session")}
+    assert kept == {1, 3}
+
+
+def test_equal_sessions_are_told_apart_by_number() -> None:
+    assert distinct(["a", "b", "a"]) == ["a", "b", "a (2)"]
 
 
 def test_an_unanswered_offer_is_repeated(folder: Path, open_window: OpenWindow, qtbot) -> None:
