@@ -314,8 +314,8 @@ def _files(data: FileData, network: Network, recipe: Recipe, progress: ProgressC
 
 def _single_note(path: str, name: str) -> str:
     return (
-        f"{quoted(path)} has a single picture of {quoted(name)}: it is trained on, and no held-out picture shows "
-        "how well that class is read; add more."
+        f"{quoted(path)} has a single picture of {quoted(name)}: it is trained on, and no held-out picture tells "
+        "the accuracy of that class; add more."
     )
 
 

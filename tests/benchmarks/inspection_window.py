@@ -3,7 +3,7 @@
 Clicks values all over the default network with real mouse events and prints, in milliseconds, the time from each
 click to the painted arithmetic, and to what it contributes; from choosing a method to its painted picture, of
 slow ones the first, and from Stop to there being none; from each point of a stroke to the painted picture, with a
-selected value and without; and the clicks again while training runs at full speed. It judges nothing.
+selected value and without; and the clicks again while training runs at full speed. It only measures.
 """
 
 from __future__ import annotations

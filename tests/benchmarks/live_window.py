@@ -1,7 +1,7 @@
 """Stroke to picture in the real window: `python3 -m tests.benchmarks.live_window [--rounds N]`.
 
 Draws strokes with real mouse events on the default network and prints, in milliseconds, the time from each mouse
-event to the painted maps and votes, and the engine's own part of it. It judges nothing.
+event to the painted maps and votes, and the engine's own part of it. It only measures.
 """
 
 from __future__ import annotations

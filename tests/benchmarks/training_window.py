@@ -4,7 +4,7 @@ Presses Train on the default network, and prints when the accuracy on the held-o
 drawing with real mouse events, the time from each to the painted picture, and how late a timer of 10 ms was in
 the window's thread; how many steps a second the window makes beside what the loop of `xo train` makes of the
 same run, in turns; and, after --steps steps, the time from each movement on the timeline to the painted picture.
-It judges nothing.
+It only measures.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Probe:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """While something goes on."""
+        """While something else runs."""
         self.late.clear()
         self._due = perf_counter() + PROBE_SECONDS
         self._timer.start(round(1000 * PROBE_SECONDS))
@@ -154,7 +154,7 @@ class Bench:
             self.window.drawing_view.clear()
 
     def beside_the_command_line(self, rounds: int) -> None:
-        """Steps a second of both, in turns: the window, animating while nobody draws, and the loop of xo train."""
+        """Steps a second of both, in turns: the window, without drawing, and the loop of xo train."""
         import numpy as np
 
         from xo_gui.state import Pause, Start

@@ -107,14 +107,16 @@ class DrawingsPage(QWidget):
     def _show_tiles(self, document: Document) -> None:
         """Shows a tile for each drawing; those of which nothing has changed are kept, so that one more of many
         costs one tile."""
-        network, judged = document.models[0].network, self.has_predictions
-        known = self._tiles if (network, judged) == self._tiles_of else {}
-        self._tiles_of, self._tiles = (network, judged), {}
+        network, is_evaluated = document.models[0].network, self.has_predictions
+        known = self._tiles if (network, is_evaluated) == self._tiles_of else {}
+        self._tiles_of, self._tiles = (network, is_evaluated), {}
         for each in document.labelled_drawings:
             prediction = self._predictions.get(each.drawing)
             before = known.get(each)
             kept = before is not None and before[0] == prediction
-            self._tiles[each] = before if before and kept else (prediction, self._tile(each, prediction, judged))
+            self._tiles[each] = (
+                before if before and kept else (prediction, self._tile(each, prediction, is_evaluated))
+            )
         self.thumbnails.show_tiles([self._tiles[each][1] for each in document.labelled_drawings])
 
     @property
@@ -137,15 +139,17 @@ class DrawingsPage(QWidget):
     def set_theme(self, theme: Theme) -> None:
         self.thumbnails.set_theme(theme)
 
-    def _tile(self, labelled: LabelledDrawing, prediction: DrawingPrediction | None, judged: bool) -> Thumbnail:
-        """judged: whether a wrong prediction is marked."""
+    def _tile(
+        self, labelled: LabelledDrawing, prediction: DrawingPrediction | None, is_evaluated: bool
+    ) -> Thumbnail:
+        """is_evaluated: whether a wrong prediction is marked."""
         weight = "" if labelled.weight == 1 else f"×{labelled.weight}"
         badge, description = "", ""
         if prediction is not None and self._document is not None:
             network = self._document.models[0].network
             vote = vote_text(network, prediction.vote)
             description = self.tr("prediction: {0}, {1}").format(prediction.predicted_class, vote)
-            if judged and not self._is_correct(labelled):
+            if is_evaluated and not self._is_correct(labelled):
                 badge = f"→ {'?' if prediction.predicted_class == UNSURE else prediction.predicted_class}"
         return Thumbnail(self._pictures[labelled], labelled.label, weight, labelled.weight == 0, badge, description)
 
