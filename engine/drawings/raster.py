@@ -75,8 +75,11 @@ def ink_share(picture: FloatArray) -> float:
 def fit_to_frame(drawing: Drawing) -> Drawing:
     """The drawing with its ink centred and its longer side filling four fifths of the frame.
 
-    Rotation, bend and thickness of its transform are kept. A blank drawing is returned unchanged.
+    Rotation, bend and thickness of its transform are kept. A blank drawing is returned unchanged, and so is an
+    image that lies there already, to half a pixel of its own: moving it would only blur it.
     """
+    if _is_fitted_image(drawing):
+        return drawing
     moved = drawing.with_transform(replace(drawing.transform, shift_x=0.0, shift_y=0.0, size=0.4))
     for _ in range(3):  # iterated, since the pen's thickness does not scale exactly with the size
         box = ink_bounds(render(moved, _PROBE_SIDE))
@@ -94,6 +97,19 @@ def fit_to_frame(drawing: Drawing) -> Drawing:
             )
         )
     return moved
+
+
+def _is_fitted_image(drawing: Drawing) -> bool:
+    """Whether the drawing is an image alone whose ink lies where fitting would put it."""
+    if drawing.image is None or drawing.strokes or not drawing.transform.is_identity:
+        return False
+    box = ink_bounds(render(drawing, _PROBE_SIDE))
+    if box is None:
+        return False
+    tolerance = 0.5 / max(drawing.image.shape)
+    longer = max(box[2] - box[0], box[3] - box[1])
+    off_centre = (abs((box[at] + box[at + 2]) / 2 - 0.5) for at in (0, 1))
+    return abs(longer - _FILLED) <= 2 * tolerance and all(offset <= tolerance for offset in off_centre)
 
 
 def ink_bounds(picture: FloatArray) -> tuple[float, float, float, float] | None:

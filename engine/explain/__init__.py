@@ -1,5 +1,6 @@
 """Explanations of a trained model: attribution, feature visualization, robustness, one training step in detail."""
 
+from engine.explain.counterfactual import Counterfactual
 from engine.explain.explainer import AvailableExamples, Explainer
 from engine.explain.feature_profile import FeatureProfile, FeatureQuery, FeatureWeights
 from engine.explain.model_difference import ModelDifference
@@ -31,6 +32,7 @@ __all__ = [
     "ROUNDS",
     "SLOW_KINDS",
     "AvailableExamples",
+    "Counterfactual",
     "Explainer",
     "FeatureProfile",
     "FeatureQuery",

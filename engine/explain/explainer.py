@@ -8,7 +8,9 @@ from time import perf_counter
 
 import numpy as np
 
+from engine.backends import HostArray
 from engine.data import Dataset, TrainingData
+from engine.drawings import Drawing, fit_to_frame, render
 from engine.explain.attribution import (
     Gradients,
     contributions_in_slices,
@@ -17,8 +19,9 @@ from engine.explain.attribution import (
     score_cells,
     score_gradient,
 )
+from engine.explain.counterfactual import counterfactual
 from engine.explain.feature_profile import FeatureProfiler, same_weights
-from engine.explain.perturbation import Occlusion, ablation, ablation_examples, counterfactual
+from engine.explain.perturbation import Occlusion, ablation, ablation_examples
 from engine.explain.queries import INPUT_INDEPENDENT_KINDS, SLOW_KINDS, Query, Result
 from engine.nn import Prediction, weight_layer_of
 
@@ -60,6 +63,7 @@ class Explainer:
         self._occlusion: Occlusion | None = None
         self._profiler = FeatureProfiler()
         self._available: AvailableExamples | None = None
+        self._is_fitted = False
         self._is_training, self._was_published, self._only_complete, self._coarse = False, False, False, False
         self._cost, self._spent = 0.0, 0.0
         self._free_at, self._still_at, self._rested_at = 0.0, 0.0, 0.0
@@ -71,21 +75,30 @@ class Explainer:
         settled: bool,
         is_training: bool = False,
         available: AvailableExamples | None = None,
+        fitted: bool = False,
     ) -> None:
         """Make this the current query, of these predictions; a quick one is computed before this returns.
 
         A query of a value that does not exist has no result.
         settled: False during a stroke.
+        fitted: whether the canvas is fitted to the frame before the network sees it.
         is_training: whether training changes the weights continuously; repeating a query then takes at most a share
             of the time.
         """
         self._is_training, self._available = is_training, available
+        was_fitted, self._is_fitted = self._is_fitted, fitted
         prediction = predictions[query.model] if query and query.model < len(predictions) else None
         if query is None or prediction is None or not _is_valid(query, prediction):
             self._query = self._prediction = self._results = self.result = None
             return
         self._settled, self._was_published = settled, True
-        if query == self._query and self._prediction is not None and not self._has_changed(prediction):
+        same_canvas = query.kind != "flip" or was_fitted == fitted
+        if (
+            query == self._query
+            and self._prediction is not None
+            and same_canvas
+            and not self._has_changed(prediction)
+        ):
             return
         if query != self._query:
             self.result, self._was_published = None, False
@@ -236,16 +249,9 @@ class Explainer:
         yield None
         yield from gradients.forward_in_slices(picture)
         if query.kind == "flip":
-            for step in counterfactual(gradients, picture):
-                distance = float(np.sqrt(np.square(step.change).sum()))
-                yield Result(
-                    query,
-                    target,
-                    step.progress,
-                    step.change.sum(axis=0),
-                    new_class=step.new_class,
-                    distance=distance,
-                )
+            canvas = _fitted if self._is_fitted else None
+            for step in counterfactual(gradients, prediction.model, picture, canvas):
+                yield Result(query, target, step.progress, step.change, counterfactual=step)
         elif query.kind == "worth":
             yield from self._contributions(query, target, gradients)
         elif query.kind == "grad_cam":
@@ -296,6 +302,11 @@ def _is_valid(query: Query, prediction: Prediction) -> bool:
         fits = len(shape) == len(query.cell)
         return fits and all(0 <= at < side for at, side in zip(query.cell, shape, strict=True)) and bool(shape)
     return query.target is None or query.target < len(network.classes)
+
+
+def _fitted(picture: HostArray) -> HostArray:
+    """What a network sees of a square picture on a canvas that is fitted to the frame."""
+    return render(fit_to_frame(Drawing(image=picture)), len(picture))
 
 
 def _same_picture(one: Prediction, other: Prediction | None) -> bool:

@@ -1,4 +1,4 @@
-"""Explanations by perturbation: occlusion, the minimal change of class (counterfactual), and feature ablation."""
+"""Explanations by perturbation: occlusion and feature ablation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import numpy as np
 from engine.backends import HostArray, numpy_backend
 from engine.data import Dataset
 from engine.data.xo import CLASSES, XOSettings, generate_dataset
-from engine.explain.attribution import Gradients
 from engine.nn import Model, Network, Parameters, Plan, ablated
 from engine.training import Evaluation, Evaluator
 
@@ -64,80 +63,6 @@ class Occlusion:
         with np.errstate(over="ignore", invalid="ignore"):
             scores: list[float] = np.array(self._plan.forward(batch))[target, : len(pictures)].tolist()
         return scores
-
-
-MAX_STEPS, BISECTION_STEPS = 40, 12
-# Factor by which each step overshoots the point where the two scores would be equal.
-OVERSHOOT = 1.02
-
-
-@dataclass(frozen=True, eq=False)
-class Counterfactual:
-    """A change of the picture that changes the predicted class.
-
-    change: (C, H, W) float64, to be added to the picture, which stays within -1 to 1.
-    new_class: predicted class of the changed picture, None while it is still the original one.
-    progress: share of the work done.
-    """
-
-    change: HostArray
-    new_class: int | None
-    progress: float
-
-
-def counterfactual(gradients: Gradients, picture: HostArray) -> Iterator[Counterfactual]:
-    """Searches for a small change of the picture that changes the predicted class.
-
-    Each step goes to the nearest decision boundary with the scores linearized (DeepFool, Moosavi-Dezfooli et al.
-    2016), pixels clipped to -1 to 1; bisection along the total change then shortens it while the class stays the
-    new one. The batch of `gradients` must be at least the number of classes.
-    """
-    network = gradients.network
-    layer, count = len(network.layers), len(network.classes)
-    start = picture.astype(np.float64)
-    current, original = start, int(_scores(gradients, start).argmax())
-    for step in range(MAX_STEPS):
-        scores = _scores(gradients, current)
-        if int(scores.argmax()) != original:
-            break
-        slopes = gradients.backward(layer, [(at,) for at in range(count)])[0]
-        move = _nearest(scores, slopes, current, original)
-        if move is None:
-            break
-        current = np.clip(current + move, -1.0, 1.0)
-        yield Counterfactual(current - start, None, 0.7 * (step + 1) / MAX_STEPS)
-    if int(_scores(gradients, current).argmax()) == original:
-        yield Counterfactual(current - start, None, 1.0)
-        return
-    low, high = 0.0, 1.0
-    for _ in range(BISECTION_STEPS):
-        middle = (low + high) / 2
-        has_changed = int(_scores(gradients, start + middle * (current - start)).argmax()) != original
-        low, high = (low, middle) if has_changed else (middle, high)
-    change = high * (current - start)
-    yield Counterfactual(change, int(_scores(gradients, start + change).argmax()), 1.0)
-
-
-def _scores(gradients: Gradients, picture: HostArray) -> HostArray:
-    gradients.forward(picture)
-    return gradients.outputs()[-1]
-
-
-def _nearest(scores: HostArray, slopes: HostArray, current: HostArray, original: int) -> HostArray | None:
-    """The shortest step to another class's decision boundary; None if no pixel can come nearer."""
-    best, shortest = None, np.inf
-    for other in range(len(scores)):
-        if other == original:
-            continue
-        slope = slopes[other] - slopes[original]
-        # A pixel at the end of its range cannot move further.
-        slope = np.where((current >= 1) & (slope > 0) | (current <= -1) & (slope < 0), 0.0, slope)
-        squared_norm = float(np.square(slope).sum())
-        gap = float(scores[original] - scores[other])
-        if squared_norm > 0 and gap / np.sqrt(squared_norm) < shortest:
-            shortest = gap / np.sqrt(squared_norm)
-            best = OVERSHOOT * (gap + 1e-6) / squared_norm * slope
-    return best
 
 
 # Generated drawings: their seed is outside those of training, which start at 1; this many distinguish the features.

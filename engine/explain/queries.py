@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from engine.backends import HostArray
+from engine.explain.counterfactual import Counterfactual
 from engine.explain.feature_profile import FeatureProfile, FeatureQuery
 from engine.explain.perturbation import AblationEffect
 from engine.nn.layers import CellIndex
@@ -55,8 +56,7 @@ class Result:
     remainder: what biases and nonlinearities add to each score, beside all values of its layer.
     layer_totals: for a score, by layer from the input up, the summed contributions of its values and what biases
         and nonlinearities above it add; each pair sums to the score.
-    new_class, distance: for "flip", the predicted class of the changed drawing, None if no change was found, and
-        the L2 norm of the change.
+    counterfactual: for "flip", the changed drawing; `target` is the class with the most votes before.
     ablations: for "ablation", the effect of each feature so far.
     example_count, held_out: for "ablation", the number of examples, and whether they are held-out ones.
     profile: for "likes".
@@ -70,8 +70,7 @@ class Result:
     contributions: tuple[float, ...] = ()
     remainder: tuple[float, ...] = ()
     layer_totals: tuple[tuple[float, float], ...] = ()
-    new_class: int | None = None
-    distance: float = 0.0
+    counterfactual: Counterfactual | None = None
     ablations: tuple[AblationEffect, ...] = ()
     profile: FeatureProfile | None = None
     example_count: int = 0

@@ -208,7 +208,8 @@ class Runner:
         available = None
         if training is not None:
             available = AvailableExamples(training.request.training_data, training.examples, training.held_out)
-        self._explainer.set_query(request.query, predictions, request.settled, self._training, available)
+        fitted = request.document.fit_to_frame
+        self._explainer.set_query(request.query, predictions, request.settled, self._training, available, fitted)
         return self._explainer.result
 
     def _cancel_query(self, _: str) -> None:

@@ -7,13 +7,14 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
-from engine.explain import SLOW_KINDS, Query, QueryKind, Result
+from engine.explain import SLOW_KINDS, Counterfactual, Query, QueryKind, Result
 from engine.nn import Prediction
 from xo_gui.app import Theme
 from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
 from xo_gui.views.inspector.sheet_blocks import HeatMap, Paragraph, SheetBlock, TextLine, TextLines
+from xo_gui.views.inspector.value_text import TIMES
 from xo_gui.views.network import rounded_limit
-from xo_gui.widgets import short_text
+from xo_gui.widgets import percent_text, short_text, vote_text
 
 
 class AttributionPage(QWidget):
@@ -88,7 +89,9 @@ class AttributionPage(QWidget):
             ),
             "flip": (
                 self.tr("Smallest change"),
-                self.tr("The smallest change found that makes the network predict another class."),
+                self.tr(
+                    "The smallest change found with which the network predicts another class, past its threshold."
+                ),
             ),
         }
 
@@ -127,9 +130,8 @@ class AttributionPage(QWidget):
         self.stop_button.setVisible(busy)
         if busy and result is not None:
             self.progress_bar.setValue(round(100 * result.progress))
-        self._counterfactual = None
-        if result is not None and result.new_class is not None and result.map is not None:
-            self._counterfactual = (prediction.activations[0][0] + result.map).astype(np.float32).clip(-1, 1)
+        found = result.counterfactual if result is not None and not busy else None
+        self._counterfactual = found.picture if found is not None and found.new_class is not None else None
         self.draw_button.setVisible(self._counterfactual is not None)
         self.sheet.set_blocks(blocks, False)
 
@@ -145,21 +147,36 @@ class AttributionPage(QWidget):
         return [*text, HeatMap(title, known, rounded_limit(float(np.abs(known).max())))]
 
     def _counterfactual_blocks(self, prediction: Prediction, result: Result) -> list[SheetBlock]:
-        if result.new_class is None:
+        found, model = result.counterfactual, prediction.model
+        assert found is not None
+        before, after = (model.network.classes[at] for at in (result.target, found.target))
+        vote = vote_text(model.network, found.vote)
+        if found.new_class is not None:
+            text = self.tr("With this change added, the network predicts {0} ({2}) instead of {1}.")
+        elif found.target == result.target or not found.change.any():
             return [Paragraph(self.tr("No change of the pixels was found that changes the predicted class."))]
-        assert result.map is not None
-        before, after = (prediction.model.network.classes[at] for at in (result.target, result.new_class))
-        text = self.tr("With this change added, the network predicts {0} instead of {1}.").format(after, before)
-        distance = TextLine(self.tr("distance (L2 norm)"), short_text(result.distance))
-        return [
-            Paragraph(text),
-            TextLines(
-                (
-                    distance,
-                    TextLine(self.tr("largest change of one pixel"), short_text(float(np.abs(result.map).max()))),
-                )
-            ),
-        ]
+        elif model.threshold is not None and model.network.vote == "softmax":
+            text = self.tr(
+                "No change was found with which the network predicts another class than {1}: {0} came to {2}, and "
+                "needs {3}."
+            )
+        else:
+            text = self.tr(
+                "No change was found with which the network predicts another class than {1}: {0} came to {2}."
+            )
+        needed = percent_text(model.threshold or 0.0)
+        return [Paragraph(text.format(after, before, vote, needed)), TextLines(self._distance_lines(found))]
+
+    def _distance_lines(self, found: Counterfactual) -> tuple[TextLine, ...]:
+        """The size of the change, beside that of the shortest one to the decision boundary."""
+        lines = [TextLine(self.tr("distance (L2 norm)"), short_text(found.distance))]
+        if found.boundary_distance > 0:
+            label = self.tr("to the decision boundary (equal votes)")
+            lines.append(TextLine(label, short_text(found.boundary_distance)))
+            times = found.distance / found.boundary_distance
+            lines.append(TextLine(self.tr("as many times that"), f"{TIMES} {times:.2f}"))
+        largest = short_text(float(np.abs(found.change).max()))
+        return (*lines, TextLine(self.tr("largest change of one pixel"), largest))
 
     def _set_classes(self, classes: tuple[str, ...]) -> None:
         if classes == self._classes:
