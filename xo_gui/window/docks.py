@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from xo_gui.app import heading_font
 from xo_gui.views import View
 from xo_gui.window.panels import Panel
+from xo_gui.window.tab_order import move_focus
 
 MARGIN, LEFT_WIDTH, LEAST_LEFT, RIGHT_WIDTH, ROW_HEIGHT = 16, 288, 272, 300, 244
 # Window width from which the right docks are open at first.
@@ -54,7 +55,7 @@ class Docks(QObject):
     def add(self, view: View, panel: Panel) -> None:
         """Add a dock for `view`, placed as `panel` says."""
         assert panel.area is not None
-        dock = QDockWidget(view.title, self._window)
+        dock = PanelDock(view.title, self._window)
         dock.setObjectName(panel.name)
         dock.setTitleBarWidget(PanelTitle(view.title))
         dock.setWidget(ScrolledPanelFrame(view) if panel.area == _BOTTOM or panel.scrolls else PanelFrame(view))
@@ -155,6 +156,14 @@ class Docks(QObject):
                 dock.isVisible() and dock.geometry().topLeft() == below.topLeft() for dock in self.all
             ):
                 bar.hide()
+
+
+class PanelDock(QDockWidget):
+    """A dock whose Tab key follows the main window's order, also while it is a window of its own."""
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        window = self.parentWidget()
+        return isinstance(window, QMainWindow) and move_focus(window, forward)
 
 
 class PanelTitle(QLabel):

@@ -31,6 +31,7 @@ from xo_gui.window.import_export import ImportExport
 from xo_gui.window.panels import PANELS
 from xo_gui.window.recovery_bar import RecoveryBar, with_bar_above
 from xo_gui.window.status_bar import StatusBar
+from xo_gui.window.tab_order import move_focus
 
 # The latency shown is the median of this many strokes, updated this often, so that it can be read.
 LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
@@ -379,6 +380,9 @@ class MainWindow(QMainWindow):
         event.setDropAction(Qt.DropAction.CopyAction)  # never a move, after which the source deletes the file
         event.accept()
         self.import_export.drop(event.mimeData())
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        return move_focus(self, forward)
 
     # -- actions: theme, layout, help --------------------------------------------------------------------------
 
