@@ -290,22 +290,25 @@ def _reduced(strip: Image.Image, factor: int) -> Image.Image:
     if strip.mode.startswith("I;16"):
         strip = Image.fromarray(np.asarray(strip).astype(np.float32) / np.float32(65535))
     elif strip.has_transparency_data:
-        strip = _grey_with_alpha(strip)
+        return _reduced_with_alpha(strip, factor)
     elif strip.mode == "LAB":
         strip = strip.getchannel("L")
     elif strip.mode in ("1", "P", "RGB"):
         strip = strip.convert("L")
     elif strip.mode not in ("L", "I", "F"):
         strip = strip.convert("RGB").convert("L")
-    return strip.reduce(factor) if factor > 1 else strip
+    return strip.reduce(factor)
 
 
-def _grey_with_alpha(strip: Image.Image) -> Image.Image:
+def _reduced_with_alpha(strip: Image.Image, factor: int) -> Image.Image:
+    """Averages are weighted by alpha, except where it is the same everywhere: 0 may mean nothing."""
     if strip.mode not in ("LA", "RGBA"):
         strip = strip.convert("RGBA")
-    if strip.getchannel("A").getextrema() == (255, 255):
-        return strip.convert("L")  # much faster, and most of most pictures
-    return strip.convert("LA")
+    low, high = strip.getchannel("A").getextrema()
+    if low != high:
+        return strip.convert("LA").reduce(factor)
+    grey = strip.convert("L").reduce(factor)
+    return grey if high == 255 else Image.merge("LA", (grey, Image.new("L", grey.size, int(high))))
 
 
 # --- what is refused

@@ -85,6 +85,42 @@ def test_a_large_picture_is_read_as_its_average(
     assert np.allclose(parts[0], parts[1], atol=0.02)
 
 
+@pytest.mark.parametrize("name", ["a.bmp", "a.png", "a.tif"])
+@pytest.mark.parametrize("alpha", [0, 100])
+def test_an_alpha_that_says_nothing_in_a_large_picture(
+    tmp_path: Path, small_limits: None, name: str, alpha: int
+) -> None:
+    parts = []
+    for pixels in (letter(), enlarged(letter())):
+        image = Image.fromarray(pixels).convert("RGBA")
+        image.putalpha(alpha)
+        image.save(tmp_path / name)
+        parts.append(read_picture(tmp_path / name))
+    assert np.allclose(parts[0], parts[1], atol=0.02)
+    assert (parts[0] > 0).any()
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
+def test_an_interlaced_png_is_read_whole(tmp_path: Path, small_limits: None, mode: str) -> None:
+    image = Image.fromarray(enlarged(letter())).convert(mode)
+    pixels = np.asarray(image).reshape(*image.size[::-1], -1)
+    rows = []
+    for x, y, dx, dy in (
+        (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
+    ):  # fmt: skip
+        part = pixels[y::dy, x::dx].reshape(len(pixels[y::dy]), -1)
+        rows.append(np.column_stack([np.zeros(len(part), np.uint8), part]).tobytes())
+    palette = [] if mode != "P" else [(b"PLTE", bytes(image.getpalette() or []))]
+    colour = {"L": 0, "P": 3, "RGBA": 6}[mode]
+    data = png(image.width, image.height, 8, colour, [*palette, (b"IDAT", zlib.compress(b"".join(rows)))])
+    header = data[16:28] + b"\x01"  # interlaced
+    start = data[:16] + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    (tmp_path / "a.png").write_bytes(start + data[33:])
+    image.save(tmp_path / "b.png")
+    assert read_picture(tmp_path / "a.png").shape == letter().shape
+    assert np.array_equal(read_picture(tmp_path / "a.png"), read_picture(tmp_path / "b.png"))
+
+
 @pytest.mark.parametrize("largest", [100, 4095])
 @pytest.mark.parametrize("bands", [1, 3])
 def test_pnm_of_any_largest_value(tmp_path: Path, largest: int, bands: int) -> None:
