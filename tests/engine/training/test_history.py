@@ -102,3 +102,16 @@ def test_what_a_branch_came_from_is_told_with_it() -> None:
 def test_a_branch_that_is_not_there_is_refused() -> None:
     with pytest.raises(KeyError):
         History(100).nearest_keyframe(RunPoint(3, 1))
+
+
+def test_a_history_is_thinned_to_less_for_a_while_but_not_below_its_starts() -> None:
+    history = History(keyframe_bytes=100, budget=6_400)
+    for branch in range(6):
+        trained(history, 40)
+        history.pin(RunPoint(branch, 7), kept(7))
+    history.thin_to(800)
+    starts = [(branch, step) for branch in range(6) for step in (0, 7)]
+    assert [(each.number, step) for each in history.branches() for step in each.keyframes] == starts
+    trained(history, 64)
+    assert history.spacing == 64, "no wider than it takes"
+    assert history.keyframe_count == 14
