@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from xo_gui.app import heading_font
 from xo_gui.views import View
+from xo_gui.window.accessible_names import name_tab_bar
 from xo_gui.window.panels import Panel
 from xo_gui.window.tab_order import move_focus
 
@@ -151,6 +152,7 @@ class Docks(QObject):
         """WORKAROUND: with nested docks Qt creates two tab bars when a dock is tabified, and leaves one of them at
         its first place, over whatever is there."""
         for bar in self._window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly):
+            name_tab_bar(bar)
             below = bar.geometry().translated(0, bar.height())
             if bar.isVisibleTo(self._window) and not any(
                 dock.isVisible() and dock.geometry().topLeft() == below.topLeft() for dock in self.all
@@ -228,6 +230,7 @@ class ScrolledPanelFrame(QScrollArea):
         super().__init__()
         self._view = view
         self._sizes = QSize(), QSize()
+        self.setAccessibleName(view.title)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)

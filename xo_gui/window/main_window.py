@@ -25,6 +25,7 @@ from xo_gui.views.inspector import InspectorView
 from xo_gui.views.network import LayerStripView, NetworkView
 from xo_gui.views.votes import VotesView
 from xo_gui.window import about_dialog
+from xo_gui.window.accessible_names import name_parts
 from xo_gui.window.actions import Menus
 from xo_gui.window.docks import MARGIN, CentralTabs, Docks
 from xo_gui.window.import_export import ImportExport
@@ -98,12 +99,13 @@ class MainWindow(QMainWindow):
         self.panels.apply_first_sizes()
 
     def _show_and_open_everything(self) -> None:
-        """Have no label take a name such as <b> for markup, and no box take a dropped file for text."""
+        """Have no label take a name such as <b> for markup, and no box take a dropped file for text; name all."""
         for label in self.findChildren(QLabel):
             if label.textFormat() == Qt.TextFormat.AutoText:
                 label.setTextFormat(Qt.TextFormat.PlainText)
         for edit in self.findChildren(QLineEdit):
             edit.setAcceptDrops(False)
+        name_parts(self)
 
     def start_autosave(self, recovery: Autosave) -> None:
         """Autosave from now on, and offer to restore what an earlier session left."""

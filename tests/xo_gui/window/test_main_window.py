@@ -19,7 +19,18 @@ from PySide6.QtGui import (
     QStatusTipEvent,
 )
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractButton, QAbstractSlider, QApplication, QLabel, QTabBar
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractScrollArea,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QTabBar,
+    QWidget,
+)
 
 from engine.documents import save_model, shipped_model
 from engine.nn import Model, Network
@@ -361,6 +372,19 @@ def test_every_control_has_an_accessible_name(hand: Hand) -> None:
         if control.isVisible() and not (control.accessibleName() or getattr(control, "text", lambda: "")())
     ]
     assert nameless == []
+
+
+def test_scroll_areas_edits_and_tabs_have_accessible_names_too(hand: Hand) -> None:
+    window = hand.window
+    hand.qtbot.wait(20)  # rows of tabs are named when they have settled
+    kinds = (QAbstractScrollArea, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit, QTabBar)
+    controls = [one for one in window.findChildren(QWidget) if isinstance(one, kinds)]
+    assert len(controls) > 60
+    assert [
+        one for one in controls if not one.accessibleName() and not (isinstance(one, QTabBar) and one.isHidden())
+    ] == []
+    tabs = window.findChildren(QTabBar, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    assert "Training, Settings" in {bar.accessibleName() for bar in tabs}
 
 
 def test_help_opens_and_closes(hand: Hand) -> None:

@@ -158,6 +158,7 @@ class WeightPanel(QWidget):
     def _index_box(self) -> NumberEdit:
         box = NumberEdit(FormField("", self.tr("Index, counted from 1"), 1), True, self)
         box.setFont(font(SMALL_PX))
+        box.setAccessibleName(self.tr("Index"))
         box.setAlignment(Qt.AlignmentFlag.AlignLeft)
         box.setMinimumWidth(20)
         box.chosen.connect(box.show_number)
