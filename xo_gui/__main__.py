@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xo_gui.bootstrap import ensure_environment, ensure_system_libraries
+from xo_gui.bootstrap import OFFSCREEN_PLATFORMS, ensure_environment, ensure_system_libraries
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -77,22 +79,40 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+class CannotOpen(ValueError):
+    """A file or preset of the command line cannot be opened; the message is a sentence that says why."""
+
+
 def run(args: argparse.Namespace) -> int:
-    """Build the application and its window, and run it until the window closes."""
+    """Build the application and its window, and run it until the window closes; a fault before that is logged and
+    shown."""
+    from xo_gui.log import open_log
+
+    crash = open_log()
+    try:
+        return run_application(args, crash)
+    except CannotOpen as error:
+        print(f"xo-gui: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except Exception as error:  # noqa: BLE001 - it is logged and shown
+        report_failed_start(error)
+        return 1
+
+
+def run_application(args: argparse.Namespace, crash: str | None) -> int:
+    """crash: a sentence to show in the window, about the last run."""
     os.environ["PYQTGRAPH_QT_LIB"] = "PySide6"
     from PySide6.QtWidgets import QApplication
 
-    from xo_gui.app import GarbageCollector, SignalHandler, install_exception_hook, open_log
+    from xo_gui.app import GarbageCollector, SignalHandler, install_exception_hook
 
-    crash = open_log()
     app = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(app, QApplication)
-    try:
-        window = build_window(app, args)
-    except (ValueError, OSError) as error:
-        print(f"xo-gui: {error}", file=sys.stderr)
-        return 1
-    install_exception_hook(window.show_message)
+    reporter = install_exception_hook()
+    window = build_window(app, args)
+    reporter.connect_to(window.show_message)
     GarbageCollector(window)
     if crash:
         window.show_message(crash)
@@ -105,9 +125,25 @@ def run(args: argparse.Namespace) -> int:
     return app.exec()
 
 
+def report_failed_start(error: Exception) -> None:
+    """Log what prevented the start, and say it in the terminal and, where there is a screen, in a box."""
+    from xo_gui.log import log_folder
+
+    sentence = f"The window cannot be opened. The log in {log_folder()} has the details"
+    logging.getLogger("xo_gui").error(sentence, exc_info=error)
+    try:
+        from PySide6.QtWidgets import QApplication, QMessageBox
+    except ImportError:  # Qt itself is what is missing: the terminal has the sentence
+        return
+    app = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(app, QApplication)
+    if app.platformName() not in OFFSCREEN_PLATFORMS:
+        QMessageBox.critical(None, "XO", f"{sentence}: {type(error).__name__}: {error}")
+
+
 def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
-    """The window with its session and its running engine thread. Raises ValueError or OSError for a file or preset
-    that cannot be opened."""
+    """The window with its session and its running engine thread. Raises CannotOpen for a file or preset that
+    cannot be opened."""
     from engine.documents import Document, ProjectState, read_file
     from engine.drawings import Drawing
     from engine.nn import Model
@@ -122,17 +158,19 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     app.setApplicationDisplayName("XO")
     load_fonts()
     settings = Preferences(app)
-    subject, error = _start_model(args.preset)
     drawing, work = Drawing(), None
-    for path in (args.file, args.drawing):
-        if path is not None:
-            opened = read_file(path)
-            if isinstance(opened, Model):
-                subject = opened
-            elif isinstance(opened, ProjectState):
-                work = opened
-            else:
-                drawing = Drawing(image=opened)
+    try:
+        subject, error = _start_model(args.preset)
+        files = [read_file(path) for path in (args.file, args.drawing) if path is not None]
+    except (ValueError, OSError) as refused:
+        raise CannotOpen(str(refused)) from refused
+    for opened in files:
+        if isinstance(opened, Model):
+            subject = opened
+        elif isinstance(opened, ProjectState):
+            work = opened
+        else:
+            drawing = Drawing(image=opened)
     theme = args.theme or settings.theme
     apply_theme(app, resolve_theme(theme))
     thread = EngineThread(args.device, keep_every=args.keep_every)
@@ -147,10 +185,16 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
         if sentence:
             window.show_message(sentence)
     thread.start()
-    if not args.screenshot and not args.animation:
-        window.start_autosave(Autosave(window.session, window.training, session_folder(), args.keep_every, window))
-    if work is not None:
-        window.training.restore(work)
+    try:
+        if not args.screenshot and not args.animation:
+            window.start_autosave(
+                Autosave(window.session, window.training, session_folder(), args.keep_every, window)
+            )
+        if work is not None:
+            window.training.restore(work)
+    except BaseException:
+        thread.stop()  # Qt ends the process if it is destroyed while it runs
+        raise
     return window
 
 

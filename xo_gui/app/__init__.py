@@ -6,8 +6,6 @@ from xo_gui.app.process import (
     SignalHandler,
     call_all,
     install_exception_hook,
-    log_folder,
-    open_log,
 )
 from xo_gui.app.theme import (
     DARK,
@@ -43,8 +41,6 @@ __all__ = [
     "heading_font",
     "install_exception_hook",
     "load_fonts",
-    "log_folder",
-    "open_log",
     "resolve_theme",
     "to_qimage",
 ]

@@ -1,75 +1,48 @@
-"""The process: log files, the exception hook, timed garbage collection, and Ctrl+C and SIGTERM."""
+"""The process: the exception hook, timed garbage collection, and Ctrl+C and SIGTERM."""
 
 from __future__ import annotations
 
-import faulthandler
 import gc
-import logging
 import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from logging.handlers import RotatingFileHandler
-from pathlib import Path
 from traceback import clear_frames
 from types import TracebackType
-from typing import IO
 
-from platformdirs import user_log_path
 from PySide6.QtCore import QObject, QSocketNotifier, Qt, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from engine.faults import Faults
-
-_crash_file: IO[str] | None = None
-
-
-def log_folder() -> Path:
-    return user_log_path("xo-gui", appauthor=False)
-
-
-def open_log() -> str | None:
-    """Log warnings and errors to files from now on; returns a sentence if the last run ended in a crash.
-
-    If the folder cannot be written to, the log goes to the terminal only, with a warning.
-    """
-    global _crash_file
-    folder = log_folder()
-    root = logging.getLogger()
-    root.addHandler(logging.StreamHandler())
-    root.setLevel(logging.WARNING)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = RotatingFileHandler(folder / "xo-gui.log", maxBytes=1_000_000, backupCount=3, encoding="utf-8")
-        crash = folder / "crash.txt"
-        crashed = crash.exists() and crash.stat().st_size > 0
-        if crashed:
-            crash.replace(folder / "last-crash.txt")
-        _crash_file = crash.open("w", encoding="utf-8")
-    except OSError as error:
-        root.warning("no log can be written in %s: %s", folder, error)
-        return None
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root.addHandler(file)
-    faulthandler.enable(_crash_file)
-    return f"The last run ended in a crash; its trace is in {folder / 'last-crash.txt'}." if crashed else None
 
 
 class FaultReporter(QObject):
     """Logs every uncaught exception and says it to the user, each once; the program keeps running.
 
     A fault may occur in any thread and while a widget paints: the sentence is delivered by the event loop, to the
-    thread of the receiver.
+    thread of the receiver. What is said before there is a receiver waits for it.
     """
 
     said = Signal(str)
 
-    def __init__(self, notify: Callable[[str], object]) -> None:
-        """notify: a method of a widget; called with one sentence."""
+    def __init__(self) -> None:
         super().__init__()
-        self._faults = Faults(self.said.emit)
+        self._faults = Faults(self._say)
+        self._waiting: list[str] | None = []
+
+    def connect_to(self, notify: Callable[[str], object]) -> None:
+        """Say everything to this method of a widget, called with one sentence in the widget's thread."""
         self.said.connect(notify, Qt.ConnectionType.QueuedConnection)
+        waiting, self._waiting = self._waiting or [], None
+        for sentence in waiting:
+            self.said.emit(sentence)
+
+    def _say(self, sentence: str) -> None:
+        if self._waiting is None:
+            self.said.emit(sentence)
+        else:
+            self._waiting.append(sentence)
 
     def report(self, kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
         """Report an uncaught exception."""
@@ -78,10 +51,12 @@ class FaultReporter(QObject):
         clear_frames(trace)
 
 
-def install_exception_hook(notify: Callable[[str], object]) -> None:
+def install_exception_hook(notify: Callable[[str], object] | None = None) -> FaultReporter:
     """Report the uncaught exceptions of all threads from now on, also those that Python cannot raise; earlier hooks
-    still run. notify: a method of a widget; called with one sentence in the widget's thread."""
-    reporter, earlier = FaultReporter(notify), sys.excepthook
+    still run. notify: what the reporter connects to, if it exists already."""
+    reporter, earlier = FaultReporter(), sys.excepthook
+    if notify is not None:
+        reporter.connect_to(notify)
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if earlier is not sys.__excepthook__:
@@ -91,6 +66,7 @@ def install_exception_hook(notify: Callable[[str], object]) -> None:
     sys.excepthook = hook
     threading.excepthook = lambda fault: reporter.report(fault.exc_type, fault.exc_value, fault.exc_traceback)
     sys.unraisablehook = lambda fault: reporter.report(fault.exc_type, fault.exc_value, fault.exc_traceback)
+    return reporter
 
 
 def call_all(actions: Iterable[Callable[[], object]]) -> None:

@@ -8,7 +8,8 @@ from importlib.metadata import version
 from PySide6.QtCore import QCoreApplication, Qt, qVersion
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from xo_gui.app import LARGE_PX, font, log_folder
+from xo_gui.app import LARGE_PX, font
+from xo_gui.log import log_folder
 
 KEYS = (
     ("Left button", "draw, or erase with the eraser"),
