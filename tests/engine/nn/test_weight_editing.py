@@ -66,6 +66,19 @@ def test_a_feature_switched_off_gives_an_empty_map() -> None:
     assert maps[0].any()
 
 
+def test_a_kernel_is_restored_in_the_model_that_it_was_ablated_in() -> None:
+    both = weight_editing.ablated(weight_editing.ablated(SUBJECT, 1, 1), 1, 2)
+    edited = weight_editing.with_bias(both, 1, 0, 0.25)
+    on = weight_editing.restored(edited, 1, 1)
+    assert on is not None
+    assert weight_editing.bias_of(on, 1, 0) == 0.25
+    assert weight_editing.is_ablated(on, 1, 2)
+    for part in ("weight", "bias"):
+        name = f"01-conv2d.{part}"
+        np.testing.assert_array_equal(on.parameters[name][1], SUBJECT.parameters[name][1])
+    assert weight_editing.restored(SUBJECT, 1, 1) is None
+
+
 @pytest.mark.parametrize("mean", [True, False])
 def test_a_normalised_feature_matches_itself_with_one(mean: bool) -> None:
     weights = np.random.default_rng(3).standard_normal((2, 3, 3)).astype(np.float32)
