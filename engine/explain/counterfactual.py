@@ -132,6 +132,8 @@ class _Search:
         best = None
         for change in starts:
             best = _shortest(best, (yield from self._shorten(target, True, change, SHORTEN_STEPS)))
+        if best is not None:
+            boundary = _shortest(boundary, self._bisected(target, False, best))
         yield self._on_canvas(target, boundary, best if best is not None else _longest(reached, boundary))
 
     def _reach(self, target: int) -> Generator[Counterfactual, None, HostArray | None]:
