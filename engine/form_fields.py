@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
 from typing import Any, Final
@@ -44,3 +46,48 @@ def form_field_of(field: Field[Any]) -> FormField | None:
     """The form field of a dataclass field, None if it is not shown."""
     setting: FormField | None = field.metadata.get(_KEY)
     return setting
+
+
+_KINDS: Final = {
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "yes or no",
+    "str": "text",
+    "array": "a list",
+    "object": "settings by name",
+    "null": "nothing",
+}
+_WRONG_KIND: Final = re.compile(r"Expected `(?P<kinds>[\w |]+)`, got `(?P<given>\w+)`")
+_WRONG_LENGTH: Final = re.compile(r"Expected `array` of length (?P<length>\d+), got (?P<given>\d+)")
+_PLACE: Final = re.compile(r" - at `\$(?P<path>.*)`$")
+
+
+def conversion_reason(error: Exception, given: object = None) -> str:
+    """msgspec's message on a value that does not fit its field, in words: "size must be a number, not 'a'".
+
+    given: what was converted, to quote the value.
+    """
+    message = str(error).rstrip(".")
+    place = _PLACE.search(message)
+    path = "" if place is None else place["path"].removeprefix(".")
+    message = _PLACE.sub("", message)
+    if wrong := _WRONG_KIND.fullmatch(message):
+        kinds = " or ".join(_KINDS.get(kind.strip(), kind.strip()) for kind in wrong["kinds"].split("|"))
+        value = _value_at(given, path)
+        shown = _KINDS.get(wrong["given"], wrong["given"]) if value is None else reprlib.repr(value)
+        return f"{path or 'it'} must be {kinds}, not {shown}"
+    if wrong := _WRONG_LENGTH.fullmatch(message):
+        return f"{path or 'it'} must have {wrong['length']} values, not {wrong['given']}"
+    return f"{path}: {message.replace('`', '')}" if path else message
+
+
+def _value_at(given: object, path: str) -> object:
+    """The value at a path such as `size[0]`, None if there is none."""
+    for index, name in re.findall(r"\[(\d+)\]|(\w+)", path):
+        if name and isinstance(given, Mapping):
+            given = given.get(name)
+        elif index and isinstance(given, (list, tuple)) and int(index) < len(given):
+            given = given[int(index)]
+        else:
+            return None
+    return given

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xo_gui.bootstrap import OFFSCREEN_PLATFORMS, ensure_environment, ensure_system_libraries
+from xo_gui.own_engine import foreign_engine_message
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
@@ -27,6 +28,10 @@ AUTOSAVE_SECONDS = 10.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open the window, or render it to a file and exit; returns the exit code."""
     ensure_environment((), "xo_gui")
+    message = foreign_engine_message()
+    if message:
+        print(f"xo-gui: {message}", file=sys.stderr)
+        return 1
     args = parse_arguments(arguments)
     offscreen = bool(args.screenshot or args.animation)
     if offscreen:

@@ -13,6 +13,7 @@ import msgspec
 from engine.bench.contender import BenchError
 from engine.bench.machine import Machine
 from engine.bench.timing import Quartiles, Timing
+from engine.form_fields import conversion_reason
 from engine.formats import read_bytes
 
 VERSION = 1
@@ -127,7 +128,9 @@ def read_report(path: Path) -> BenchReport:
     try:
         report = msgspec.json.decode(read_bytes(path, LARGEST), type=BenchReport)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BenchError(f"{path} is no report of xo bench ({error}); give one that --json wrote.") from error
+        raise BenchError(
+            f"{path} is no report of xo bench ({conversion_reason(error)}); give one that --json wrote."
+        ) from error
     if report.version != VERSION:
         raise BenchError(f"{path} is of another version of xo bench; measure it again with this one.")
     return report

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.backends import choose_backend, one_blas_thread
+from engine.backends import choose_backend
 from engine.bench import (
     KINDS,
     REGRESSION_MARGIN,
@@ -61,8 +61,7 @@ def run(args: argparse.Namespace) -> int:
     _check_folders([path for path in (args.markdown, args.json) if path is not None], args.pictures)
     backend = choose_backend(args.device)
     kinds = args.rows or [kind for kind in KINDS if kind != "parity" or backend.name == "gpu"]
-    with one_blas_thread():
-        report = BenchSuite(backend, kinds, args.seconds, _progress).report()
+    report = BenchSuite(backend, kinds, args.seconds, _progress).report()
     _progress("")
     print(report_text(report), end="")
     _write(args, report)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from engine.cli.json_text import json_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -265,12 +266,14 @@ def _is_npz(path: Path) -> bool:
 
 def _line(result: Classification, width: int, percent: bool) -> str:
     """A picture's line of text. Votes that are no shares, as the walk-through's, are not printed as percentages."""
+    from engine.formats import quoted
 
     def text(vote: float) -> str:
         return f"{100 * vote:5.1f} %" if percent else f"{vote:5.2f}"
 
     entry = result.entry
-    name = entry.file if entry.index is None else f"{entry.file}[{entry.index}]"
+    file = quoted(entry.file)
+    name = file if entry.index is None else f"{file}[{entry.index}]"
     votes = ", ".join(f"{label} {text(vote).strip()}" for label, vote in result.votes.items())
     wrong = "" if result.is_correct in (None, True) else f"  is {entry.label}"
     return f"{name:<{width}}  {result.predicted_class:<6}  {text(max(result.votes.values()))}  ({votes}){wrong}"
@@ -285,4 +288,4 @@ def _json(result: Classification) -> str:
         fields["index"] = entry.index
     if entry.label is not None:
         fields["label"] = entry.label
-    return json.dumps(fields)
+    return json_text(fields)

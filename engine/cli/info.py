@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 import sys
 from typing import Any
+
+from engine.cli.json_text import json_text
 
 
 def add(subparsers: Any) -> None:
@@ -21,7 +22,7 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     report = _report()
     if args.json:
-        print(json.dumps(report))
+        print(json_text(report))
         return 0
     width = max(len(name) for name in report)
     for name, value in report.items():

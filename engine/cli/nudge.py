@@ -4,7 +4,6 @@ backpropagation."""
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from engine.charts import ChartLine, log_chart
+from engine.cli.json_text import json_text
 from engine.data import FixedSource
 from engine.data.xo import article_examples
 from engine.documents import ARTICLE_KERNELS, TRAINABLE_WALKTHROUGH
-from engine.formats import write_atomically
+from engine.formats import quoted, write_atomically
 from engine.nn import targets
 from engine.nn.layers import Arrays
 from engine.nudging import (
@@ -91,7 +91,7 @@ def _print_nudges(args: argparse.Namespace, nudging: NudgingConfig) -> None:
         raise ValueError(f"There is nothing to print for {args.steps} steps; give --steps 1 or more.")
     nudger = Nudger(TRAINABLE_WALKTHROUGH, FixedSource(article_examples()), nudging, _initial(args))
     for nudge in islice(nudger.iter_nudges(), args.steps):
-        print(json.dumps(_nudge_json(nudge)) if args.json else _nudge_line(nudge))
+        print(json_text(_nudge_json(nudge)) if args.json else _nudge_line(nudge))
 
 
 def _nudge_line(nudge: Nudge) -> str:
@@ -142,7 +142,7 @@ def _print_gradients(
 ) -> None:
     if as_json:
         line = {"name": name, "index": index, "central": central, "gradient": gradient, "kink": kink}
-        print(json.dumps(line))
+        print(json_text(line))
         return
     parameter = f"{name}[{', '.join(map(str, index))}]"
     print(f"{parameter:<28} central {central:+.9f}  backpropagation {gradient:+.9f}  {kink or ''}".rstrip())
@@ -156,12 +156,12 @@ def _compare(args: argparse.Namespace, nudging: NudgingConfig) -> None:
         write_atomically(args.svg, _picture(args, curves).encode())
     if args.json:
         for curve in curves:
-            print(json.dumps({"rule": curve.rule, "multiplies": curve.multiplies, "updates": curve.updates,
+            print(json_text({"rule": curve.rule, "multiplies": curve.multiplies, "updates": curve.updates,
                               "errors": curve.errors}))  # fmt: skip
         return
     print("\n".join(_table(curves, rows)))
     if args.svg is not None:
-        print(f"wrote {args.svg}")
+        print(f"wrote {quoted(args.svg)}")
 
 
 def _marks(most: int) -> tuple[list[int], list[int]]:

@@ -4,11 +4,11 @@ thick or noisy."""
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.cli.classify import add_model_arguments, chosen_model
+from engine.cli.json_text import json_text
 
 if TYPE_CHECKING:
     from engine.data.xo import DrawingProperty
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if args.svg is not None:
         write_atomically(args.svg, _picture(model, result).encode())
     if args.json:
-        print(json.dumps(_json(result)))
+        print(json_text(_json(result)))
     else:
         print(_table(result))
     return 0

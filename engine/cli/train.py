@@ -120,9 +120,10 @@ def _train(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: Int
 
 
 def _steps(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: InterruptHandler) -> None:
-    started, made, saved_at = perf_counter(), trainer.steps_made, perf_counter()
+    started, examples, saved_at = perf_counter(), 0, perf_counter()
     for event in trainer.iter_slices():
         if isinstance(event, StepDone):
+            examples += len(trainer.last_batch)
             report.step(event, trainer)
         is_last = event is not None and event.number == trainer.steps_made
         if (
@@ -132,7 +133,7 @@ def _steps(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: Int
             and not trainer.is_evaluation_due
         ):
             score = event.evaluation.metrics if isinstance(event, Evaluated) else None
-            speed = (trainer.steps_made - made) * task.recipe.batch / (perf_counter() - started)
+            speed = examples / (perf_counter() - started)
             report.epoch(EpochReport(event.epoch, event.number, event.mean_loss, score, speed), trainer)
         if interrupt.requested:
             return
@@ -296,12 +297,9 @@ def run(args: argparse.Namespace) -> int:
     if args.resume is not None and fixed:
         option = fixed[0].replace("_", "-")
         args.wrong(f"--{option} can be given only at the start of a run, not with --resume")
-    from engine.backends import choose_backend, one_blas_thread
+    from engine.backends import choose_backend
     from engine.cli.train_options import train_job
     from engine.cli.train_output import JsonLog, TerminalLog, TextLog
 
     report = JsonLog() if args.json else TerminalLog() if sys.stdout.isatty() else TextLog()
-    # With more threads the same seed would give other bytes; the window uses one thread too.
-    with one_blas_thread():
-        task = train_job(args, report.prepare)
-        return run_training(task, choose_backend(args.device), report)
+    return run_training(train_job(args, report.prepare), choose_backend(args.device), report)

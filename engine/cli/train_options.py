@@ -53,8 +53,8 @@ def with_momentum(optimizer: Optimizer, momentum: float) -> Optimizer:
 
 
 def is_drawings(text: str) -> bool:
-    """Whether --data means generated drawings: `xo`, `xo:size=0.3..0.9`."""
-    return text == DRAWINGS or text.startswith(f"{DRAWINGS}:")
+    """Whether --data means generated drawings: `xo`, `xo:size=0.3..0.9`; a file of that name comes first."""
+    return (text == DRAWINGS or text.startswith(f"{DRAWINGS}:")) and not os.path.lexists(text)
 
 
 def parse_drawings(text: str, default: XOSettings) -> XOSettings:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from dataclasses import dataclass
@@ -14,8 +13,10 @@ from typing import Any, Final, Protocol, TextIO
 import numpy as np
 
 from engine.backends import Backend
+from engine.cli.json_text import json_text
 from engine.cli.train_options import TrainJob
 from engine.documents import save_model
+from engine.formats import quoted
 from engine.nn import Model, softmax
 from engine.nn.layers import Arrays
 from engine.training import STOP_MESSAGES, Calibration, Metrics, StepDone, Trainer, calibrate_threshold, evaluate
@@ -211,6 +212,11 @@ class TrainingLog(Protocol):
     def end(self, outcome: RunOutcome, trainer: Trainer) -> None: ...
 
 
+def _epochs(trainer: Trainer, number: int) -> int:
+    """How many epochs there are; a resumed run may have made more than it is told to."""
+    return max(trainer.recipe.epochs, number)
+
+
 def confusion_lines(score: Metrics, columns: int) -> list[str]:
     """The confusion matrix with the accuracy of each class, as lines; without its columns if they do not fit."""
     classes = list(score.by_class)
@@ -256,7 +262,7 @@ class TextLog:
         pass
 
     def epoch(self, epoch: EpochReport, trainer: Trainer) -> None:
-        score, epochs = epoch.metrics, str(trainer.recipe.epochs)
+        score, epochs = epoch.metrics, str(_epochs(trainer, epoch.number))
         held_out = "" if score is None else f"  held out {score.accuracy:.2%}"
         number = f"{epoch.number:{len(epochs)}}"
         print(
@@ -284,7 +290,8 @@ class TextLog:
             named = ", ".join(f"{name} {share:.2%}" for name, share in calibration.recall_by_class.items())
             threshold, wrong = f"{calibration.threshold:.3f}", f"{calibration.misclassified:.2%}"
             print(f'"unsure" below {threshold}: {named} predicted correctly, {wrong} of all wrongly')
-        print(f"wrote {outcome.model}")
+        if outcome.model is not None:
+            print(f"wrote {quoted(outcome.model)}")
 
     def _columns(self) -> int:
         return _COLUMNS
@@ -317,12 +324,12 @@ class TerminalLog(TextLog):
         if recipe.seconds is not None:
             left = min(left, recipe.seconds - trainer.seconds)
         parts = {
-            "epoch": f"epoch {step.epoch}/{recipe.epochs}",
+            "epoch": f"epoch {step.epoch}/{_epochs(trainer, step.epoch)}",
             "bar": "",
             "step": f"step {step.number:,}",
             "loss": f"loss {step.mean_loss:.4f}",
             "held out": self._held_out,
-            "speed": f"{per_second * recipe.batch:,.0f}/s",
+            "speed": f"{per_second * trainer.source.count / trainer.steps_per_epoch:,.0f}/s",
             "left": f"{clock_text(max(0.0, left))} left",
         }
         self._bar.draw(step.number / total, {name: text for name, text in parts.items() if text or name == "bar"})
@@ -363,7 +370,7 @@ class JsonLog:
             {
                 "event": "epoch",
                 "epoch": epoch.number,
-                "epochs": trainer.recipe.epochs,
+                "epochs": _epochs(trainer, epoch.number),
                 "step": epoch.step,
                 "loss": json_number(epoch.mean_loss, 6),
                 "held_out": None if epoch.metrics is None else metrics_json(epoch.metrics, None),
@@ -394,4 +401,4 @@ class JsonLog:
 
 
 def _print(event: dict[str, Any]) -> None:
-    print(json.dumps(event), flush=True)
+    print(json_text(event), flush=True)

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from engine.backends import HostArray
+from engine.form_fields import conversion_reason
 from engine.formats.atomic_file import MEBIBYTE, Buffer, InvalidFile
 from engine.nn.layers import Arrays
 
@@ -159,7 +160,7 @@ def _parse_tensor(name: str, claim: object) -> TensorInfo:
     try:
         tensor = msgspec.convert(claim, TensorInfo)
     except msgspec.ValidationError as error:
-        raise InvalidFile(f"describes {name} wrongly ({error})") from error
+        raise InvalidFile(f"describes {name} wrongly ({conversion_reason(error, claim)})") from error
     begin, end = tensor.data_offsets
     has_valid_shape = len(tensor.shape) <= 8 and all(0 <= length < 1 << 31 for length in tensor.shape)
     if not has_valid_shape or begin < 0 or end - begin != math.prod(tensor.shape) * _ITEM_SIZES[tensor.dtype]:
@@ -244,7 +245,7 @@ def reason_text(error: Exception) -> str:
 
 def one_line(error: Exception) -> str:
     """The message of an error as one line of at most 300 characters, without the full stop."""
-    message = " ".join(str(error).split()).rstrip(".")
+    message = " ".join(conversion_reason(error).split())
     return message if len(message) <= 300 else message[:300] + " ..."
 
 

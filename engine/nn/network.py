@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from engine.charts import html_table
+from engine.form_fields import conversion_reason
 from engine.nn.layers import (
     LAYERS,
     MAX_NESTING,
@@ -249,7 +250,8 @@ class Network:
         except KeyError as error:
             raise ValueError(f"This does not describe a network: {error} is missing.") from error
         except (TypeError, msgspec.ValidationError) as error:
-            raise ValueError(f"This does not describe a network: {error}.") from error
+            reason = conversion_reason(error) if isinstance(error, msgspec.ValidationError) else error
+            raise ValueError(f"This does not describe a network: {reason}.") from error
 
 
 def layer_names(layers: Sequence[Layer]) -> list[str]:
@@ -307,7 +309,9 @@ def _layer_from_json(item: Any, depth: int) -> Layer:
     except msgspec.ValidationError as error:
         # The layer's own message names its kind; msgspec's message about a wrong type does not.
         is_complete = str(error).startswith(f"{kind}'s ")
-        raise ValueError(str(error) if is_complete else f"{kind} is described wrongly: {error}.") from error
+        raise ValueError(
+            str(error) if is_complete else f"{kind} is described wrongly: {conversion_reason(error, settings)}."
+        ) from error
 
 
 def _is_positive_int(value: object) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 
 from engine.data import Augmentation
 from engine.data.xo import XOSettings
-from engine.form_fields import FormField, form_field, form_field_of
+from engine.form_fields import FormField, conversion_reason, form_field, form_field_of
 from engine.training.optimizers import MAX_SETTING, OPTIMIZERS, Adam, Optimizer
 
 _FINAL = FormField("at the end", "What is left of the rate at the end of the run.", 0.01, unit="%")
@@ -275,7 +275,7 @@ def settings_from(name: str, kind: type[Part], values: object, *, strict: bool =
     try:
         return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise ValueError(f"The {name} is invalid: {str(error).rstrip('.')}.") from error
+        raise ValueError(f"The {name} is invalid: {conversion_reason(error, values)}.") from error
 
 
 def _plain(settings: Any) -> dict[str, Any]:
