@@ -4,7 +4,7 @@
 
     data = engine.generate_dataset(engine.XOSettings(side=16, noise=(0, 0.1)), 500, seed=1)
     network = engine.Network([1, 16, 16], [engine.Conv2D(4, 3), engine.ReLU(), engine.Flatten(), engine.Dense(2)])
-    model = engine.train(network, data, engine.Recipe(epochs=3))
+    model = engine.train(network, data, engine.TrainingConfig(epochs=3))
     (prediction,) = engine.predict(model, data.images[:1])
 
 Everything listed in `__all__` is imported when it is first used, so that `import engine` alone loads nothing.
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         Votes,
     )
     from engine.runtime import Request, Runner, Snapshot
-    from engine.training import SGD, Adam, AdamW, Cosine, History, Recipe, Trainer, evaluate, train
+    from engine.training import SGD, Adam, AdamW, Cosine, History, Trainer, TrainingConfig, evaluate, train
 
 _PACKAGES = {
     "engine.backends": ("Backend", "choose_backend"),
@@ -60,7 +60,7 @@ _PACKAGES = {
     ),
     "engine.runtime": ("Request", "Runner", "Snapshot"),
     "engine.training": (
-        "SGD", "Adam", "AdamW", "Cosine", "History", "Recipe", "Trainer", "evaluate", "train",
+        "SGD", "Adam", "AdamW", "Cosine", "History", "TrainingConfig", "Trainer", "evaluate", "train",
     ),
 }  # fmt: skip
 _PACKAGE_OF = {name: package for package, names in _PACKAGES.items() for name in names}

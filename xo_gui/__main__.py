@@ -165,13 +165,13 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     settings = Preferences(app)
     drawing, work = Drawing(), None
     try:
-        subject, error = _start_model(args.preset)
+        model, error = _start_model(args.preset)
         files = [read_file(path) for path in (args.file, args.drawing) if path is not None]
     except (ValueError, OSError) as refused:
         raise CannotOpen(str(refused)) from refused
     for opened in files:
         if isinstance(opened, Model):
-            subject = opened
+            model = opened
         elif isinstance(opened, ProjectState):
             work = opened
         else:
@@ -179,7 +179,7 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     theme = args.theme or settings.theme
     apply_theme(app, resolve_theme(theme))
     thread = EngineThread(args.device, keep_every=args.keep_every)
-    window = MainWindow(Session(Document(drawing, (subject,))), thread, settings, theme)
+    window = MainWindow(Session(Document(drawing, (model,))), thread, settings, theme)
     thread.setParent(window)
     window.session.setParent(window)
     window.resize(*(args.size or (1280, 800)))

@@ -31,7 +31,7 @@ from engine.nn.layers import (
     Tanh,
     Votes,
 )
-from engine.training import SGD, Recipe
+from engine.training import SGD, TrainingConfig
 
 # Hanuschkin trained on 1,400 of his 2,000 pictures.
 HANUSCHKIN_EPOCH = 1400
@@ -43,7 +43,7 @@ class BenchNet:
 
     name: str
     network: Network
-    recipe: Recipe
+    config: TrainingConfig
     epoch: int = 0
 
 
@@ -51,7 +51,7 @@ def _conv_block(features: int) -> tuple[Conv2D, ReLU, MaxPool2D]:
     return Conv2D(features, 3, padding="same"), ReLU(), MaxPool2D()
 
 
-SGD_CONFIG = Recipe(SGD(0.01, momentum=0.9), batch=64)
+SGD_CONFIG = TrainingConfig(SGD(0.01, momentum=0.9), batch=64)
 
 TINY = BenchNet(
     "tiny", Network((1, 9, 9), (Conv2D(3, 3), ReLU(), MaxPool2D(edge="drop"), Flatten(), Dense(2))), SGD_CONFIG
@@ -72,8 +72,8 @@ REFERENCE_NETS = (TINY, DEFAULT, LARGE)
 def hanuschkin_net() -> BenchNet:
     """Hanuschkin's network and settings."""
     preset = PRESETS["hanuschkin"]
-    assert preset.recipe is not None
-    return BenchNet("hanuschkin", preset.network, preset.recipe, HANUSCHKIN_EPOCH)
+    assert preset.config is not None
+    return BenchNet("hanuschkin", preset.network, preset.config, HANUSCHKIN_EPOCH)
 
 
 def start_parameters(net: BenchNet) -> Arrays:

@@ -132,17 +132,17 @@ def live_contender(net: BenchNet, backend: Backend) -> tuple[Contender, Callable
 
 
 def train_contender(net: BenchNet, backend: Backend) -> tuple[Contender, Callable[[], int]]:
-    """Whole training steps on batches of the recipe's size: fetch, forward, loss, backward, check, update.
+    """Whole training steps on batches of the configuration's size: fetch, forward, loss, backward, check, update.
 
     Its outputs are the change of every parameter in one step, divided by the learning rate. Returns the contender
     and the number of calls per step, known after the first one.
     """
     counts: list[int] = []
-    start, batch = start_parameters(net), net.recipe.batch
+    start, batch = start_parameters(net), net.config.batch
     images, labels = noise_batch(net, BATCH_COUNT * batch)
-    stepper = TrainStep(net.network, _counting_backend(backend, counts), net.recipe, start)
+    stepper = TrainStep(net.network, _counting_backend(backend, counts), net.config, start)
     order = np.resize(np.arange(len(images)), (SCHEDULE_STEPS, batch))
-    rates = np.full(SCHEDULE_STEPS, net.recipe.optimizer.rate, np.float32)
+    rates = np.full(SCHEDULE_STEPS, net.config.optimizer.rate, np.float32)
     stepper.load_epoch(images, targets(labels, len(net.network.classes)), order, rates)
     at_once = GPU_STEPS_AT_ONCE if backend.name == "gpu" else 1
     row = 0
@@ -159,7 +159,7 @@ def train_contender(net: BenchNet, backend: Backend) -> tuple[Contender, Callabl
         stepper.run(batch, 1)
         stepper.set_position(0, 0)
         after = stepper.parameters()
-        return {name: (after[name] - values) / net.recipe.optimizer.rate for name, values in start.items()}
+        return {name: (after[name] - values) / net.config.optimizer.rate for name, values in start.items()}
 
     return Contender(engine_title(backend), "engine", run, answer, at_once, backend.synchronize), lambda: counts[0]
 

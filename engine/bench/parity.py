@@ -22,12 +22,12 @@ from engine.bench.report import ParityResult
 from engine.documents import WALKTHROUGH
 from engine.nn import Network, Plan, targets
 from engine.nn.layers import Arrays, Layer, Shape
-from engine.training import SGD, Recipe, TrainStep
+from engine.training import SGD, TrainingConfig, TrainStep
 
 # Tolerances: of two summation orders in float32, and after ten consecutive steps.
 ABSOLUTE, RELATIVE, AFTER_STEPS = 1e-5, 1.3e-6, 1e-4
 STEPS, BATCH = 10, 3
-RECIPE = Recipe(SGD(0.01, momentum=0.9), batch=BATCH)
+CONFIG = TrainingConfig(SGD(0.01, momentum=0.9), batch=BATCH)
 # Replaces a difference that is not finite, which JSON cannot represent.
 NOT_FINITE = 1e30
 
@@ -36,7 +36,7 @@ Cases = Sequence[tuple[Layer, Shape]]
 
 def compared_nets() -> list[BenchNet]:
     """The networks compared whole: those that are timed, and the presets."""
-    return [*REFERENCE_NETS, hanuschkin_net(), BenchNet(WALKTHROUGH.name, WALKTHROUGH.network, RECIPE)]
+    return [*REFERENCE_NETS, hanuschkin_net(), BenchNet(WALKTHROUGH.name, WALKTHROUGH.network, CONFIG)]
 
 
 def parity(
@@ -59,14 +59,14 @@ def parity(
 
 
 def _compare(
-    subject: str, network: Network, values: Arrays, images: HostArray, sides: tuple[Backend, Backend]
+    model: str, network: Network, values: Arrays, images: HostArray, sides: tuple[Backend, Backend]
 ) -> Iterator[ParityResult]:
     shares = targets(np.arange(BATCH) % len(network.classes), len(network.classes))
     passes = [_pass(network, values, images, shares, backend) for backend in sides]
     for what, actual in passes[0].items():
-        yield _difference(subject, what, actual, passes[1][what], ABSOLUTE, RELATIVE)
+        yield _difference(model, what, actual, passes[1][what], ABSOLUTE, RELATIVE)
     actual, expected = (_trained(network, values, images, shares, backend) for backend in sides)
-    yield _difference(subject, f"parameters after {STEPS} steps", actual, expected, AFTER_STEPS, 0)
+    yield _difference(model, f"parameters after {STEPS} steps", actual, expected, AFTER_STEPS, 0)
 
 
 def _pass(
@@ -91,9 +91,9 @@ def _pass(
 def _trained(
     network: Network, values: Arrays, images: HostArray, shares: HostArray, backend: Backend
 ) -> list[HostArray]:
-    stepper = TrainStep(network, backend, RECIPE, values)
+    stepper = TrainStep(network, backend, CONFIG, values)
     order = np.array([np.roll(np.arange(BATCH), step) for step in range(STEPS)])
-    stepper.load_epoch(images, shares, order, np.full(STEPS, RECIPE.optimizer.rate, np.float32))
+    stepper.load_epoch(images, shares, order, np.full(STEPS, CONFIG.optimizer.rate, np.float32))
     # On a GPU the first half is launched call by call, the second as a graph.
     for _ in range(2):
         stepper.run(BATCH, STEPS // 2)
@@ -102,7 +102,7 @@ def _trained(
 
 
 def _difference(
-    subject: str,
+    model: str,
     what: str,
     actual: Sequence[HostArray],
     expected: Sequence[HostArray],
@@ -115,7 +115,7 @@ def _difference(
         off = np.abs(value.astype(np.float64) - reference)
         difference = max(difference, _largest(off))
         share = max(share, _largest(off / (absolute + relative * np.abs(reference.astype(np.float64)))))
-    return ParityResult(subject, what, difference, share)
+    return ParityResult(model, what, difference, share)
 
 
 def _largest(values: HostArray) -> float:

@@ -77,7 +77,7 @@ def train_bytes(net: BenchNet) -> int:
     """Bytes of a step: every map and its gradient written once and read once, for each picture of the batch; and
     every parameter's value, gradient and velocity read and written."""
     maps = sum(math.prod(shape) for shape in net.network.shapes)
-    return 4 * (4 * maps * net.recipe.batch + 6 * sum(cost.parameters for cost in net.network.costs))
+    return 4 * (4 * maps * net.config.batch + 6 * sum(cost.parameters for cost in net.network.costs))
 
 
 def train_multiplies(net: BenchNet) -> int:
@@ -85,7 +85,7 @@ def train_multiplies(net: BenchNet) -> int:
     gradient, except in the lowest layer with parameters."""
     costs = net.network.costs
     lowest = next((cost.multiplies for cost in costs if cost.parameters), 0)
-    return net.recipe.batch * (3 * sum(cost.multiplies for cost in costs) - lowest)
+    return net.config.batch * (3 * sum(cost.multiplies for cost in costs) - lowest)
 
 
 def contender_versions() -> dict[str, str]:
@@ -163,7 +163,7 @@ def train_row(net: BenchNet, backend: Backend, seconds: float, limits: DeviceLim
     multiplies = train_multiplies(net)
     bound = None if limits is None else roofline(limits, calls(), train_bytes(net), multiplies)
     measured = tuple(time_contenders(contenders, seconds))
-    return BenchRow("train", net.name, net.recipe.batch, multiplies, measured, net.epoch, roofline=bound), notes
+    return BenchRow("train", net.name, net.config.batch, multiplies, measured, net.epoch, roofline=bound), notes
 
 
 def photograph_row(

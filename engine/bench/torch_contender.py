@@ -276,11 +276,11 @@ def _train(
     """Whole steps on prepared batches; the engine has to fetch its own."""
     import torch
 
-    network, recipe = TorchNetwork(net.network, start_parameters(net), device, channels_last), net.recipe
-    images, labels = noise_batch(net, BATCH_COUNT * recipe.batch)
-    batches = _to_device(device, images, channels_last).split(recipe.batch)
-    labels_by_batch = torch.from_numpy(labels).to(device).split(recipe.batch)
-    optimizer = _optimizer(network, recipe)
+    network, config = TorchNetwork(net.network, start_parameters(net), device, channels_last), net.config
+    images, labels = noise_batch(net, BATCH_COUNT * config.batch)
+    batches = _to_device(device, images, channels_last).split(config.batch)
+    labels_by_batch = torch.from_numpy(labels).to(device).split(config.batch)
+    optimizer = _optimizer(network, config)
     image, label = batches[0].clone(memory_format=torch.preserve_format), labels_by_batch[0].clone()
 
     def error(image: Any, label: Any) -> Any:
@@ -315,7 +315,7 @@ def _train(
     def answer() -> dict[str, HostArray]:
         run()
         after = {name: tensor.detach().cpu().numpy() for name, tensor in network.parameters.items()}
-        return {name: (after[name] - values) / recipe.optimizer.rate for name, values in first.items()}
+        return {name: (after[name] - values) / config.optimizer.rate for name, values in first.items()}
 
     return Contender(title, "pytorch", run, answer, wait=_synchronize_of(device), before=before)
 
@@ -351,15 +351,15 @@ def _photo(
     return Contender(title, "pytorch", run, lambda: {"maps": run()}, before=before)
 
 
-def _optimizer(network: TorchNetwork, recipe: Any) -> Any:
-    """The recipe's SGD; L2 applies to weights alone, as in the engine."""
+def _optimizer(network: TorchNetwork, config: Any) -> Any:
+    """The configuration's SGD; L2 applies to weights alone, as in the engine."""
     import torch
 
-    assert isinstance(recipe.optimizer, SGD)
+    assert isinstance(config.optimizer, SGD)
     weights = [tensor for tensor in network.trainable.values() if tensor.ndim > 1]
     others = [tensor for tensor in network.trainable.values() if tensor.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": recipe.l2}, {"params": others}]
-    return torch.optim.SGD(groups, lr=recipe.optimizer.rate, momentum=recipe.optimizer.momentum)
+    groups = [{"params": weights, "weight_decay": config.l2}, {"params": others}]
+    return torch.optim.SGD(groups, lr=config.optimizer.rate, momentum=config.optimizer.momentum)
 
 
 def _captured(work: Callable[[], Any]) -> Callable[[Any], Any]:

@@ -183,16 +183,16 @@ class PictureSource:
 class Classifier:
     """Classifies pictures with one model, batch by batch."""
 
-    def __init__(self, subject: Model, backend: Backend) -> None:
+    def __init__(self, model: Model, backend: Backend) -> None:
         """Raises ShapeError unless the network's input is one square map."""
         from engine.nn import Plan, Predictor
 
-        self.model, self.side = subject, Predictor(subject, backend).side
-        self.shows_percent = subject.network.vote == "softmax"
+        self.model, self.side = model, Predictor(model, backend).side
+        self.shows_percent = model.network.vote == "softmax"
         self._backend = backend
-        batch = max(1, min(BATCH, BATCH_BYTES // subject.network.image_bytes))
-        self._plan = Plan(subject.network, backend, batch)
-        self._plan.load(subject.parameters)
+        batch = max(1, min(BATCH, BATCH_BYTES // model.network.image_bytes))
+        self._plan = Plan(model.network, backend, batch)
+        self._plan.load(model.parameters)
 
     def classify(self, entries: Iterable[PictureEntry]) -> Iterator[Classification]:
         """The prediction for each entry, in order."""

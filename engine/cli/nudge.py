@@ -28,7 +28,7 @@ from engine.nudging import (
     central_difference_gradients,
     compare_rules,
 )
-from engine.training import SGD, Recipe
+from engine.training import SGD, TrainingConfig
 
 LOWEST = 1e-6  # errors below it are drawn at it and written as "below"
 TITLE = "Error against multiplies: backpropagation and nudging"
@@ -150,8 +150,8 @@ def _print_gradients(
 
 def _compare(args: argparse.Namespace, nudging: NudgingConfig) -> None:
     marks, rows = _marks(args.multiplies)
-    recipe = Recipe(SGD(args.rate, momentum=0), batch=args.batch, epochs=args.multiplies, seed=args.seed)
-    curves = compare_rules(TRAINABLE_WALKTHROUGH, article_examples(), _initial(args), marks, recipe, nudging)
+    config = TrainingConfig(SGD(args.rate, momentum=0), batch=args.batch, epochs=args.multiplies, seed=args.seed)
+    curves = compare_rules(TRAINABLE_WALKTHROUGH, article_examples(), _initial(args), marks, config, nudging)
     if args.svg is not None:
         write_atomically(args.svg, _picture(args, curves).encode())
     if args.json:

@@ -92,7 +92,7 @@ def run_training(task: TrainJob, backend: Backend, report: TrainingLog) -> int:
     source = _Interruptible(data.source, interrupt)
     stride = GPU_STRIDE if backend.name == "gpu" else 1
     trainer = Trainer(
-        task.network, source, task.recipe, backend, task.start, data.held_out, task.checkpoint, stride
+        task.network, source, task.config, backend, task.start, data.held_out, task.checkpoint, stride
     )
     report.begin(task, backend, trainer)
     for note in data.notes:
@@ -222,7 +222,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"], help="where to compute")
     parser.add_argument("--json", action="store_true", help="print one JSON object per epoch, and one at the end")
     _add_data(parser.add_argument_group("training data"))
-    _add_recipe(parser.add_argument_group("training settings (defaults: the preset's, or the default preset's)"))
+    _add_config(parser.add_argument_group("training settings (defaults: the preset's, or the default preset's)"))
     _add_stopping(parser.add_argument_group("stopping before the last epoch"))
     parser.set_defaults(wrong=parser.error)
 
@@ -256,7 +256,7 @@ def _add_data(group: Any) -> None:
     group.add_argument("--data-seed", metavar="N", type=int, help="of the drawings (default: --seed)")
 
 
-def _add_recipe(group: Any) -> None:
+def _add_config(group: Any) -> None:
     group.add_argument(
         "--optimizer",
         metavar="NAME",

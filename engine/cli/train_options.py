@@ -28,7 +28,16 @@ from engine.documents import DEFAULT, PRESETS, FileData, InterruptedRun, load_ch
 from engine.formats import quoted
 from engine.nn import Network
 from engine.nn.layers import Arrays, ShapeError, shape_text
-from engine.training import OPTIMIZERS, SCHEDULES, SGD, Checkpoint, Optimizer, Recipe, Schedule, settings_from
+from engine.training import (
+    OPTIMIZERS,
+    SCHEDULES,
+    SGD,
+    Checkpoint,
+    Optimizer,
+    Schedule,
+    TrainingConfig,
+    settings_from,
+)
 
 Chosen = TypeVar("Chosen")
 _SWITCHES: Final = {"yes": True, "no": False}
@@ -106,8 +115,8 @@ MODEL_SUFFIX, CHECKPOINT_SUFFIX = ".safetensors", ".checkpoint"
 # Called with what is being done, "reading" or "drawing", the number of pictures done, and the total.
 ProgressCallback = Callable[[str, int, int], None]
 
-# Options that are fields of a Recipe with the same name.
-_RECIPE_OPTIONS = (
+# Options that are fields of a TrainingConfig with the same name.
+_CONFIG_OPTIONS = (
     "batch",
     "epochs",
     "examples",
@@ -153,7 +162,7 @@ class TrainJob:
 
     name: str
     network: Network
-    recipe: Recipe
+    config: TrainingConfig
     data: JobData
     commands: tuple[str, ...]
     out: Path
@@ -168,7 +177,7 @@ class TrainJob:
 
     def interrupted_run(self, checkpoint: Checkpoint) -> InterruptedRun:
         """The job as it is saved in a checkpoint file."""
-        return InterruptedRun(self.name, self.network, self.recipe, checkpoint, self.commands, self.data.files)
+        return InterruptedRun(self.name, self.network, self.config, checkpoint, self.commands, self.data.files)
 
 
 def train_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJob:
@@ -184,17 +193,17 @@ def _new_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJob:
             f"{quoted(checkpoint)} holds an interrupted run; resume it with xo train --resume "
             f"{shlex.quote(str(checkpoint))}, or remove it first."
         )
-    name, network, recipe, start = _network(args)
-    recipe = _recipe(recipe, args)
-    network.layer_indices(recipe.frozen)
+    name, network, config, start = _network(args)
+    config = _config(config, args)
+    network.layer_indices(config.frozen)
     if args.data is None or is_drawings(args.data):
         if args.augment is not None:
             raise ValueError("--augment is for pictures from files; the settings of --data vary the drawings.")
-        recipe = replace(recipe, data=parse_drawings(args.data or DRAWINGS, recipe.data))
+        config = replace(config, data=parse_drawings(args.data or DRAWINGS, config.data))
         if args.hold_out is not None:
-            recipe = replace(recipe, held_out=round(_check_multiple(args.hold_out) * recipe.examples))
-        recipe = replace(recipe, data=replace(recipe.data, side=_side(network)))
-        data = _drawings(recipe, progress)
+            config = replace(config, held_out=round(_check_multiple(args.hold_out) * config.examples))
+        config = replace(config, data=replace(config.data, side=_side(network)))
+        data = _drawings(config, progress)
     else:
         if args.examples is not None:
             raise ValueError("--examples is for generated drawings; leave it out if --data names a file.")
@@ -203,64 +212,64 @@ def _new_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJob:
         if args.fixed:
             raise ValueError("--fixed is for generated drawings; examples from files are always fixed.")
         share = _check_share(DEFAULT_HELD_OUT if args.hold_out is None else args.hold_out)
-        data = _files(FileData(os.path.abspath(args.data), share, ""), network, recipe, progress)
-    network, start = _for_classes(network, data.classes, start, recipe.seed)
-    return TrainJob(name, network, recipe, data, (_command(args, recipe),), args.out, start)
+        data = _files(FileData(os.path.abspath(args.data), share, ""), network, config, progress)
+    network, start = _for_classes(network, data.classes, start, config.seed)
+    return TrainJob(name, network, config, data, (_command(args, config),), args.out, start)
 
 
 def _resumed_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJob:
     run = load_checkpoint(args.resume)
     out = args.resume.with_suffix(MODEL_SUFFIX) if args.out is None else args.out
     _check_writable(out)
-    recipe, original = _recipe(run.recipe, args), run.data
+    config, original = _config(run.config, args), run.data
     if args.data is not None and (original is None or is_drawings(args.data)):
         raise ValueError("--data with --resume names the new path of the run's files, and this run has none.")
     if original is None:
-        data = _drawings(recipe, progress)
+        data = _drawings(config, progress)
     else:
         files = original if args.data is None else replace(original, path=os.path.abspath(args.data))
-        data = _files(files, run.network, recipe, progress)
+        data = _files(files, run.network, config, progress)
         if data.files is None or data.files.digest != original.digest:
             raise ValueError(
                 f"The examples in {quoted(files.path)} are no longer those the run started with; restore them, or "
                 "start a new run."
             )
-    changed = [f"--{name} {getattr(args, name)}" for name in _given(args) if name in (*_RECIPE_OPTIONS, "rate")]
+    changed = [f"--{name} {getattr(args, name)}" for name in _given(args) if name in (*_CONFIG_OPTIONS, "rate")]
     step = run.checkpoint.steps
     commands = (*run.commands, f"at step {step}: {' '.join(changed)}") if changed else run.commands
-    return TrainJob(run.name, run.network, recipe, data, commands, out, None, run.checkpoint, args.resume)
+    return TrainJob(run.name, run.network, config, data, commands, out, None, run.checkpoint, args.resume)
 
 
-def _network(args: argparse.Namespace) -> tuple[str, Network, Recipe, Arrays | None]:
-    """Name, network, default recipe, and initial parameters, None for fresh ones."""
+def _network(args: argparse.Namespace) -> tuple[str, Network, TrainingConfig, Arrays | None]:
+    """Name, network, default configuration, and initial parameters, None for fresh ones."""
     if args.model is not None:
         if args.recipe is not None:
             raise ValueError("--recipe is for presets; leave it out, and give the settings one by one.")
         model = load_model(args.model)
-        assert DEFAULT.recipe is not None
+        assert DEFAULT.config is not None
         start = None if args.from_scratch else dict(model.parameters)
-        return model.name, model.network, DEFAULT.recipe, start
+        return model.name, model.network, DEFAULT.config, start
     if args.from_scratch:
         raise ValueError("--from-scratch is for --model; a preset's network always starts from fresh weights.")
     chosen = preset(args.preset or DEFAULT.name)
-    if chosen.recipe is None:
+    if chosen.config is None:
         raise ValueError(f"The network {chosen.name} has nothing to train: its features are made by hand.")
-    if args.recipe is not None and args.recipe not in chosen.other_recipes:
-        others = ", ".join(chosen.other_recipes) or "no other"
+    if args.recipe is not None and args.recipe not in chosen.other_configs:
+        others = ", ".join(chosen.other_configs) or "no other"
         raise ValueError(f"The network {chosen.name} has no recipe called {args.recipe!r}; it has {others}.")
-    recipe = chosen.recipe if args.recipe is None else chosen.other_recipes[args.recipe]
-    return chosen.title, chosen.network, recipe, None
+    config = chosen.config if args.recipe is None else chosen.other_configs[args.recipe]
+    return chosen.title, chosen.network, config, None
 
 
-def _recipe(recipe: Recipe, args: argparse.Namespace) -> Recipe:
-    """The recipe with the given options replaced."""
-    optimizer = recipe.optimizer if args.optimizer is None else parse_optimizer(args.optimizer)
+def _config(config: TrainingConfig, args: argparse.Namespace) -> TrainingConfig:
+    """The configuration with the given options replaced."""
+    optimizer = config.optimizer if args.optimizer is None else parse_optimizer(args.optimizer)
     if args.momentum is not None:
         optimizer = with_momentum(optimizer, args.momentum)
     if args.rate is not None:
         optimizer = replace(optimizer, rate=args.rate)
     given: dict[str, Any] = {
-        name: getattr(args, name) for name in _RECIPE_OPTIONS if getattr(args, name) is not None
+        name: getattr(args, name) for name in _CONFIG_OPTIONS if getattr(args, name) is not None
     }
     if args.augment is not None:
         given["augmentation"] = parse_augmentation(args.augment)
@@ -270,42 +279,42 @@ def _recipe(recipe: Recipe, args: argparse.Namespace) -> Recipe:
         given["frozen"] = tuple(name.strip() for name in args.freeze.split(","))
     if args.fixed:
         given["fresh"] = False
-    return replace(recipe, optimizer=optimizer, **given)
+    return replace(config, optimizer=optimizer, **given)
 
 
-def _drawings(recipe: Recipe, progress: ProgressCallback) -> JobData:
-    for count in (recipe.examples, recipe.held_out):
-        if 4 * count * recipe.data.side**2 > MAX_DRAWING_BYTES:
+def _drawings(config: TrainingConfig, progress: ProgressCallback) -> JobData:
+    for count in (config.examples, config.held_out):
+        if 4 * count * config.data.side**2 > MAX_DRAWING_BYTES:
             raise ValueError(
-                f"{count:,} drawings of {recipe.data.side} × {recipe.data.side} pixels take more than 1 GiB; "
+                f"{count:,} drawings of {config.data.side} × {config.data.side} pixels take more than 1 GiB; "
                 "reduce their number with --examples."
             )
-    if not recipe.fresh:
-        return _fixed_drawings(recipe, progress)
-    source = GeneratedSource(recipe.data, recipe.examples, recipe.drawing_seed)
-    progress("drawing", 0, recipe.held_out)
-    return JobData(source, source.held_out(recipe.held_out) if recipe.held_out else None, CLASSES)
+    if not config.fresh:
+        return _fixed_drawings(config, progress)
+    source = GeneratedSource(config.data, config.examples, config.drawing_seed)
+    progress("drawing", 0, config.held_out)
+    return JobData(source, source.held_out(config.held_out) if config.held_out else None, CLASSES)
 
 
-def _fixed_drawings(recipe: Recipe, progress: ProgressCallback) -> JobData:
+def _fixed_drawings(config: TrainingConfig, progress: ProgressCallback) -> JobData:
     """The drawings that the window trains on: an ExamplePool's, the same in every epoch."""
-    total = recipe.examples + recipe.held_out
+    total = config.examples + config.held_out
     # A pool always has held-out examples; here they are optional.
-    pool = ExamplePool(PoolSettings(recipe.data, recipe.examples, max(1, recipe.held_out), recipe.drawing_seed))
+    pool = ExamplePool(PoolSettings(config.data, config.examples, max(1, config.held_out), config.drawing_seed))
     while pool.progress < 1:
         progress("drawing", round(pool.progress * total), total)
         pool.generate_next()
-    return JobData(FixedSource(pool.training), pool.held_out if recipe.held_out else None, CLASSES)
+    return JobData(FixedSource(pool.training), pool.held_out if config.held_out else None, CLASSES)
 
 
-def _files(data: FileData, network: Network, recipe: Recipe, progress: ProgressCallback) -> JobData:
+def _files(data: FileData, network: Network, config: TrainingConfig, progress: ProgressCallback) -> JobData:
     """The examples of files, split into training and held-out ones."""
     notes: list[str] = []
     dataset = read_dataset(Path(data.path), network.input_shape, partial(progress, "reading"), notes.append)
-    training, held_out = dataset.split(data.hold_out, recipe.seed)
+    training, held_out = dataset.split(data.hold_out, config.seed)
     if not len(training):
         raise ValueError(f"No examples are left to train on in {quoted(data.path)}; hold out a smaller share.")
-    source = make_source(training, recipe.augmentation, recipe.seed)
+    source = make_source(training, config.augmentation, config.seed)
     files = replace(data, digest=dataset.digest)
     if data.hold_out:
         notes += [_single_note(data.path, name) for name in dataset.single_classes]
@@ -374,13 +383,13 @@ def _given(args: argparse.Namespace) -> list[str]:
     return [name for name, value in vars(args).items() if value not in (None, False)]
 
 
-def _command(args: argparse.Namespace, recipe: Recipe) -> str:
+def _command(args: argparse.Namespace, config: TrainingConfig) -> str:
     """The command that repeats this run, without folders: the model file must not depend on them."""
-    words = ["xo", "train", "--seed", str(recipe.seed)]
+    words = ["xo", "train", "--seed", str(config.seed)]
     if args.model is None:
         words += ["--preset", args.preset or DEFAULT.name]
     of_data, of_steps = ("data", "hold_out", "augment"), ("optimizer", "rate", "momentum", "schedule", "freeze")
-    for name in ("model", "recipe", *of_data, *of_steps, *_RECIPE_OPTIONS, "out"):
+    for name in ("model", "recipe", *of_data, *of_steps, *_CONFIG_OPTIONS, "out"):
         value = getattr(args, name)
         if value is None or name == "seed":
             continue
@@ -394,38 +403,38 @@ def _command(args: argparse.Namespace, recipe: Recipe) -> str:
 _OPTIONAL: Final = ("l2", "clip", "steps", "patience", "target", "seconds")
 
 
-def command_arguments(recipe: Recipe, start: Sequence[str]) -> list[str]:
+def command_arguments(config: TrainingConfig, start: Sequence[str]) -> list[str]:
     """The arguments of `xo train` for a run of the window.
 
-    recipe: with a pool's drawings, whatever `fresh` is.
+    config: with a pool's drawings, whatever `fresh` is.
     start: the network and weights to start from: --preset NAME, or --model FILE, optionally with --from-scratch.
-    Raises ValueError for a recipe without a limit that the preset's recipe has: no option removes it.
+    Raises ValueError for a configuration without a limit that the preset's configuration has: no option removes it.
     """
-    default = _default_recipe(start)
-    words = [*start, "--seed", str(recipe.seed)]
-    if recipe.data_seed is not None:
-        words += ["--data-seed", str(recipe.data_seed)]
+    default = _default_config(start)
+    words = [*start, "--seed", str(config.seed)]
+    if config.data_seed is not None:
+        words += ["--data-seed", str(config.data_seed)]
     words += ["--fixed"]
-    words += ["--examples", str(recipe.examples), "--hold-out", repr(recipe.held_out / recipe.examples)]
-    if settings := _settings_text(recipe.data, default.data, leave_out="side"):
+    words += ["--examples", str(config.examples), "--hold-out", repr(config.held_out / config.examples)]
+    if settings := _settings_text(config.data, default.data, leave_out="side"):
         words += ["--data", f"{DRAWINGS}:{settings}"]
-    words += ["--optimizer", _part_text(recipe.optimizer), "--schedule", _part_text(recipe.schedule)]
-    words += ["--batch", str(recipe.batch), "--epochs", str(recipe.epochs)]
+    words += ["--optimizer", _part_text(config.optimizer), "--schedule", _part_text(config.schedule)]
+    words += ["--batch", str(config.batch), "--epochs", str(config.epochs)]
     for name in _OPTIONAL:
-        value = getattr(recipe, name)
+        value = getattr(config, name)
         if value is None and getattr(default, name) is not None:
             raise ValueError(f"xo train has no option for a run without {name}.")
         if value is not None and value != getattr(default, name):
             words += [f"--{name}", _value_text(value)]
-    return words + (["--freeze", ",".join(recipe.frozen)] if recipe.frozen else [])
+    return words + (["--freeze", ",".join(config.frozen)] if config.frozen else [])
 
 
-def _default_recipe(start: Sequence[str]) -> Recipe:
-    """The recipe that the command uses without further options."""
+def _default_config(start: Sequence[str]) -> TrainingConfig:
+    """The configuration that the command uses without further options."""
     chosen = PRESETS[start[1]] if start[0] == "--preset" else DEFAULT
-    if chosen.recipe is None:
+    if chosen.config is None:
         raise ValueError(f"The network {chosen.name} has nothing to train: its features are made by hand.")
-    return chosen.recipe
+    return chosen.config
 
 
 def _part_text(part: Optimizer | Schedule) -> str:

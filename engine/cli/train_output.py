@@ -126,7 +126,7 @@ def _origin(task: TrainJob, result: TrainResult, backend: Backend, steps: int, e
     command, *changed = task.commands
     origin = {
         "command": command,
-        "recipe": task.recipe.to_json(),
+        "recipe": task.config.to_json(),
         "device": backend.name,
         "versions": {"xo-gui": version("xo-gui"), "numpy": np.__version__},
         "ended": ended,
@@ -214,7 +214,7 @@ class TrainingLog(Protocol):
 
 def _epochs(trainer: Trainer, number: int) -> int:
     """How many epochs there are; a resumed run may have made more than it is told to."""
-    return max(trainer.recipe.epochs, number)
+    return max(trainer.config.epochs, number)
 
 
 def confusion_lines(score: Metrics, columns: int) -> list[str]:
@@ -248,12 +248,12 @@ class TextLog:
         pass
 
     def begin(self, task: TrainJob, backend: Backend, trainer: Trainer) -> None:
-        data, recipe = task.data, task.recipe
-        print(f"{task.name} on {backend.title} ({backend.reason}), seed {recipe.seed}")
-        drawings = "fresh drawings" if recipe.fresh else "drawings"
+        data, config = task.data, task.config
+        print(f"{task.name} on {backend.title} ({backend.reason}), seed {config.seed}")
+        drawings = "fresh drawings" if config.fresh else "drawings"
         kind = drawings if data.files is None else "examples"
         held_out = 0 if data.held_out is None else len(data.held_out)
-        print(f"{recipe.epochs} epochs of {data.source.count:,} {kind}, {held_out:,} held out")
+        print(f"{config.epochs} epochs of {data.source.count:,} {kind}, {held_out:,} held out")
         if trainer.steps_made:
             print(f"resumes after step {trainer.steps_made:,}")
         sys.stdout.flush()  # a pipe is block-buffered
@@ -317,12 +317,12 @@ class TerminalLog(TextLog):
     def step(self, step: StepDone, trainer: Trainer) -> None:
         if not self._bar.due:
             return
-        recipe = trainer.recipe
-        total, per_second = recipe.epochs * trainer.steps_per_epoch, self._steps_per_second(step)
-        total = total if recipe.steps is None else min(total, recipe.steps)
+        config = trainer.config
+        total, per_second = config.epochs * trainer.steps_per_epoch, self._steps_per_second(step)
+        total = total if config.steps is None else min(total, config.steps)
         left = (total - step.number) / per_second
-        if recipe.seconds is not None:
-            left = min(left, recipe.seconds - trainer.seconds)
+        if config.seconds is not None:
+            left = min(left, config.seconds - trainer.seconds)
         parts = {
             "epoch": f"epoch {step.epoch}/{_epochs(trainer, step.epoch)}",
             "bar": "",

@@ -38,7 +38,7 @@ ACTIVATION_LIMIT = 256 * MEBIBYTE
 _MAX_NAME_LENGTH = 200
 
 
-def save_model(path: FilePath, subject: Model) -> None:
+def save_model(path: FilePath, model: Model) -> None:
     """Writes a model, with float32 parameters; the same model gives the same bytes.
 
     Raises FileError if the file cannot be written, or could not be read again: over 64 MiB, an origin that is
@@ -46,13 +46,13 @@ def save_model(path: FilePath, subject: Model) -> None:
     """
     description = {
         "version": FORMAT_VERSION,
-        "name": subject.name,
-        "network": subject.network.to_json(),
-        "threshold": subject.threshold,
-        "origin": dict(subject.origin),
+        "name": model.name,
+        "network": model.network.to_json(),
+        "threshold": model.threshold,
+        "origin": dict(model.origin),
     }
     try:
-        data = pack(description, subject.parameters, FILE_LIMIT)
+        data = pack(description, model.parameters, FILE_LIMIT)
         _parse_model(data)  # ensures that the file can be opened again
     except (TypeError, ValueError, RecursionError) as error:
         raise FileError(f"{quoted(path)} was not saved: the model {reason_text(error)}.") from error
@@ -87,7 +87,7 @@ def shipped_model(name: str) -> Model:
     if chosen is WALKTHROUGH:
         return Model(chosen.title, chosen.network, handmade_parameters())
     if chosen.untrained_reason:
-        seed = 1 if chosen.recipe is None else chosen.recipe.seed
+        seed = 1 if chosen.config is None else chosen.config.seed
         return Model(chosen.title, chosen.network, chosen.network.initial_parameters(seed))
     return load_model(asset_path(f"{name}.safetensors"))
 

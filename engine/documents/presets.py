@@ -11,7 +11,7 @@ from engine.data import Augmentation
 from engine.data.xo import XOSettings
 from engine.nn import Network
 from engine.nn.layers import Arrays, Center, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Votes
-from engine.training import SGD, AdamW, Cosine, Recipe
+from engine.training import SGD, AdamW, Cosine, TrainingConfig
 
 # Rohrer's three kernels ("features"): a falling line, a small cross, a rising line.
 ARTICLE_KERNELS = np.array(
@@ -32,8 +32,8 @@ class Preset:
     """A named network.
 
     title, summary: a few words and a sentence for the window
-    recipe: how its shipped weights were trained, None if they are hand-made
-    other_recipes: further recipes, by name
+    config: how its shipped weights were trained, None if they are hand-made
+    other_recipes: further configurations, by name
     untrained_reason: if no weights are shipped, a sentence on why, and on what to do
     """
 
@@ -41,8 +41,8 @@ class Preset:
     title: str
     summary: str
     network: Network
-    recipe: Recipe | None = None
-    other_recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    config: TrainingConfig | None = None
+    other_configs: Mapping[str, TrainingConfig] = field(default_factory=dict)
     untrained_reason: str = ""
 
 
@@ -80,7 +80,7 @@ DEFAULT = Preset(
             Dense(2),
         ),
     ),
-    Recipe(AdamW(0.003, decay=0.1), Cosine(0.01), epochs=60, data=XOSettings(neither=0.25)),
+    TrainingConfig(AdamW(0.003, decay=0.1), Cosine(0.01), epochs=60, data=XOSettings(neither=0.25)),
 )
 
 # Alexander Hanuschkin's MATLAB implementation for the article (hanuschkin/DeepLearning_XOexample_Matlab on GitHub):
@@ -108,9 +108,9 @@ HANUSCHKIN = Preset(
         ),
         classes=("circles_sm", "crosses_sm"),
     ),
-    Recipe(SGD(0.001), batch=64, epochs=20, l2=0.004),
+    TrainingConfig(SGD(0.001), batch=64, epochs=20, l2=0.004),
     {
-        "augmented": Recipe(
+        "augmented": TrainingConfig(
             AdamW(0.001, decay=0.01),
             Cosine(0.01, warmup=0.05),
             batch=32,

@@ -21,8 +21,8 @@ from engine.documents.training_file import (
     branch_description,
     branch_to_arrays,
     parse_branch,
+    parse_config,
     parse_origin,
-    parse_recipe,
     parse_training_data,
     training_data_to_json,
 )
@@ -46,7 +46,7 @@ from engine.formats import (
     write_atomically,
 )
 from engine.nn import Model, RunPoint
-from engine.training import Recipe, SavedRun
+from engine.training import SavedRun, TrainingConfig
 
 _Arrays: TypeAlias = "dict[str, HostArray]"
 
@@ -67,7 +67,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 class ProjectState:
     """The state of the program that a project file holds.
 
-    recipe, data, pace: the training settings; pace in steps per second, None for unlimited
+    configuration, data, pace: the training settings; pace in steps per second, None for unlimited
     run: training and its history, None if there is none
     shown_point: the point of the history that is shown, None for the current one
     branch_names: by number, as given by the user
@@ -78,10 +78,10 @@ class ProjectState:
     """
 
     document: Document
-    recipe: Recipe
+    config: TrainingConfig
     data: PoolSettings
     run: SavedRun | None = None
-    pace: float | None = None
+    speed_limit: float | None = None
     shown_point: RunPoint | None = None
     branch_names: Mapping[int, str] = field(default_factory=dict)
     live: bool = False
@@ -136,7 +136,7 @@ def save_project(path: FilePath, project: ProjectState) -> None:
     drawings = _DrawingTable(document, run)
     header = _ProjectHeader(
         project.saved_at, project.was_running, project.was_closed, project.live, document.fit_to_frame,
-        project.pace,
+        project.speed_limit,
         None if project.shown_point is None else (project.shown_point.branch, project.shown_point.step),
         None if run is None else (run.current_point.branch, run.current_point.step),
         1 if run is None else run.spacing,
@@ -149,7 +149,7 @@ def save_project(path: FilePath, project: ProjectState) -> None:
         "told": msgspec.to_builtins(header, str_keys=True),
         "subjects": [_model_entry(subject) for subject in document.models],
         "network": None if run is None else run.network.to_json(),
-        "recipe": project.recipe.to_json(),
+        "recipe": project.config.to_json(),
         "data": training_data_to_json(TrainingData(project.data), []),
         "branches": [
             branch_description(
@@ -165,8 +165,8 @@ def save_project(path: FilePath, project: ProjectState) -> None:
     tensors: dict[str, HostArray | Sequence[HostArray]] = {
         f"drawings.{name}": values for name, values in drawings_to_arrays(drawings.drawings).items()
     }
-    for index, subject in enumerate(document.models):
-        tensors |= {f"subject.{index}.{name}": np.asarray(values) for name, values in subject.parameters.items()}
+    for index, model in enumerate(document.models):
+        tensors |= {f"subject.{index}.{name}": np.asarray(values) for name, values in model.parameters.items()}
     for index, line in enumerate(lines):
         tensors |= {f"branch.{index}.{name}": values for name, values in branch_to_arrays(line).items()}
     try:
@@ -233,14 +233,14 @@ class _DrawingTable:
         return [self._index[id(each)] for each in labelled]
 
 
-def _model_entry(subject: Model) -> Json:
-    moment = subject.run_point
+def _model_entry(model: Model) -> Json:
+    point = model.run_point
     return {
-        "name": subject.name,
-        "network": subject.network.to_json(),
-        "threshold": subject.threshold,
-        "origin": dict(subject.origin),
-        "moment": None if moment is None else [moment.branch, moment.step],
+        "name": model.name,
+        "network": model.network.to_json(),
+        "threshold": model.threshold,
+        "origin": dict(model.origin),
+        "moment": None if point is None else [point.branch, point.step],
     }
 
 
@@ -255,14 +255,14 @@ def _parse_project(data: bytes) -> ProjectState:
         LabelledDrawing(drawing, label, weight)
         for drawing, label, weight in zip(drawings[1:], header.labels, header.weights, strict=True)
     ]
-    subjects = tuple(
+    models = tuple(
         _parse_model(entry, _with_prefix(f"subject.{index}", tensors))
         for index, entry in enumerate(_list(description, "subjects"))
     )
-    document = Document(drawings[0], subjects, header.fit, _select(labelled, header.own))
+    document = Document(drawings[0], models, header.fit, _select(labelled, header.own))
     return ProjectState(
         document,
-        parse_recipe(description.get("recipe")),
+        parse_config(description.get("recipe")),
         parse_training_data(description.get("data"), labelled).generated,
         _parse_run(description, header, tensors, labelled),
         header.pace,

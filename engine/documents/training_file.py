@@ -44,7 +44,16 @@ from engine.formats import (
 )
 from engine.nn import Network, RunPoint
 from engine.nn.layers import Arrays
-from engine.training import Branch, BranchOrigin, BranchRecord, Checkpoint, Curves, Mark, Recipe, settings_from
+from engine.training import (
+    Branch,
+    BranchOrigin,
+    BranchRecord,
+    Checkpoint,
+    Curves,
+    Mark,
+    TrainingConfig,
+    settings_from,
+)
 
 FORMAT_VERSION = 1
 # A model's weights, the best ones, and two vectors of the optimizer.
@@ -90,7 +99,7 @@ class InterruptedRun:
 
     name: str
     network: Network
-    recipe: Recipe
+    config: TrainingConfig
     checkpoint: Checkpoint
     commands: tuple[str, ...] = ()
     data: FileData | None = None
@@ -126,7 +135,7 @@ def save_checkpoint(path: FilePath, run: InterruptedRun) -> None:
         "version": FORMAT_VERSION,
         "name": run.name,
         "network": run.network.to_json(),
-        "recipe": run.recipe.to_json(),
+        "recipe": run.config.to_json(),
         "standing": msgspec.to_builtins(header),
         "commands": list(run.commands),
         "data": msgspec.to_builtins(run.data),
@@ -161,12 +170,12 @@ def _parse_run(data: bytes) -> InterruptedRun:
     """Parses the bytes of a checkpoint file. Raises ValueError with a message as of InvalidFile."""
     file = unpack(data, "run", FORMAT_VERSION)
     description = file.description
-    network, recipe = parse_network(description), _checkpoint_recipe(description)
+    network, config = parse_network(description), _checkpoint_config(description)
     header = _convert(description, "standing", _CheckpointHeader)
     if not all(map(math.isfinite, (header.seconds, header.loss_sum, header.best or 0.0))):
         raise InvalidFile("has a checkpoint with numbers that are not finite")
     _check_tensor_names(file)
-    for group, count in _value_counts(network, recipe).items():
+    for group, count in _value_counts(network, config).items():
         tensors = {name: tensor for name, tensor in file.tensors.items() if name.startswith(f"{group}.")}
         if tensors or group != "best":
             check_value_count(count, tensors, f"values called {group}")
@@ -183,11 +192,11 @@ def _parse_run(data: bytes) -> InterruptedRun:
         header.stale,
         arrays["best"] or None,
     )
-    _check_checkpoint(network, recipe, checkpoint)
+    _check_checkpoint(network, config, checkpoint)
     return InterruptedRun(
         parse_name(description),
         network,
-        recipe,
+        config,
         checkpoint,
         _convert(description, "commands", _Commands),
         None if description.get("data") is None else _convert(description, "data", FileData),
@@ -200,9 +209,9 @@ def _check_tensor_names(file: TensorFile) -> None:
             raise InvalidFile(f"holds {name[:80]!r}, which belongs to no run")
 
 
-def _value_counts(network: Network, recipe: Recipe) -> dict[str, int]:
+def _value_counts(network: Network, config: TrainingConfig) -> dict[str, int]:
     """The number of values that each group of tensors must have."""
-    optimizer_state = len(recipe.optimizer.state_names) * trainable_value_count(network) + 1
+    optimizer_state = len(config.optimizer.state_names) * trainable_value_count(network) + 1
     return {
         "parameters": stored_value_count(network),
         "memory": optimizer_state,
@@ -219,7 +228,7 @@ def _by_group(arrays: Arrays) -> dict[str, Arrays]:
     return groups
 
 
-def _check_checkpoint(network: Network, recipe: Recipe, checkpoint: Checkpoint) -> None:
+def _check_checkpoint(network: Network, config: TrainingConfig, checkpoint: Checkpoint) -> None:
     """Checks names, shapes and values of the arrays. Raises ShapeError or ValueError."""
     network.check_parameters(checkpoint.parameters)
     if checkpoint.best_parameters is not None:
@@ -227,19 +236,19 @@ def _check_checkpoint(network: Network, recipe: Recipe, checkpoint: Checkpoint) 
     shapes = network.parameter_shapes
     for name, values in checkpoint.optimizer_state.items():
         vector, _, parameter = name.partition(".")
-        is_known = vector in recipe.optimizer.state_names and shapes.get(parameter) == values.shape
+        is_known = vector in config.optimizer.state_names and shapes.get(parameter) == values.shape
         if not is_known and (name, values.shape) != ("count", (1,)):
             raise InvalidFile(f"holds an optimizer state {name[:80]!r} that its optimizer does not have")
         if not np.isfinite(values).all():
             raise InvalidFile(f"holds an optimizer state {name[:80]!r} with values that are not finite numbers")
 
 
-def _checkpoint_recipe(description: Json) -> Recipe:
-    recipe = description.get("recipe")
-    if not isinstance(recipe, dict):
+def _checkpoint_config(description: Json) -> TrainingConfig:
+    config = description.get("recipe")
+    if not isinstance(config, dict):
         raise InvalidFile("has no recipe")
     try:
-        return Recipe.from_json(recipe)
+        return TrainingConfig.from_json(config)
     except ValueError as error:
         raise InvalidFile(f"has an invalid recipe: {one_line(error)}") from error
 
@@ -279,7 +288,7 @@ class _BranchHeader(msgspec.Struct):
     sets: list[_KeyframeSet]
 
 
-def branch_description(line: BranchRecord, lesson: Json, given: str | None) -> Json:
+def branch_description(line: BranchRecord, training_data: Json, given: str | None) -> Json:
     """The entry of a branch in the header.
 
     lesson: its training data, as of `training_data_to_json`
@@ -295,9 +304,9 @@ def branch_description(line: BranchRecord, lesson: Json, given: str | None) -> J
         sorted(line.pinned),
         [_KeyframeSet(len(frames), list(memory), best) for (memory, best), frames in _keyframe_sets(line)],
     )
-    recipes = [[step, recipe.to_json()] for step, recipe in branch.recipes]
+    configs = [[step, config.to_json()] for step, config in branch.configs]
     entry: dict[str, Any] = msgspec.to_builtins(header)
-    return entry | {"recipes": recipes, "lesson": lesson, "given": given}
+    return entry | {"recipes": configs, "lesson": training_data, "given": given}
 
 
 def branch_to_arrays(line: BranchRecord) -> dict[str, HostArray | Sequence[HostArray]]:
@@ -365,7 +374,7 @@ def parse_branch(number: int, entry: Json, arrays: Mapping[str, HostArray], netw
         _parse_curves(header, arrays),
         tuple(Mark(step, text) for step, text in header.marks),
         tuple(sorted(keyframes)),
-        _parse_recipes(entry, header.start, network),
+        _parse_configs(entry, header.start, network),
     )
     return BranchRecord(branch, keyframes, frozenset(header.pinned) & keyframes.keys())
 
@@ -426,36 +435,36 @@ def _parameter_name(group: str, name: str) -> str:
     return name.partition(".")[2] if group == "memory" else name
 
 
-def _parse_recipes(entry: Json, start: int, network: Network) -> tuple[tuple[int, Recipe], ...]:
+def _parse_configs(entry: Json, start: int, network: Network) -> tuple[tuple[int, TrainingConfig], ...]:
     pairs = entry.get("recipes")
     if not isinstance(pairs, list) or not pairs:
         raise InvalidFile("has a branch without a recipe")
-    recipes = []
+    configs = []
     for pair in pairs:
         if not (isinstance(pair, list) and len(pair) == 2 and type(pair[0]) is int):
             raise InvalidFile("has a recipe without a first step")
-        recipe = parse_recipe(pair[1])
-        network.layer_indices(recipe.frozen)
-        recipes.append((pair[0], recipe))
-    steps = [step for step, _ in recipes]
+        config = parse_config(pair[1])
+        network.layer_indices(config.frozen)
+        configs.append((pair[0], config))
+    steps = [step for step, _ in configs]
     if steps[0] != start or steps != sorted(set(steps)):
         raise InvalidFile("has recipes that do not follow each other")
-    return tuple(recipes)
+    return tuple(configs)
 
 
-def parse_recipe(value: object) -> Recipe:
-    """Parses a recipe from its JSON. Raises InvalidFile."""
+def parse_config(value: object) -> TrainingConfig:
+    """Parses a configuration from its JSON. Raises InvalidFile."""
     if not isinstance(value, dict):
         raise InvalidFile("has no recipe")
     try:
-        return Recipe.from_json(value)
+        return TrainingConfig.from_json(value)
     except (ValueError, TypeError) as error:
         raise InvalidFile(f"has an invalid recipe: {one_line(error)}") from error
 
 
-def training_data_to_json(lesson: TrainingData, labelled_indices: Sequence[int]) -> Json:
+def training_data_to_json(training_data: TrainingData, labelled_indices: Sequence[int]) -> Json:
     """Training data as JSON, with its labelled drawings as indices into all drawings of the file."""
-    settings: dict[str, Any] = msgspec.to_builtins(lesson.generated)
+    settings: dict[str, Any] = msgspec.to_builtins(training_data.generated)
     return {"data": settings, "own": list(labelled_indices)}
 
 

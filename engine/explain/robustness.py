@@ -91,7 +91,7 @@ class RobustnessTest:
         parameters: Parameters,
         backend: Backend,
         source: object = None,
-        moment: RunPoint | None = None,
+        point: RunPoint | None = None,
     ) -> None:
         """Raises ValueError unless `supports(network)`, and what Plan raises."""
         if not supports(network):
@@ -99,7 +99,7 @@ class RobustnessTest:
                 f"Only a network with one square input map and the classes X and O can be tested, not one with "
                 f"input {shape_text(network.input_shape)} and classes {', '.join(network.classes)}."
             )
-        self.network, self.source, self.run_point = network, source, moment
+        self.network, self.source, self.run_point = network, source, point
         self._side = network.input_shape[1]
         self.properties = drawing_properties(self._side)
         per_round = 2 * max(1, min(DRAWINGS_PER_ROUND, _PIXELS // self._side**2) // 2)

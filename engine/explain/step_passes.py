@@ -14,7 +14,7 @@ from engine.explain.step_trace import ExamplePass, NudgeResult, ParameterIndex, 
 from engine.nn import Network, Parameters, Plan, softmax
 from engine.nn.layers import Arrays, GradientTerms, Layer, LayerArrays
 from engine.nudging import Kink, KinkFinder, LossProbe, Nudge
-from engine.training import Checkpoint, NextBatch, Recipe, TrainStep
+from engine.training import Checkpoint, NextBatch, TrainingConfig, TrainStep
 
 # Bytes of the examples passed together: little enough that a new request is noticed soon.
 CHUNK_BYTES = 8_000_000
@@ -26,9 +26,9 @@ class TracedPasses:
     """Forward and backward passes of batches of size `batch` in training mode: dropout draws the step's own random
     numbers, and a network with batch norm gets the whole batch at once."""
 
-    def __init__(self, network: Network, backend: Backend, recipe: Recipe, batch: int) -> None:
+    def __init__(self, network: Network, backend: Backend, config: TrainingConfig, batch: int) -> None:
         """Raises ValueError for what does not fit into memory."""
-        self.network, self.batch, self.recipe = network, batch, recipe
+        self.network, self.batch, self.config = network, batch, config
         self.chunk = batch
         if not any(layer.uses_batch_statistics for layer in network.layers):
             self.chunk = even_chunk(batch, CHUNK_BYTES // network.image_bytes)
@@ -40,8 +40,8 @@ class TracedPasses:
             keep_outputs=True,
             learn=True,
             input_gradient=True,
-            frozen=recipe.frozen,
-            seed=recipe.seed,
+            frozen=config.frozen,
+            seed=config.seed,
             total_examples=1,
         )
 
@@ -127,11 +127,11 @@ def _inner_layer(layer: Layer, buffers: LayerArrays, part: str) -> tuple[Layer, 
 
 
 class StepReplay:
-    """Makes training steps of one recipe, each from a given checkpoint."""
+    """Makes training steps of one configuration, each from a given checkpoint."""
 
-    def __init__(self, network: Network, backend: Backend, recipe: Recipe) -> None:
-        self._network, self._backend, self.recipe = network, backend, recipe
-        self._steps: dict[Recipe, TrainStep] = {}
+    def __init__(self, network: Network, backend: Backend, config: TrainingConfig) -> None:
+        self._network, self._backend, self.config = network, backend, config
+        self._steps: dict[TrainingConfig, TrainStep] = {}
 
     def replay(
         self, start: Checkpoint, batch: NextBatch, images: HostArray, targets: HostArray
@@ -141,13 +141,13 @@ class StepReplay:
         Raises DeviceFault; ShapeError or ValueError for the state of another optimizer.
         """
         # A second step without L2 and clipping gives the gradients before them.
-        bare = replace(self.recipe, l2=0.0, clip=None)
+        bare = replace(self.config, l2=0.0, clip=None)
         without = yield from self._step(bare, start, batch, images, targets)
         gradients = without.gradients()
         yield
         step = without
-        if bare != self.recipe:
-            step = yield from self._step(self.recipe, start, batch, images, targets)
+        if bare != self.config:
+            step = yield from self._step(self.config, start, batch, images, targets)
         yield
         state_before = start.optimizer_state or {
             name: np.zeros_like(values) for name, values in step.optimizer_state().items()
@@ -164,13 +164,13 @@ class StepReplay:
         )
 
     def _step(
-        self, recipe: Recipe, start: Checkpoint, batch: NextBatch, images: HostArray, targets: HostArray
+        self, config: TrainingConfig, start: Checkpoint, batch: NextBatch, images: HostArray, targets: HostArray
     ) -> Generator[None, None, TrainStep]:
         """Returns the TrainStep after it has made the step."""
-        step = self._steps.get(recipe)
+        step = self._steps.get(config)
         if step is None:
-            step = TrainStep(self._network, self._backend, recipe, start.parameters)
-            self._steps[recipe] = step
+            step = TrainStep(self._network, self._backend, config, start.parameters)
+            self._steps[config] = step
         step.restore(start.parameters, start.optimizer_state)
         size = len(images)
         step.load_epoch(images, targets, np.arange(size)[None], np.array([batch.rate], np.float32))

@@ -9,7 +9,7 @@ from engine.backends import HostArray
 from engine.nn import Network, RunPoint
 from engine.nn.layers import Arrays, GradientTerms
 from engine.nudging import Nudge
-from engine.training import FormulaLine, Recipe
+from engine.training import FormulaLine, TrainingConfig
 
 ParameterIndex: TypeAlias = "tuple[str, tuple[int, ...]]"
 
@@ -131,7 +131,7 @@ class WeightTrace:
 
 @dataclass(frozen=True, eq=False)
 class StepTrace:
-    """The step after `run_point` by `recipe`, read-only.
+    """The step after `run_point` by `config`, read-only.
 
     epoch: from 0.
     indices: (N,), its batch among the examples.
@@ -140,7 +140,7 @@ class StepTrace:
     """
 
     run_point: RunPoint
-    recipe: Recipe
+    config: TrainingConfig
     network: Network
     epoch: int
     indices: HostArray

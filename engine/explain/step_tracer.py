@@ -25,7 +25,7 @@ from engine.explain.step_trace import (
 )
 from engine.nn import Network, RunPoint, targets
 from engine.nn.layers import GradientTerms
-from engine.training import Checkpoint, FormulaLine, NextBatch, Recipe, UpdateTerms, next_batch
+from engine.training import Checkpoint, FormulaLine, NextBatch, TrainingConfig, UpdateTerms, next_batch
 
 # Bytes of a batch's pass up to which its buffers are kept for the next step.
 MAX_KEPT_BYTES = 200_000_000
@@ -33,10 +33,10 @@ MAX_KEPT_BYTES = 200_000_000
 
 @dataclass(frozen=True, eq=False)
 class StepStart:
-    """The start of a step: the point of the run, the recipe, and the exact state."""
+    """The start of a step: the point of the run, the configuration, and the exact state."""
 
     run_point: RunPoint
-    recipe: Recipe
+    config: TrainingConfig
     checkpoint: Checkpoint
 
 
@@ -49,17 +49,17 @@ class StepTracer:
         self._passes: TracedPasses | None = None
         self._nudge_check: NudgeCheck | None = None
         self._shapes = learnable_shapes(network)
-        self._last_update: tuple[RunPoint, Recipe, ParameterUpdate] | None = None
+        self._last_update: tuple[RunPoint, TrainingConfig, ParameterUpdate] | None = None
 
     def trace_in_slices(self, start: StepStart, query: StepQuery) -> Generator[None, None, StepTrace | None]:
         """Returns the trace of the next step, or None if training ends before it. The update is cached, so that
         another example or value of the same step comes at once. Raises DeviceFault."""
-        batch = next_batch(start.recipe, len(self.examples), start.checkpoint.steps)
+        batch = next_batch(start.config, len(self.examples), start.checkpoint.steps)
         if batch is None:
             return None
         images, labels = self.examples.images[batch.indices], self.examples.labels[batch.indices]
         shares = targets(labels, len(self.network.classes))
-        head = start.run_point, start.recipe, self.network, batch.epoch, batch.indices
+        head = start.run_point, start.config, self.network, batch.epoch, batch.indices
         trace = StepTrace(*head, np.zeros(0), None, None, None)
         try:
             update = yield from self._update(start, batch, images, shares)
@@ -89,12 +89,12 @@ class StepTracer:
     def _update(
         self, start: StepStart, batch: NextBatch, images: HostArray, shares: HostArray
     ) -> Generator[None, None, ParameterUpdate]:
-        if self._last_update is not None and self._last_update[:2] == (start.run_point, start.recipe):
+        if self._last_update is not None and self._last_update[:2] == (start.run_point, start.config):
             return self._last_update[2]
-        if self._replay is None or self._replay.recipe != start.recipe:
-            self._replay = StepReplay(self.network, self.backend, start.recipe)
+        if self._replay is None or self._replay.config != start.config:
+            self._replay = StepReplay(self.network, self.backend, start.config)
         update = yield from self._replay.replay(start.checkpoint, batch, images, shares)
-        self._last_update = start.run_point, start.recipe, update
+        self._last_update = start.run_point, start.config, update
         if self._is_large(len(images)):
             self._replay = None
         return update
@@ -109,8 +109,8 @@ class StepTracer:
         """Returns the batch's errors and the traced example's pass; for the queried value also every example's
         gradient and the terms of the traced example's gradient."""
         passes = self._passes
-        if passes is None or passes.batch != len(images) or passes.recipe != start.recipe:
-            passes = self._passes = TracedPasses(self.network, self.backend, start.recipe, len(images))
+        if passes is None or passes.batch != len(images) or passes.config != start.config:
+            passes = self._passes = TracedPasses(self.network, self.backend, start.config, len(images))
         passes.load(start.checkpoint.parameters)
         errors, sums = np.zeros(len(images), np.float32), np.zeros(len(images))
         example_pass, example_terms, has_terms = None, None, query.weight is not None
@@ -177,16 +177,16 @@ def _weight_trace(
     gradient, regularized = (
         float(values[name][index]) for values in (update.gradients, update.optimizer_gradients)
     )
-    if name.partition(".")[0] in start.recipe.frozen:
+    if name.partition(".")[0] in start.config.frozen:
         return WeightTrace(parameter, before, after, gradient, True, None, None, (), nudge)
     state_before, state_after = (
-        {kind: float(state[f"{kind}.{name}"][index]) for kind in start.recipe.optimizer.state_names}
+        {kind: float(state[f"{kind}.{name}"][index]) for kind in start.config.optimizer.state_names}
         for state in (update.state_before, update.state_after)
     )
     count, has_decay = int(update.state_after["count"][0]), update.before[name].ndim > 1
     lines = [] if sums is None else [_mean_line(sums, gradient)]
-    lines += _regularization_lines(start.recipe, update, before, gradient, regularized, has_decay)
-    lines += start.recipe.optimizer.formula_lines(
+    lines += _regularization_lines(start.config, update, before, gradient, regularized, has_decay)
+    lines += start.config.optimizer.formula_lines(
         UpdateTerms(before, after, regularized, update.rate, has_decay, state_before, state_after, count)
     )
     return WeightTrace(parameter, before, after, gradient, False, sums, products, tuple(lines), nudge)
@@ -197,27 +197,32 @@ def _mean_line(sums: HostArray, gradient: float) -> FormulaLine:
 
 
 def _regularization_lines(
-    recipe: Recipe, update: ParameterUpdate, before: float, gradient: float, regularized: float, has_decay: bool
+    config: TrainingConfig,
+    update: ParameterUpdate,
+    before: float,
+    gradient: float,
+    regularized: float,
+    has_decay: bool,
 ) -> list[FormulaLine]:
     """The formulas of L2 and clipping, where they change this value's gradient."""
     lines = []
-    with_l2 = gradient + recipe.l2 * before if has_decay else gradient
-    if recipe.l2 and has_decay:
-        numbers = (gradient, recipe.l2, before)
+    with_l2 = gradient + config.l2 * before if has_decay else gradient
+    if config.l2 and has_decay:
+        numbers = (gradient, config.l2, before)
         lines.append(FormulaLine("with L2", "gradient + L2 × value", "{0} + {1} × {2}", numbers, with_l2))
-    if recipe.clip is not None and (norm := _gradient_norm(recipe, update)) > recipe.clip:
-        numbers = (with_l2, recipe.clip, norm)
+    if config.clip is not None and (norm := _gradient_norm(config, update)) > config.clip:
+        numbers = (with_l2, config.clip, norm)
         lines.append(FormulaLine("clipped", "gradient × longest ÷ length", "{0} × {1} ÷ {2}", numbers, regularized))
     return lines
 
 
-def _gradient_norm(recipe: Recipe, update: ParameterUpdate) -> float:
+def _gradient_norm(config: TrainingConfig, update: ParameterUpdate) -> float:
     """L2 norm of the whole gradient before clipping, L2 regularization included."""
     squares = 0.0
     for name, values in update.gradients.items():
         whole = values.astype(np.float64)
-        if values.ndim > 1 and name.partition(".")[0] not in recipe.frozen:
-            whole = whole + recipe.l2 * update.before[name]
+        if values.ndim > 1 and name.partition(".")[0] not in config.frozen:
+            whole = whole + config.l2 * update.before[name]
         squares += float((whole * whole).sum())
     return math.sqrt(squares)
 
@@ -229,13 +234,13 @@ TIME_SHARE: Final = 0.1
 
 @dataclass(frozen=True)
 class TraceRequest:
-    """The step to trace, after a point of the run by a recipe, and what is queried of it.
+    """The step to trace, after a point of the run by a configuration, and what is queried of it.
 
     fast: whether training meanwhile makes more steps than could be traced.
     """
 
     run_point: RunPoint
-    recipe: Recipe
+    config: TrainingConfig
     query: StepQuery
     fast: bool
 
@@ -270,7 +275,7 @@ class LiveStepTracer:
         point of the run."""
         started = perf_counter()
         if not self._serves(request):
-            start = StepStart(request.run_point, request.recipe, checkpoint())
+            start = StepStart(request.run_point, request.config, checkpoint())
             self._current, self._spent = request, 0.0
             self._slices = self._tracer.trace_in_slices(start, request.query)
         has_ended = self._run_slice()
@@ -285,7 +290,7 @@ class LiveStepTracer:
         current = self._current
         if current is None or not request.fast:
             return request.matches(current)
-        return (current.recipe, current.query) == (request.recipe, request.query)
+        return (current.config, current.query) == (request.config, request.query)
 
     def _run_slice(self) -> bool:
         try:

@@ -269,14 +269,14 @@ class ExampleReader:
     """
 
     def __init__(
-        self, lesson: TrainingData, side: int, generated: Dataset | None = None, limit: int | None = None
+        self, training_data: TrainingData, side: int, generated: Dataset | None = None, limit: int | None = None
     ) -> None:
-        self.training_data, self.side = lesson, side
-        drawing, total = replace(lesson.generated.drawing, side=side), lesson.generated.count
+        self.training_data, self.side = training_data, side
+        drawing, total = replace(training_data.generated.drawing, side=side), training_data.generated.count
         # Parts are generated whole, so that fewer examples are the first of them.
         count = total if limit is None else min(total, -(-limit // CHUNK_SIZE) * CHUNK_SIZE)
-        self._settings = replace(lesson.generated, drawing=drawing, count=count)
-        self._labelled = [replace(each, weight=1) for each in lesson.labelled_drawings if each.weight]
+        self._settings = replace(training_data.generated, drawing=drawing, count=count)
+        self._labelled = [replace(each, weight=1) for each in training_data.labelled_drawings if each.weight]
         fits = (
             generated is not None and len(generated) >= self._settings.count and generated.images.shape[2] == side
         )

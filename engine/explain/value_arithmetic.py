@@ -72,10 +72,10 @@ def contribution(prediction: Prediction, layer: int, cell: CellIndex, above: Cel
     )
 
 
-def _arrays(reading: Prediction, layer: int) -> Arrays:
+def _arrays(prediction: Prediction, layer: int) -> Arrays:
     """The parameters and buffers of one layer by name."""
-    prefix = reading.model.network.names[layer] + "."
-    arrays = reading.model.parameters.items()
+    prefix = prediction.model.network.names[layer] + "."
+    arrays = prediction.model.parameters.items()
     return {name.removeprefix(prefix): array for name, array in arrays if name.startswith(prefix)}
 
 

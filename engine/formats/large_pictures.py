@@ -304,11 +304,12 @@ def _reduced_with_alpha(strip: Image.Image, factor: int) -> Image.Image:
     """Averages are weighted by alpha, except where it is the same everywhere: 0 may mean nothing."""
     if strip.mode not in ("LA", "RGBA"):
         strip = strip.convert("RGBA")
-    low, high = strip.getchannel("A").getextrema()
+    alpha = strip.getchannel("A")
+    low, high = (int(np.asarray(alpha).min()), int(np.asarray(alpha).max()))
     if low != high:
         return strip.convert("LA").reduce(factor)
     grey = strip.convert("L").reduce(factor)
-    return grey if high == 255 else Image.merge("LA", (grey, Image.new("L", grey.size, int(high))))
+    return grey if high == 255 else Image.merge("LA", (grey, Image.new("L", grey.size, high)))
 
 
 # --- what is refused

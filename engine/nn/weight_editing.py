@@ -92,12 +92,12 @@ def normalized_kernel(weights: HostArray, mean: bool) -> HostArray:
     return weights if size == 0 else (weights / np.sqrt(size)).astype(np.float32)
 
 
-def _parameter(subject: Model, layer: int, part: str) -> HostArray:
-    parameter: HostArray = np.asarray(subject.parameters[f"{subject.network.names[layer]}.{part}"])
+def _parameter(model: Model, layer: int, part: str) -> HostArray:
+    parameter: HostArray = np.asarray(model.parameters[f"{model.network.names[layer]}.{part}"])
     return parameter
 
 
-def _with(subject: Model, layer: int, part: str, changed: HostArray) -> Model:
+def _with(model: Model, layer: int, part: str, changed: HostArray) -> Model:
     """The model with a changed parameter; it no longer belongs to a run or a file."""
-    parameters = dict(subject.parameters) | {f"{subject.network.names[layer]}.{part}": changed}
-    return replace(subject, parameters=parameters, run_point=None, origin={})
+    parameters = dict(model.parameters) | {f"{model.network.names[layer]}.{part}": changed}
+    return replace(model, parameters=parameters, run_point=None, origin={})

@@ -12,7 +12,7 @@ from engine.data import Dataset, FixedSource
 from engine.nn import Network, Parameters, targets
 from engine.nudging.nudger import Nudger, NudgingConfig
 from engine.nudging.probe import LossProbe, backward_multiplies, forward_multiplies
-from engine.training import Recipe, StepDone, Trainer
+from engine.training import StepDone, Trainer, TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -36,32 +36,32 @@ def compare_rules(
     examples: Dataset,
     start: Parameters,
     marks: Sequence[int],
-    recipe: Recipe,
+    config: TrainingConfig,
     nudging: NudgingConfig,
 ) -> list[RuleCurve]:
     """Train both rules on `examples` from `start` until each has spent the last of `marks` (ascending).
 
-    Returns three curves: backpropagation by `recipe`; nudging, recomputing only what a change affects; and the same
+    Returns three curves: backpropagation by `config`; nudging, recomputing only what a change affects; and the same
     nudges with every pass a whole one, as in the article. A curve has a point at the first update that reaches a
     mark. Computing the loss of all examples, and the update itself, are not counted.
     """
     return [
-        _backpropagation(network, examples, start, marks, recipe),
+        _backpropagation(network, examples, start, marks, config),
         *_nudging(network, examples, start, marks, nudging),
     ]
 
 
 def _backpropagation(
-    network: Network, examples: Dataset, start: Parameters, marks: Sequence[int], recipe: Recipe
+    network: Network, examples: Dataset, start: Parameters, marks: Sequence[int], config: TrainingConfig
 ) -> RuleCurve:
-    trainer = Trainer(network, FixedSource(examples), recipe, choose_backend("cpu"), initial_parameters=start)
-    per_example = forward_multiplies(network) + backward_multiplies(network, recipe.frozen)
+    trainer = Trainer(network, FixedSource(examples), config, choose_backend("cpu"), initial_parameters=start)
+    per_example = forward_multiplies(network) + backward_multiplies(network, config.frozen)
     meter = _LossMeter(network, examples)
     curve = _CurveRecorder(RuleCurve("backpropagation"), marks, lambda: meter.error(trainer.parameters()))
     seen = 0
     for step in trainer.run():
         assert isinstance(step, StepDone)  # no examples are held out, so nothing is evaluated
-        seen += min(recipe.batch, len(examples) - seen % len(examples))
+        seen += min(config.batch, len(examples) - seen % len(examples))
         curve.update(seen * per_example, step.number)
         if curve.done:
             break

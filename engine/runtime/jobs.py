@@ -455,7 +455,7 @@ class StepTraceJob:
         """
         traced = self._request
         assert traced is not None
-        ended = self._tracer.advance(traced, lambda: adapt_checkpoint(checkpoint(), traced.recipe))
+        ended = self._tracer.advance(traced, lambda: adapt_checkpoint(checkpoint(), traced.config))
         slow = state == "running" and request.stop_at_step is None and not traced.fast
         return (
             perf_counter() + 1 / request.speed_limit if ended and slow and request.speed_limit is not None else 0.0
@@ -470,10 +470,10 @@ def _trace_request(
         return None
     if request.shown_point is None:
         fast = state == "running" and (request.speed_limit or math.inf) > SLOW_STEPS_PER_SECOND
-        return TraceRequest(current, request.recipe, request.step_query, fast)
+        return TraceRequest(current, request.config, request.step_query, fast)
     if replay is None or not replay.is_exact or replay.target != request.shown_point:
         return None
-    return TraceRequest(request.shown_point, request.recipe, request.step_query, False)
+    return TraceRequest(request.shown_point, request.config, request.step_query, False)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,15 @@ from engine.data import Dataset, LabelledDrawing, PoolSettings, TrainingData
 from engine.explain import StepQuery, StepTrace
 from engine.nn import Model, RunPoint
 from engine.nn.layers import Arrays
-from engine.training import Branch, BranchOrigin, Evaluation, NetworkStatistics, Recipe, SavedRun, StopReason
+from engine.training import (
+    Branch,
+    BranchOrigin,
+    Evaluation,
+    NetworkStatistics,
+    SavedRun,
+    StopReason,
+    TrainingConfig,
+)
 
 TrainingState: TypeAlias = Literal["preparing", "running", "paused", "ended", "diverged", "failed"]
 
@@ -26,10 +34,10 @@ class TrainingRequest:
     run_id: rises with each new branch, and whenever an earlier run is taken up again.
     resumes: the run_id of the request that began the branch, None for this one.
     model: the network, and the weights for origin "weights".
-    origin: "fresh" for weights initialized from the recipe's seed, "weights" for those of the model, a RunPoint to
-        continue from, or "kept" to resume `saved_run` without a new branch.
+    origin: "fresh" for weights initialized from the configuration's seed, "weights" for those of the model, a
+        RunPoint to continue from, or "kept" to resume `saved_run` without a new branch.
     branch_name: name of the new branch.
-    recipe: settings from now on.
+    config: settings from now on.
     data, labelled_drawings: the examples.
     running: train, otherwise pause.
     stop_at_step: the step to pause at, None for none.
@@ -45,7 +53,7 @@ class TrainingRequest:
     model: Model
     origin: Literal["fresh", "weights", "kept"] | RunPoint
     branch_name: str
-    recipe: Recipe
+    config: TrainingConfig
     data: PoolSettings
     labelled_drawings: tuple[LabelledDrawing, ...] = ()
     running: bool = False

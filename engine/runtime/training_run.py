@@ -29,12 +29,12 @@ from engine.training import (
     EvaluationCache,
     History,
     HistoryCursor,
-    Recipe,
     Replay,
     SavedRun,
     SaveThrottle,
     StepDone,
     Trainer,
+    TrainingConfig,
     TrainingError,
     adapt_checkpoint,
     best_point,
@@ -94,8 +94,8 @@ class TrainingRun:
         self._data.set_current(request.model.network, request.training_data)
         if before is None or request.branch_id != before.branch_id:
             self._start(request, before)
-        elif request.recipe != before.recipe:
-            self._change_recipe(request)
+        elif request.config != before.config:
+            self._change_config(request)
         self._rename_branches()
         if self._state in ("running", "paused"):
             self._run_or_pause(wanted=self._should_run())
@@ -328,36 +328,36 @@ class TrainingRun:
         model = request.model if request.origin == "weights" else None
         if replay is not None:
             parent = replay.target
-            self._trainer = self._data.trainer(request.recipe, replay.checkpoint)
+            self._trainer = self._data.trainer(request.config, replay.checkpoint)
         else:
-            self._trainer = self._data.trainer(request.recipe, values=None if model is None else model.parameters)
+            self._trainer = self._data.trainer(request.config, values=None if model is None else model.parameters)
         self._create_jobs(request)
         start = self._trainer.checkpoint()
         if self._history is None:
             self._history = History(keyframe_bytes(start), self._budget)
-        # Where the recipe differs from the parent's, the first step marks the change.
-        recipe = request.recipe if parent is None else self._history.recipe_at(parent)[0]
-        self._branch = self._history.add_branch(request.branch_name, recipe, start.steps, start, parent)
+        # Where the configuration differs from the parent's, the first step marks the change.
+        config = request.config if parent is None else self._history.config_at(parent)[0]
+        self._branch = self._history.add_branch(request.branch_name, config, start.steps, start, parent)
         self._data.origins.append(BranchOrigin(request.training_data, None if model is None else model.name))
 
     def _resume(self, request: TrainingRequest, saved: SavedRun) -> None:
         """Continue the branch of an earlier session."""
         assert self._history is not None
-        recipe, _ = self._history.recipe_at(saved.current_point)
-        self._branch, self._trainer = saved.current_point.branch, self._data.trainer(recipe, saved.checkpoint)
+        config, _ = self._history.config_at(saved.current_point)
+        self._branch, self._trainer = saved.current_point.branch, self._data.trainer(config, saved.checkpoint)
         self._create_jobs(request)
-        if request.recipe != recipe:
-            self._change_recipe(request)
+        if request.config != config:
+            self._change_config(request)
 
     def _create_jobs(self, request: TrainingRequest) -> None:
         data, network = self._data, request.model.network
         self._jobs = BranchJobs(network, data.current.training, data.backend, self._jobs)
 
-    def _change_recipe(self, request: TrainingRequest) -> None:
-        """Continue with another recipe, which the next step marks; a diverged or failed run stays so."""
+    def _change_config(self, request: TrainingRequest) -> None:
+        """Continue with another configuration, which the next step marks; a diverged or failed run stays so."""
         if self._trainer is None or self._state in ("diverged", "failed"):
             return
-        self._trainer, self._slices = self._data.trainer(request.recipe, self._trainer.checkpoint()), None
+        self._trainer, self._slices = self._data.trainer(request.config, self._trainer.checkpoint()), None
         if self._trainer.stop_reason is not None:
             self._state, self._message = "ended", STOP_MESSAGES[self._trainer.stop_reason]
         elif self._state == "ended":
@@ -415,10 +415,10 @@ class TrainingRun:
         assert trainer is not None
         assert history is not None
         assert request is not None
-        before = history.recipe_at(RunPoint(self._branch, step.number - 1))[0]
-        if before != trainer.recipe:
-            text = ", ".join(describe_changes(before, trainer.recipe))
-            history.change_recipe(self._branch, step.number - 1, trainer.recipe, text)
+        before = history.config_at(RunPoint(self._branch, step.number - 1))[0]
+        if before != trainer.config:
+            text = ", ".join(describe_changes(before, trainer.config))
+            history.change_config(self._branch, step.number - 1, trainer.config, text)
         history.record_step(self._branch, step.number, step.loss, step.rate, trainer.checkpoint)
         self._step_rate.count()
         if request.speed_limit is not None:
@@ -529,10 +529,10 @@ class BranchData:
 
     def trainer(
         self,
-        recipe: Recipe,
+        config: TrainingConfig,
         checkpoint: Checkpoint | None = None,
         values: Parameters | None = None,
-        lesson: TrainingData | None = None,
+        training_data: TrainingData | None = None,
     ) -> Trainer:
         """A trainer on the given training data, by default that of the current branch.
 
@@ -540,11 +540,11 @@ class BranchData:
         """
         assert self._network is not None
         if checkpoint is not None:
-            checkpoint = adapt_checkpoint(checkpoint, recipe)
-        pool = self.current if lesson is None else self._pools.get(lesson)
+            checkpoint = adapt_checkpoint(checkpoint, config)
+        pool = self.current if training_data is None else self._pools.get(training_data)
         source, held_out = FixedSource(pool.training), pool.held_out
         return Trainer(
-            self._network, source, recipe, self.backend, values, held_out, checkpoint, slice_seconds=SLICE_SECONDS
+            self._network, source, config, self.backend, values, held_out, checkpoint, slice_seconds=SLICE_SECONDS
         )
 
     def replay(self, history: History, target: RunPoint, before: RunPoint | None = None) -> Replay:
@@ -552,7 +552,7 @@ class BranchData:
         assert self._current is not None
         data = self.origins[history.nearest_keyframe(before or target)[0].branch].training_data
         self._pools.retain(self._current, data)
-        return Replay(history, target, partial(self.trainer, lesson=data), before)
+        return Replay(history, target, partial(self.trainer, training_data=data), before)
 
 
 class StepRate:

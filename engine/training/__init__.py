@@ -1,6 +1,17 @@
 """Training: configuration, optimizers, steps, history, evaluation."""
 
 from engine.training.checkpoint import Checkpoint, adapt_checkpoint
+from engine.training.config import (
+    LEARNING,
+    SCHEDULES,
+    STOPPING,
+    Cosine,
+    Schedule,
+    TrainingConfig,
+    describe_changes,
+    settings_from,
+    without_stop_conditions,
+)
 from engine.training.evaluation import (
     Calibration,
     Evaluation,
@@ -29,9 +40,9 @@ from engine.training.history import (
     SaveThrottle,
     ancestry,
     best_point,
+    configs_up_to,
     keyframe_bytes,
     last_stable_point,
-    recipes_up_to,
 )
 from engine.training.layer_statistics import (
     BINS,
@@ -44,17 +55,6 @@ from engine.training.layer_statistics import (
     StatisticsObserver,
 )
 from engine.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, FormulaLine, Optimizer, UpdateTerms
-from engine.training.recipe import (
-    LEARNING,
-    SCHEDULES,
-    STOPPING,
-    Cosine,
-    Recipe,
-    Schedule,
-    describe_changes,
-    settings_from,
-    without_stop_conditions,
-)
 from engine.training.replay import HistoryCursor, Replay
 from engine.training.train_step import TrainStep, inference_batch_size
 from engine.training.trainer import (
@@ -107,7 +107,6 @@ __all__ = [
     "NextBatch",
     "Optimizer",
     "ParameterChange",
-    "Recipe",
     "Replay",
     "SaveThrottle",
     "SavedRun",
@@ -119,6 +118,7 @@ __all__ = [
     "TrainStep",
     "Trainer",
     "TrainingAccuracyJob",
+    "TrainingConfig",
     "TrainingError",
     "UpdateTerms",
     "adapt_checkpoint",
@@ -126,13 +126,13 @@ __all__ = [
     "best_point",
     "calibrate_threshold",
     "check_compatible",
+    "configs_up_to",
     "describe_changes",
     "evaluate",
     "inference_batch_size",
     "keyframe_bytes",
     "last_stable_point",
     "next_batch",
-    "recipes_up_to",
     "settings_from",
     "train",
     "without_overflow_warnings",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from engine.nn.layers import Arrays
-from engine.training.recipe import Recipe
+from engine.training.config import TrainingConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,9 @@ class Checkpoint:
     best_parameters: Arrays | None = None
 
 
-def adapt_checkpoint(checkpoint: Checkpoint, recipe: Recipe) -> Checkpoint:
-    """The checkpoint for a run by `recipe`, without the optimizer state if that belongs to another optimizer."""
+def adapt_checkpoint(checkpoint: Checkpoint, config: TrainingConfig) -> Checkpoint:
+    """The checkpoint for a run by `config`, without the optimizer state if that belongs to another optimizer."""
     kinds = {name.partition(".")[0] for name in checkpoint.optimizer_state}
     return (
-        checkpoint if kinds == {*recipe.optimizer.state_names, "count"} else replace(checkpoint, optimizer_state={})
+        checkpoint if kinds == {*config.optimizer.state_names, "count"} else replace(checkpoint, optimizer_state={})
     )

@@ -19,7 +19,7 @@ from engine.backends import HostArray
 from engine.data import TrainingData
 from engine.nn import Network, RunPoint
 from engine.training.checkpoint import Checkpoint
-from engine.training.recipe import Recipe
+from engine.training.config import TrainingConfig
 
 HISTORY_BYTES = 256 * 2**20
 # Independent of the budget, because each report goes through all keyframes.
@@ -62,7 +62,7 @@ class Branch:
     parent: the point where it left its parent, None for a first branch.
     start, end: its first and last step.
     keyframes: the steps of its keyframes.
-    recipes: each with the step from which it applies.
+    configs: each with the step from which it applies.
     """
 
     number: int
@@ -73,7 +73,7 @@ class Branch:
     curves: Curves
     marks: tuple[Mark, ...]
     keyframes: tuple[int, ...]
-    recipes: tuple[tuple[int, Recipe], ...]
+    configs: tuple[tuple[int, TrainingConfig], ...]
 
 
 def ancestry(branches: Sequence[Branch], point: RunPoint) -> tuple[RunPoint, ...]:
@@ -85,14 +85,14 @@ def ancestry(branches: Sequence[Branch], point: RunPoint) -> tuple[RunPoint, ...
     return before if point.step <= branch.start else (*before, point)
 
 
-def recipes_up_to(branches: Sequence[Branch], point: RunPoint) -> tuple[tuple[int, Recipe], ...]:
-    """The recipes of all steps up to `point`, ancestors included, each with the step from which it applies."""
+def configs_up_to(branches: Sequence[Branch], point: RunPoint) -> tuple[tuple[int, TrainingConfig], ...]:
+    """The configurations of all steps up to `point`, ancestors included, each with the step where it begins."""
     path = ancestry(branches, point)
-    found = [branches[path[0].branch].recipes[0]]
+    found = [branches[path[0].branch].configs[0]]
     for last in path:
-        for step, recipe in branches[last.branch].recipes:
-            if step < last.step and recipe != found[-1][1]:
-                found.append((step, recipe))
+        for step, config in branches[last.branch].configs:
+            if step < last.step and config != found[-1][1]:
+                found.append((step, config))
     return tuple(found)
 
 
@@ -157,7 +157,7 @@ class _GrowingBranch:
     parent: RunPoint | None
     start: int
     end: int
-    recipes: list[tuple[int, Recipe]]
+    configs: list[tuple[int, TrainingConfig]]
     steps: GrowingArray = field(default_factory=lambda: GrowingArray(np.int64))
     losses: GrowingArray = field(default_factory=lambda: GrowingArray(np.float32))
     rates: GrowingArray = field(default_factory=lambda: GrowingArray(np.float32))
@@ -208,7 +208,7 @@ class History:
                     branch.parent,
                     branch.start,
                     branch.end,
-                    list(branch.recipes),
+                    list(branch.configs),
                     GrowingArray(np.int64, curves.steps),
                     GrowingArray(np.float32, curves.losses),
                     GrowingArray(np.float32, curves.rates),
@@ -233,12 +233,12 @@ class History:
         )
 
     def add_branch(
-        self, name: str, recipe: Recipe, step: int, keyframe: Checkpoint, parent: RunPoint | None = None
+        self, name: str, config: TrainingConfig, step: int, keyframe: Checkpoint, parent: RunPoint | None = None
     ) -> int:
         """Add a branch that starts at `step` with `keyframe`; returns its number."""
         self.revision += 1
         number = len(self._branches)
-        branch = _GrowingBranch(number, name, parent, step, step, [(step, recipe)])
+        branch = _GrowingBranch(number, name, parent, step, step, [(step, config)])
         branch.keyframes[step] = keyframe
         branch.pinned.add(step)
         self._branches.append(branch)
@@ -251,23 +251,23 @@ class History:
             self._branches[number].name = name
             self.revision += 1
 
-    def change_recipe(self, number: int, step: int, recipe: Recipe, text: str) -> None:
-        """Set the recipe of a branch from `step` on, with a mark."""
+    def change_config(self, number: int, step: int, config: TrainingConfig, text: str) -> None:
+        """Set the configuration of a branch from `step` on, with a mark."""
         self.revision += 1
         branch = self._branches[number]
-        if branch.recipes[-1][0] == step:
-            branch.recipes.pop()
-        branch.recipes.append((step, recipe))
+        if branch.configs[-1][0] == step:
+            branch.configs.pop()
+        branch.configs.append((step, config))
         branch.marks.append(Mark(step, text))
 
-    def recipe_at(self, point: RunPoint) -> tuple[Recipe, int | None]:
-        """The recipe of the step after `point`, and the step at which the next recipe replaced it, if one did."""
+    def config_at(self, point: RunPoint) -> tuple[TrainingConfig, int | None]:
+        """The configuration of the step after `point`, and the step at which the next one replaced it, if any."""
         branch = self._branches[point.branch]
         if point.step < branch.start and branch.parent is not None:
-            return self.recipe_at(RunPoint(branch.parent.branch, point.step))
-        recipes = branch.recipes
-        index = max(0, bisect_right([step for step, _ in recipes], point.step) - 1)
-        return recipes[index][1], recipes[index + 1][0] if index + 1 < len(recipes) else None
+            return self.config_at(RunPoint(branch.parent.branch, point.step))
+        configs = branch.configs
+        index = max(0, bisect_right([step for step, _ in configs], point.step) - 1)
+        return configs[index][1], configs[index + 1][0] if index + 1 < len(configs) else None
 
     def record_step(
         self, number: int, step: int, loss: float, rate: float, keyframe: Callable[[], Checkpoint]
@@ -338,7 +338,7 @@ class History:
             Curves(*(column.view() for column in columns)),
             tuple(growing.marks),
             tuple(sorted(growing.keyframes)),
-            tuple(growing.recipes),
+            tuple(growing.configs),
         )
 
     def thin_to(self, budget: int) -> None:

@@ -10,16 +10,16 @@ from typing import Final
 from engine.data import ExamplePool
 from engine.nn import Parameters, RunPoint
 from engine.training.checkpoint import Checkpoint
+from engine.training.config import TrainingConfig, without_stop_conditions
 from engine.training.history import History
 from engine.training.layer_statistics import ParameterChange
-from engine.training.recipe import Recipe, without_stop_conditions
 from engine.training.trainer import Evaluated, StepDone, Trainer
 
 
 class Replay:
     """Starts at the nearest keyframe and advances to `target`.
 
-    trainer: makes a trainer that continues from a checkpoint by a recipe, on the examples of the branch.
+    trainer: makes a trainer that continues from a checkpoint by a configuration, on the examples of the branch.
     before: the replay starts at or before this point, None for `target`.
     """
 
@@ -27,13 +27,13 @@ class Replay:
         self,
         history: History,
         target: RunPoint,
-        trainer: Callable[[Recipe, Checkpoint], Trainer],
+        trainer: Callable[[TrainingConfig, Checkpoint], Trainer],
         before: RunPoint | None = None,
     ) -> None:
         self.target, self._history, self._make_trainer = target, history, trainer
         self.point, self.checkpoint = history.nearest_keyframe(before or target)
         self.trainer: Trainer | None = None
-        self._recipe: Recipe | None = None
+        self._config: TrainingConfig | None = None
         self._slices: Iterator[StepDone | Evaluated | None] = iter(())
 
     @property
@@ -53,9 +53,9 @@ class Replay:
 
     def advance(self) -> None:
         """One slice of a step."""
-        recipe = self._history.recipe_at(self.point)[0]
-        if recipe is not self._recipe:
-            self._set_recipe(recipe)
+        config = self._history.config_at(self.point)[0]
+        if config is not self._config:
+            self._set_config(config)
         assert self.trainer is not None
         if isinstance(next(self._slices, None), StepDone):
             self.point = replace(self.point, step=self.trainer.steps_made)
@@ -70,12 +70,12 @@ class Replay:
             yield None
         yield None if self.trainer is None else self.trainer.last_change()
 
-    def _set_recipe(self, recipe: Recipe) -> None:
-        self._recipe = recipe
+    def _set_config(self, config: TrainingConfig) -> None:
+        self._config = config
         if self.trainer is not None:
             self.checkpoint = self.trainer.checkpoint()
         # The steps were made once, so no stop condition, such as the time, may end the replay.
-        self.trainer = self._make_trainer(without_stop_conditions(recipe), self.checkpoint)
+        self.trainer = self._make_trainer(without_stop_conditions(config), self.checkpoint)
         self._slices = self.trainer.iter_slices()
 
 

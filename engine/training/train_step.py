@@ -14,7 +14,7 @@ import numpy as np
 from engine.backends import Array, Backend, Calls, HostArray, UpdateArrays, iter_slices, replay
 from engine.nn import Network, Parameters, Plan
 from engine.nn.layers import Arrays, ShapeError
-from engine.training.recipe import Recipe
+from engine.training.config import TrainingConfig
 
 # Work memory of the widest layer for one chunk: about a processor's last cache. More examples make longer rows,
 # which gains more than a nearer cache would.
@@ -38,9 +38,9 @@ class TrainStep:
     """
 
     def __init__(
-        self, network: Network, backend: Backend, recipe: Recipe, parameters: Parameters, parts: int = 1
+        self, network: Network, backend: Backend, config: TrainingConfig, parameters: Parameters, parts: int = 1
     ) -> None:
-        self.network, self.backend, self.recipe = network, backend, recipe
+        self.network, self.backend, self.config = network, backend, config
         self._ops = ops = backend.operations
         self._allocate()
         self._plans: dict[tuple[int, int, int], Plan] = {}
@@ -62,13 +62,13 @@ class TrainStep:
 
     def _chunk_size(self, parts: int) -> int:
         if self.backend.name == "cpu":
-            return chunk_size(self.network, self.recipe.batch)
+            return chunk_size(self.network, self.config.batch)
         mixed = any(layer.uses_batch_statistics for layer in self.network.layers)
-        return self.recipe.batch if mixed else -(-self.recipe.batch // parts)
+        return self.config.batch if mixed else -(-self.config.batch // parts)
 
     def _allocate(self) -> None:
         """Everything a step changes lies in one vector, so that one call saves or restores it."""
-        ops, names = self._ops, self.recipe.optimizer.state_names
+        ops, names = self._ops, self.config.optimizer.state_names
         pairs = list(zip(self.network.layers, self.network.shapes, strict=False))
         parameters = _total_size(layer.parameter_shape(shape) for layer, shape in pairs)
         buffers = _total_size(layer.buffer_shape(shape) for layer, shape in pairs)
@@ -229,13 +229,13 @@ class TrainStep:
 
     def _update_calls(self, size: int, losses: Array) -> Calls:
         """Apply the gradient, and undo the update if a number is not finite."""
-        ops, recipe = self._ops, self.recipe
+        ops, config = self._ops, self.config
         calls: Calls = []
-        if recipe.l2:
-            calls += ops.add_l2_gradient(self._values, self._decay_mask, recipe.l2, self._gradients)
-        if recipe.clip is not None:
-            calls += ops.clip_norm(self._gradients, recipe.clip)
-        calls += recipe.optimizer.update(
+        if config.l2:
+            calls += ops.add_l2_gradient(self._values, self._decay_mask, config.l2, self._gradients)
+        if config.clip is not None:
+            calls += ops.clip_norm(self._gradients, config.clip)
+        calls += config.optimizer.update(
             ops,
             UpdateArrays(
                 self._values,
@@ -297,8 +297,8 @@ class TrainStep:
                 self.backend,
                 size,
                 learn=bool(total),
-                frozen=self.recipe.frozen,
-                seed=self.recipe.seed,
+                frozen=self.config.frozen,
+                seed=self.config.seed,
                 total_examples=total,
                 shared_parameters=(self._values, self._buffers),
             )
@@ -321,7 +321,7 @@ class TrainStep:
 
     def _is_frozen(self, name: str) -> bool:
         """Whether a parameter, such as 01-conv2d.weight, belongs to a frozen layer."""
-        return name.split(".")[0] in self.recipe.frozen
+        return name.split(".")[0] in self.config.frozen
 
 
 def _no_warnings() -> AbstractContextManager[None]:

@@ -17,9 +17,9 @@ from engine.data import Dataset, DataSource, FixedSource
 from engine.nn import Model, Network, Parameters, targets
 from engine.nn.layers import Arrays
 from engine.training.checkpoint import Checkpoint
+from engine.training.config import TrainingConfig
 from engine.training.evaluation import Evaluation, Evaluator, check_compatible
 from engine.training.layer_statistics import ParameterChange
-from engine.training.recipe import Recipe
 from engine.training.train_step import TrainStep
 
 # Seconds: the maximum age of the host copy that a run resumes from after a device fault.
@@ -76,7 +76,7 @@ class Evaluated:
 class Trainer:
     """A training run of one network.
 
-    initial_parameters: to start from, instead of those initialized from the recipe's seed.
+    initial_parameters: to start from, instead of those initialized from the configuration's seed.
     held_out: examples for the evaluation after every epoch, which patience and target need.
     resume_from: a checkpoint of an earlier run.
     steps_per_call: steps a GPU makes without waiting for the host; the state is then that after the last.
@@ -92,7 +92,7 @@ class Trainer:
 
     network: Network
     source: DataSource
-    recipe: Recipe
+    config: TrainingConfig
     backend: Backend
     initial_parameters: Parameters | None = None
     held_out: Dataset | None = None
@@ -124,7 +124,7 @@ class Trainer:
         self.backend, self._restores = self._fallback.backend, self._restores + 1
         self._evaluator: Evaluator | None = None
         self._unreported = 0  # steps made together that are not yielded yet
-        self._stepper = TrainStep(self.network, self.backend, self.recipe, at.parameters, self._fallback.parts)
+        self._stepper = TrainStep(self.network, self.backend, self.config, at.parameters, self._fallback.parts)
         if at.optimizer_state:
             self._stepper.restore(at.parameters, at.optimizer_state)
 
@@ -146,9 +146,9 @@ class Trainer:
         return self._fallback.messages
 
     def _check(self) -> None:
-        recipe = self.recipe
-        self.network.layer_indices(recipe.frozen)
-        if self.held_out is None and (recipe.patience is not None or recipe.target is not None):
+        config = self.config
+        self.network.layer_indices(config.frozen)
+        if self.held_out is None and (config.patience is not None or config.target is not None):
             raise ValueError("Patience and target need held-out examples; give the run some.")
         if self.source.count < 1:
             raise ValueError("There are no examples to train on; give the run some.")
@@ -158,7 +158,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Number of batches in an epoch."""
-        return -(-self.source.count // self.recipe.batch)
+        return -(-self.source.count // self.config.batch)
 
     @property
     def steps_made(self) -> int:
@@ -275,7 +275,7 @@ class Trainer:
 
     def _initialize(self) -> Arrays:
         """Initial parameters, and the input statistics of the first epoch where the first layer needs them."""
-        values = self.network.initial_parameters(self.recipe.seed)
+        values = self.network.initial_parameters(self.config.seed)
         if self.network.layers[0].fits_to_data:
             first = self.source.epoch(0)
             check_compatible(self.network, first)
@@ -284,9 +284,9 @@ class Trainer:
 
     def _load_epoch(self, epoch: int, row: int) -> None:
         """Load an epoch's examples, their order and the learning rates, and go to `row`."""
-        examples, recipe = self.source.epoch(epoch), self.recipe
+        examples, config = self.source.epoch(epoch), self.config
         check_compatible(self.network, examples)
-        order, rates = epoch_order(recipe, len(examples), epoch), epoch_rates(recipe, len(examples), epoch)
+        order, rates = epoch_order(config, len(examples), epoch), epoch_rates(config, len(examples), epoch)
         self._order, self._rates = order, rates
         shares = targets(examples.labels, len(self.network.classes))
         self._stepper.load_epoch(examples.images, shares, order, rates)
@@ -294,11 +294,11 @@ class Trainer:
 
     def _make_steps(self, epoch: int, row: int) -> Iterator[StepDone | None]:
         """Make the steps of one call and then yield each; None between slices."""
-        batch, left = self.recipe.batch, self.source.count - row * self.recipe.batch
+        batch, left = self.config.batch, self.source.count - row * self.config.batch
         more = (
             self.steps_per_call
-            if self.recipe.steps is None
-            else min(self.steps_per_call, self.recipe.steps - self._steps)
+            if self.config.steps is None
+            else min(self.steps_per_call, self.config.steps - self._steps)
         )
         size, times = min(batch, left), max(1, min(more, left // batch))
         if times == 1 and self.slice_seconds < math.inf:
@@ -320,7 +320,7 @@ class Trainer:
         if not finite:
             raise TrainingError(
                 f"The error stopped being a finite number at step {self._steps + 1}: the learning rate, "
-                f"{self.recipe.optimizer.rate:g}, is probably too high; choose a smaller one. "
+                f"{self.config.optimizer.rate:g}, is probably too high; choose a smaller one. "
                 "The weights are those of the step before."
             )
 
@@ -337,21 +337,21 @@ class Trainer:
             self._epochs_since_best += 1
             if evaluation.metrics.loss < self._best_loss:
                 self._best_loss, self._epochs_since_best = evaluation.metrics.loss, 0
-                self._best_parameters = None if self.recipe.patience is None else parameters
+                self._best_parameters = None if self.config.patience is None else parameters
             yield Evaluated(self._steps, epoch, self._loss_sum / self.steps_per_epoch, evaluation)
 
     def _stop_reason(self) -> StopReason | None:
         """The stop condition that is met, None for none."""
-        recipe = self.recipe
-        if recipe.target is not None and self._accuracy >= recipe.target:
+        config = self.config
+        if config.target is not None and self._accuracy >= config.target:
             return "target"
-        if recipe.patience is not None and self._epochs_since_best >= recipe.patience:
+        if config.patience is not None and self._epochs_since_best >= config.patience:
             return "patience"
-        if self._steps >= recipe.epochs * self.steps_per_epoch and not self.is_evaluation_due:
+        if self._steps >= config.epochs * self.steps_per_epoch and not self.is_evaluation_due:
             return "epochs"
-        if recipe.steps is not None and self._steps >= recipe.steps and not self.is_evaluation_due:
+        if config.steps is not None and self._steps >= config.steps and not self.is_evaluation_due:
             return "steps"
-        if recipe.seconds is not None and self._seconds >= recipe.seconds:
+        if config.seconds is not None and self._seconds >= config.seconds:
             return "seconds"
         return None
 
@@ -385,21 +385,21 @@ class DeviceFallback:
         return self.checkpoint
 
 
-def epoch_order(recipe: Recipe, count: int, epoch: int) -> HostArray:
+def epoch_order(config: TrainingConfig, count: int, epoch: int) -> HostArray:
     """The shuffled order of an epoch: indices into `count` examples, (steps, batch) int64, a row per step; a last,
     shorter batch uses the start of its row."""
-    steps = -(-count // recipe.batch)
-    order = np.zeros((steps, min(recipe.batch, count)), np.int64)
-    order.ravel()[:count] = np.random.default_rng((recipe.seed, epoch)).permutation(count)
+    steps = -(-count // config.batch)
+    order = np.zeros((steps, min(config.batch, count)), np.int64)
+    order.ravel()[:count] = np.random.default_rng((config.seed, epoch)).permutation(count)
     return order
 
 
-def epoch_rates(recipe: Recipe, count: int, epoch: int) -> HostArray:
+def epoch_rates(config: TrainingConfig, count: int, epoch: int) -> HostArray:
     """The learning rate of each step of an epoch, (steps,) float32."""
-    steps = -(-count // recipe.batch)
-    total, first = recipe.epochs * steps, epoch * steps
-    factors = [recipe.schedule.factor((first + step) / total) for step in range(steps)]
-    rates: HostArray = (recipe.optimizer.rate * np.array(factors)).astype(np.float32)
+    steps = -(-count // config.batch)
+    total, first = config.epochs * steps, epoch * steps
+    factors = [config.schedule.factor((first + step) / total) for step in range(steps)]
+    rates: HostArray = (config.optimizer.rate * np.array(factors)).astype(np.float32)
     return rates
 
 
@@ -416,33 +416,35 @@ class NextBatch:
     rate: np.float32
 
 
-def next_batch(recipe: Recipe, count: int, made: int) -> NextBatch | None:
+def next_batch(config: TrainingConfig, count: int, made: int) -> NextBatch | None:
     """The batch of the step after `made` steps, None when all epochs are done."""
-    epoch, row = divmod(made, -(-count // recipe.batch))
-    if epoch >= recipe.epochs:
+    epoch, row = divmod(made, -(-count // config.batch))
+    if epoch >= config.epochs:
         return None
-    size = min(recipe.batch, count - row * recipe.batch)
-    places = epoch_order(recipe, count, epoch)[row, :size]
-    return NextBatch(epoch, row, places, epoch_rates(recipe, count, epoch)[row])
+    size = min(config.batch, count - row * config.batch)
+    places = epoch_order(config, count, epoch)[row, :size]
+    return NextBatch(epoch, row, places, epoch_rates(config, count, epoch)[row])
 
 
 def train(
     network: Network,
     data: Dataset | DataSource,
-    recipe: Recipe | None = None,
+    config: TrainingConfig | None = None,
     held_out: Dataset | None = None,
     backend: Backend | None = None,
 ) -> Model:
     """Train a network from initial weights to the end of the run, and return the model.
 
     data: the examples, the same in every epoch, or a source of each epoch's.
-    recipe: the training settings, by default those of `Recipe()`.
+    config: the training settings, by default those of `TrainingConfig()`.
     held_out: examples for patience and target.
     backend: the CPU if None.
     Raises ValueError for settings or data that do not fit, TrainingError when the loss is not finite.
     """
     source = FixedSource(data) if isinstance(data, Dataset) else data
-    trainer = Trainer(network, source, recipe or Recipe(), backend or choose_backend("cpu"), held_out=held_out)
+    trainer = Trainer(
+        network, source, config or TrainingConfig(), backend or choose_backend("cpu"), held_out=held_out
+    )
     for _ in trainer.run():
         pass
     return Model("trained", network, trainer.final_parameters())

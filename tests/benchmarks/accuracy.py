@@ -108,11 +108,11 @@ def read(pictures: HostArray | Sequence[HostArray]) -> HostArray:
     from engine.nn import softmax
     from engine.training import evaluate
 
-    subject = shipped_model("default")
+    model = shipped_model("default")
     images = np.asarray(pictures, np.float32)[:, None]
     labels = np.full(len(images), -1)
-    given = Dataset(images, labels, subject.network.classes)
-    return softmax(evaluate(subject.network, subject.parameters, given, choose_backend("cpu")).scores)
+    given = Dataset(images, labels, model.network.classes)
+    return softmax(evaluate(model.network, model.parameters, given, choose_backend("cpu")).scores)
 
 
 def row(name: str, votes: HostArray, labels: HostArray) -> None:

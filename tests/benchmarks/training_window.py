@@ -133,7 +133,7 @@ class Bench:
 
         from xo_gui.state import SetConfig
 
-        self.execute(SetConfig(replace(self.window.training.settings.recipe, epochs=1000)))
+        self.execute(SetConfig(replace(self.window.training.settings.config, epochs=1000)))
 
     @property
     def accuracy(self) -> float:
@@ -159,10 +159,10 @@ class Bench:
 
         from xo_gui.state import Pause, Start
 
-        goal = self.window.training.goal
-        assert goal is not None, "there is no training run"
+        request = self.window.training.request
+        assert request is not None, "there is no training run"
         model = last_snapshot(self.window).predictions[0].model
-        alone, ratios = Alone(self.training, goal, model), []
+        alone, ratios = Alone(self.training, request, model), []
         for _ in range(rounds):
             self.execute(Start())
             wait(0.5)
@@ -208,9 +208,9 @@ class Bench:
 
 
 class Alone:
-    """The loop of `xo train` on the window's examples and recipe, without any window's work."""
+    """The loop of `xo train` on the window's examples and configuration, without any window's work."""
 
-    def __init__(self, training: TrainingReport, goal: TrainingRequest, model: Model) -> None:
+    def __init__(self, training: TrainingReport, request: TrainingRequest, model: Model) -> None:
         from engine.backends import choose_backend
         from engine.data import FixedSource
         from engine.training import Trainer
@@ -218,7 +218,7 @@ class Alone:
         assert training.examples is not None, "the examples are not made yet"
         source, backend = FixedSource(training.examples), choose_backend("cpu")
         values = model.parameters  # how many values are 0, and so the speed, changes as a network learns
-        trainer = Trainer(model.network, source, goal.recipe, backend, values, training.held_out)
+        trainer = Trainer(model.network, source, request.config, backend, values, training.held_out)
         self._trainer, self._events = trainer, trainer.run()
 
     def speed(self, seconds: float) -> float:

@@ -11,7 +11,7 @@ from engine.data import GeneratedSource
 from engine.data.xo import XOSettings
 from engine.nn import Network
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, Tanh
-from engine.training import Recipe, Trainer
+from engine.training import Trainer, TrainingConfig
 
 CPU = choose_backend("cpu")
 SMALL = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
@@ -35,14 +35,14 @@ MIXED = Network(
 SLICEABLE = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dropout(0.3), Dense(2)))
 
 
-def generated_source(recipe: Recipe) -> GeneratedSource:
-    """The generated drawings of a recipe."""
-    return GeneratedSource(recipe.data, recipe.examples, recipe.seed)
+def generated_source(config: TrainingConfig) -> GeneratedSource:
+    """The generated drawings of a configuration."""
+    return GeneratedSource(config.data, config.examples, config.seed)
 
 
-def train_to_end(recipe: Recipe, network: Network = SMALL) -> Trainer:
+def train_to_end(config: TrainingConfig, network: Network = SMALL) -> Trainer:
     """A run from start to end."""
-    trainer = Trainer(network, generated_source(recipe), recipe, CPU)
+    trainer = Trainer(network, generated_source(config), config, CPU)
     for _ in trainer.run():
         pass
     return trainer

@@ -18,7 +18,7 @@ from engine.backends import choose_backend
 from engine.documents import load_model, save_model
 from engine.nn import Model, Network, Plan, Predictor
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, Layer, ReLU, Residual
-from engine.training import Recipe, TrainStep
+from engine.training import TrainingConfig, TrainStep
 from engine.training.optimizers import Adam
 
 CPU = choose_backend("cpu")
@@ -83,7 +83,9 @@ def few_frames(does: Callable[[], Any]) -> Any:
 def learn(network: Network) -> TrainStep:
     """Two steps with everything that a step can have."""
     rng = np.random.default_rng(1)
-    stepper = TrainStep(network, CPU, Recipe(Adam(), batch=4, l2=0.1, clip=1.0), network.initial_parameters(1))
+    stepper = TrainStep(
+        network, CPU, TrainingConfig(Adam(), batch=4, l2=0.1, clip=1.0), network.initial_parameters(1)
+    )
     shares = rng.dirichlet([1, 1], 4).astype(np.float32)
     images = rng.normal(0, 1, (4, 1, 2, 2)).astype(np.float32)
     stepper.load_epoch(images, shares, np.tile(np.arange(4), (2, 1)), np.full(2, 0.01, np.float32))
@@ -133,10 +135,10 @@ def test_twice_the_layers_are_twice_the_work(make: Callable[[int], Any]) -> None
 
 def test_a_deep_network_is_saved_and_opened_and_reads(tmp_path: Path) -> None:
     network = network_of(stacks(1000))
-    subject = Model("Deep", network, network.initial_parameters(1))
-    save_model(tmp_path / "deep.safetensors", subject)
+    model = Model("Deep", network, network.initial_parameters(1))
+    save_model(tmp_path / "deep.safetensors", model)
     back = load_model(tmp_path / "deep.safetensors")
     assert back.network == network
-    reading = Predictor(back, CPU).predict(np.ones((2, 2), np.float32))
-    assert len(reading.activations) == len(network.layers) + 1
-    assert list(reading.named_activations()) == [*network.names, "1004-votes"]
+    prediction = Predictor(back, CPU).predict(np.ones((2, 2), np.float32))
+    assert len(prediction.activations) == len(network.layers) + 1
+    assert list(prediction.named_activations()) == [*network.names, "1004-votes"]

@@ -10,7 +10,7 @@ from engine.data import Dataset, FixedSource
 from engine.documents.presets import HANUSCHKIN
 from engine.nn import Network, Plan
 from engine.nn.layers import Center, Conv2D, Dense, Flatten, ReLU, ShapeError
-from engine.training import Recipe, Trainer
+from engine.training import Trainer, TrainingConfig
 
 CPU = choose_backend("cpu")
 SMALL = Network((1, 6, 6), (Center(), Conv2D(2, 3, padding=1), ReLU(), Flatten(), Dense(2)))
@@ -37,7 +37,7 @@ def test_its_first_features_begin_as_small_as_its_author_s() -> None:
 
 def test_a_fresh_run_centres_its_pictures_on_their_mean() -> None:
     given = some()
-    trainer = Trainer(SMALL, FixedSource(given), Recipe(batch=4, epochs=2), CPU)
+    trainer = Trainer(SMALL, FixedSource(given), TrainingConfig(batch=4, epochs=2), CPU)
     list(trainer.run())
     values = trainer.parameters()
     np.testing.assert_allclose(values["01-center.mean"], [given.images.mean(dtype=np.float64)], rtol=1e-6)
@@ -48,16 +48,16 @@ def test_a_fresh_run_centres_its_pictures_on_their_mean() -> None:
 
 
 def test_a_run_that_goes_on_keeps_the_mean_it_began_with() -> None:
-    recipe = Recipe(batch=4, epochs=2)
-    first = Trainer(SMALL, FixedSource(some()), recipe, CPU)
+    config = TrainingConfig(batch=4, epochs=2)
+    first = Trainer(SMALL, FixedSource(some()), config, CPU)
     next(first.run())
     checkpoint = first.checkpoint()
-    again = Trainer(SMALL, FixedSource(some(seed=2)), recipe, CPU, resume_from=checkpoint)
+    again = Trainer(SMALL, FixedSource(some(seed=2)), config, CPU, resume_from=checkpoint)
     assert again.parameters()["01-center.mean"] == checkpoint.parameters["01-center.mean"]
-    given = Trainer(SMALL, FixedSource(some()), recipe, CPU, initial_parameters=SMALL.initial_parameters(1))
+    given = Trainer(SMALL, FixedSource(some()), config, CPU, initial_parameters=SMALL.initial_parameters(1))
     assert given.parameters()["01-center.mean"] == 0
 
 
 def test_pictures_that_do_not_fit_are_refused_before_they_are_measured() -> None:
     with pytest.raises(ShapeError, match="The network's input is 1 × 6 × 6, but the examples are 1 × 7 × 7"):
-        Trainer(SMALL, FixedSource(some(side=7)), Recipe(), CPU)
+        Trainer(SMALL, FixedSource(some(side=7)), TrainingConfig(), CPU)

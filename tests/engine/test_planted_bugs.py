@@ -172,18 +172,18 @@ class EpsilonForgotten(NumpyOps):
 
 
 class DropoutNotScaled(NumpyOps):
-    def dropout(self, x, y, rate, key, moment):
-        return Around(super().dropout(x, y, rate, key, moment), lambda: then(np.multiply, y, 1 - rate, y))
+    def dropout(self, x, y, rate, key, point):
+        return Around(super().dropout(x, y, rate, key, point), lambda: then(np.multiply, y, 1 - rate, y))
 
 
 class DropoutTossedByAnotherKey(NumpyOps):
-    def dropout(self, x, y, rate, key, moment):
-        return super().dropout(x, y, rate, key + 1, moment)
+    def dropout(self, x, y, rate, key, point):
+        return super().dropout(x, y, rate, key + 1, point)
 
 
 class DropoutForgottenOnTheWayBack(NumpyOps):
-    def dropout(self, x, y, rate, key, moment):
-        return Around(super().dropout(x, y, rate, key, moment), None, lambda dy, dx: then(np.copyto, dx, dy))
+    def dropout(self, x, y, rate, key, point):
+        return Around(super().dropout(x, y, rate, key, point), None, lambda dy, dx: then(np.copyto, dx, dy))
 
 
 class ErrorDividedByOneTooMany(NumpyOps):

@@ -15,8 +15,8 @@ from engine.documents import DEFAULT, load_model
 from engine.nn import Model
 from engine.runtime import TrainingRequest
 from engine.runtime.training_run import TrainingRun
-from engine.training import SGD, AdamW, Cosine, Recipe
-from engine.training.recipe import StepDecay
+from engine.training import SGD, AdamW, Cosine, TrainingConfig
+from engine.training.config import StepDecay
 
 # Counts that a pool generates in several slices, the last one short, and a batch that does not divide them.
 DATA = PoolSettings(XOSettings(neither=0.25), 230, 120, seed=4)
@@ -24,12 +24,12 @@ COUNTS = ("--examples", "230", "--hold-out", repr(120 / 230))
 WORDS = ("--seed", "3", "--data-seed", "4", "--fixed", *COUNTS, "--device", "cpu")
 
 
-def in_slices(recipe: Recipe) -> dict[str, np.ndarray]:
-    """The result of a training run of the window when its recipe ends it."""
-    subject = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(8))
+def in_slices(config: TrainingConfig) -> dict[str, np.ndarray]:
+    """The result of a training run of the window when its configuration ends it."""
+    model = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(8))
     run = TrainingRun(choose_backend("cpu"))
     with one_blas_thread():
-        run.set_request(TrainingRequest(1, subject, "fresh", "first", recipe, DATA, running=True))
+        run.set_request(TrainingRequest(1, model, "fresh", "first", config, DATA, running=True))
         while run.busy:
             run.run_for(0.01)
     report = run.report()
@@ -41,14 +41,16 @@ def in_slices(recipe: Recipe) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "words"),
+    ("config", "words"),
     [
         (
-            Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60, steps=7, seed=3),
+            TrainingConfig(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60, steps=7, seed=3),
             ("--optimizer", "adamw:rate=0.003,decay=0.02", "--schedule", "cosine:final=0.05", "--steps", "7"),
         ),
         (
-            Recipe(SGD(0.05, 0.5, True), StepDecay(2), 50, 2, 0.01, 1.5, ("01-conv2d",), patience=9, seed=3),
+            TrainingConfig(
+                SGD(0.05, 0.5, True), StepDecay(2), 50, 2, 0.01, 1.5, ("01-conv2d",), patience=9, seed=3
+            ),
             (
                 *("--optimizer", "sgd:rate=0.05,momentum=0.5,nesterov=yes", "--schedule", "steps:parts=2"),
                 *("--batch", "50", "--epochs", "2", "--l2", "0.01", "--clip", "1.5", "--freeze", "01-conv2d"),
@@ -58,9 +60,9 @@ def in_slices(recipe: Recipe) -> dict[str, np.ndarray]:
     ],
     ids=["stopped after steps", "every setting"],
 )
-def test_in_slices_or_in_one_go(tmp_path: Path, recipe: Recipe, words: tuple[str, ...]) -> None:
+def test_in_slices_or_in_one_go(tmp_path: Path, config: TrainingConfig, words: tuple[str, ...]) -> None:
     out = tmp_path / "a.safetensors"
     assert main(["train", "--out", str(out), *WORDS, *words]) == 0
     written = load_model(out).parameters
-    for name, values in in_slices(recipe).items():
+    for name, values in in_slices(config).items():
         assert values.tobytes() == written[name].tobytes(), name

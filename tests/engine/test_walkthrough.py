@@ -131,9 +131,9 @@ PRINTED_FIRST_MAP = """
 
 
 def read(letter: str) -> Prediction:
-    subject = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
+    model = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
     picture = np.array([[1 if c == "#" else -1 for c in row] for row in PICTURES[letter]], np.float32)
-    return Predictor(subject, choose_backend("cpu")).predict(picture)
+    return Predictor(model, choose_backend("cpu")).predict(picture)
 
 
 @pytest.mark.parametrize("letter", ["X", "O"])
@@ -169,11 +169,11 @@ def test_the_first_map_prints_as_on_the_slides() -> None:
 
 @pytest.mark.parametrize(("letter", "votes"), [("X", (1.0, 5 / 9)), ("O", (5 / 9, 1.0))])
 def test_votes_and_verdict(letter: str, votes: tuple[float, float]) -> None:
-    reading = read(letter)
-    assert list(reading.named_activations())[-1] == "06-votes"
-    np.testing.assert_allclose(reading.named_activations()["06-votes"], votes, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(reading.votes, votes, rtol=0, atol=1e-6)
-    assert reading.predicted_class == letter
+    prediction = read(letter)
+    assert list(prediction.named_activations())[-1] == "06-votes"
+    np.testing.assert_allclose(prediction.named_activations()["06-votes"], votes, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(prediction.votes, votes, rtol=0, atol=1e-6)
+    assert prediction.predicted_class == letter
 
 
 def test_the_example_list_of_the_article() -> None:

@@ -16,12 +16,12 @@ from tests.xo_gui.lessons import DATA, STROKES
 from xo_gui.__main__ import build_window, parse_arguments
 from xo_gui.app import GarbageCollector, SignalHandler
 from xo_gui.state import SetConfig, SetData, Start
-from xo_gui.state.training_controller import DEFAULT_RECIPE
+from xo_gui.state.training_controller import DEFAULT_CONFIG
 from xo_gui.window import MainWindow
 
 KEEP_EVERY = "0.2"
 # The window's start values, but for longer than any test runs.
-ENDLESS = replace(DEFAULT_RECIPE, epochs=100_000)
+ENDLESS = replace(DEFAULT_CONFIG, epochs=100_000)
 
 
 def print_step(window: MainWindow) -> None:

@@ -61,20 +61,20 @@ class Hand:
     def settle(self) -> None:
         """Wait until the snapshot shown belongs to the current Document."""
         drawing = self.window.session.document.drawing
-        subjects = self.window.session.document.models
+        models = self.window.session.document.models
 
         def shown() -> None:
             snapshot = self.window.last
             assert snapshot is not None
             assert snapshot.drawing is drawing
-            assert tuple(reading.model for reading in snapshot.predictions) == subjects
+            assert tuple(prediction.model for prediction in snapshot.predictions) == models
 
         self.qtbot.waitUntil(shown, timeout=60_000)
 
     @property
     def votes(self) -> dict[str, float]:
-        reading = self.window.last.predictions[0]
-        return dict(zip(reading.model.network.classes, reading.votes.tolist(), strict=True))
+        prediction = self.window.last.predictions[0]
+        return dict(zip(prediction.model.network.classes, prediction.votes.tolist(), strict=True))
 
     @property
     def votes_text(self) -> str:

@@ -62,35 +62,35 @@ class Reference:
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], Checkpoint] = {}
 
-    def weights(self, network: Network, training: TrainingReport | SavedRun, moment: RunPoint) -> bytes:
+    def weights(self, network: Network, training: TrainingReport | SavedRun, point: RunPoint) -> bytes:
         """The weights at a point of the branches of a training report or a saved run."""
         kept = isinstance(training, SavedRun)
         branches = [line.branch for line in training.branches] if kept else list(training.branches)
-        return weights_of(self._at(network, branches, training.branch_origins, moment).parameters)
+        return weights_of(self._at(network, branches, training.branch_origins, point).parameters)
 
     def _at(
-        self, network: Network, branches: Sequence[Branch], origins: Sequence[BranchOrigin], moment: RunPoint
+        self, network: Network, branches: Sequence[Branch], origins: Sequence[BranchOrigin], point: RunPoint
     ) -> Checkpoint:
-        branch, lesson = branches[moment.branch], origins[moment.branch].training_data
-        if branch.parent is not None and moment.step <= branch.start:
-            return self._at(network, branches, origins, replace(branch.parent, step=moment.step))
+        branch, training_data = branches[point.branch], origins[point.branch].training_data
+        if branch.parent is not None and point.step <= branch.start:
+            return self._at(network, branches, origins, replace(branch.parent, step=point.step))
         before = None if branch.parent is None else self._at(network, branches, origins, branch.parent)
-        parts = [(max(step, branch.start), recipe) for step, recipe in branch.recipes if step < moment.step]
-        ends = [step for step, _ in parts[1:]] + [moment.step]
-        key: tuple[object, ...] = (network, lesson, None if before is None else id(before))
-        for (_, recipe), end in zip(parts or [(0, branch.recipes[0][1])], ends, strict=True):
-            key = (*key, recipe, end)
+        parts = [(max(step, branch.start), config) for step, config in branch.configs if step < point.step]
+        ends = [step for step, _ in parts[1:]] + [point.step]
+        key: tuple[object, ...] = (network, training_data, None if before is None else id(before))
+        for (_, config), end in zip(parts or [(0, branch.configs[0][1])], ends, strict=True):
+            key = (*key, config, end)
             if key not in self._known:
-                self._known[key] = self._on(network, lesson, recipe, before, end)
+                self._known[key] = self._on(network, training_data, config, before, end)
             before = self._known[key]
         assert before is not None
         return before
 
-    def _on(self, network: Network, lesson, recipe, before: Checkpoint | None, end: int) -> Checkpoint:
-        pool = ExamplePool(lesson.generated, lesson.labelled_drawings)
+    def _on(self, network: Network, training_data, config, before: Checkpoint | None, end: int) -> Checkpoint:
+        pool = ExamplePool(training_data.generated, training_data.labelled_drawings)
         while pool.progress < 1:
             pool.generate_next()
-        trainer = Trainer(network, FixedSource(pool.training), recipe, CPU, None, pool.held_out, before)
+        trainer = Trainer(network, FixedSource(pool.training), config, CPU, None, pool.held_out, before)
         steps = trainer.run()
         while trainer.steps_made < end:
             next(steps)
@@ -111,7 +111,7 @@ class User(RuleBasedStateMachine):
     def open(self, bench: Workbench) -> None:
         self.bench, self.edits, self.number, self.pen, self.came_back = bench, [], 0, None, False
         self.curves: dict[tuple[int, int], list[bytes]] = {}
-        bench.execute(SetConfig(replace(bench.control.settings.recipe, epochs=EPOCHS)))
+        bench.execute(SetConfig(replace(bench.control.settings.config, epochs=EPOCHS)))
         edit = bench.session.edit
 
         def watched(document: Document, text: str, merge: str = "") -> None:
@@ -143,11 +143,11 @@ class User(RuleBasedStateMachine):
     def trained(self) -> None:
         """Apply the edits of training to the reference: they replace only the weights, by those of their step."""
         for document, text in self.edits:
-            moment = document.models[0].run_point
-            assert text == f"training to step {moment.step}"
+            point = document.models[0].run_point
+            assert text == f"training to step {point.step}"
             training = self.training
             assert training is not None
-            weights = self.reference.weights(document.models[0].network, training, moment)
+            weights = self.reference.weights(document.models[0].network, training, point)
             self.stack[self.at + 1 :] = [replace(self.stack[self.at], weights=weights)]
             self.at += 1
         self.edits.clear()
@@ -236,13 +236,13 @@ class User(RuleBasedStateMachine):
     )
     def change(self, rate: float, batch: int, count: int | None, command: Command, order: list[int]) -> None:
         """Change the hyperparameters from now on, or the data of the next run."""
-        intent, self.came_back = self.bench.control.settings, False
+        settings, self.came_back = self.bench.control.settings, False
         if count is not None:
-            self.bench.execute(SetData(replace(intent.data, count=count, held_out=SMALL.held_out)))
+            self.bench.execute(SetData(replace(settings.data, count=count, held_out=SMALL.held_out)))
         else:
-            recipe = intent.recipe
+            config = settings.config
             self.bench.execute(
-                SetConfig(replace(recipe, batch=batch, optimizer=replace(recipe.optimizer, rate=rate)))
+                SetConfig(replace(config, batch=batch, optimizer=replace(config.optimizer, rate=rate)))
             )
         self.bench.execute(command)
         self.pass_time(order)
@@ -289,7 +289,9 @@ class User(RuleBasedStateMachine):
                 assert weights_of(shown.parameters) == weights_of(self.document.models[0].parameters)
             assert (
                 training.shown_point.step
-                == (training.current_point if control.goal.shown_point is None else control.goal.shown_point).step
+                == (
+                    training.current_point if control.request.shown_point is None else control.request.shown_point
+                ).step
             )
         if training is not None:
             self.check_history(training)
@@ -341,10 +343,10 @@ class User(RuleBasedStateMachine):
 
     @invariant()
     def goals_are_numbered_upwards(self) -> None:
-        goal = self.bench.control.goal
-        if goal is not None:
-            assert goal.run_id >= self.number
-            self.number = goal.run_id
+        request = self.bench.control.request
+        if request is not None:
+            assert request.run_id >= self.number
+            self.number = request.run_id
 
 
 def test_any_actions_in_any_order(qapp: object, effort: Effort) -> None:
@@ -361,7 +363,7 @@ def test_any_actions_in_the_real_window_end_in_a_consistent_state(
     session, control = window.session, window.training
     session.edit(replace(session.document, models=(subject(),)), "network")
     control.execute(SetData(SMALL))
-    control.execute(SetConfig(replace(control.settings.recipe, batch=10, epochs=EPOCHS, seed=5)))
+    control.execute(SetConfig(replace(control.settings.config, batch=10, epochs=EPOCHS, seed=5)))
     first = session.undo_stack.index()
 
     def jump() -> None:
@@ -388,9 +390,9 @@ def test_any_actions_in_the_real_window_end_in_a_consistent_state(
         assert last.generation == session.generation
         assert last.drawing is session.document.drawing
         assert not control.settings.running
-        assert (last.training is None) == (control.goal is None)
+        assert (last.training is None) == (control.request is None)
         if last.training is not None:
-            assert last.training.request is control.goal
+            assert last.training.request is control.request
             assert last.training.state in ("paused", "ended")
             assert last.training.is_exact
 

@@ -249,7 +249,7 @@ def test_a_monkey_finds_nothing(
         assert session.request().settled
         assert canvas.current_drawing is document.drawing
         assert snapshot.drawing is document.drawing
-        assert tuple(reading.model for reading in snapshot.predictions) == document.models
+        assert tuple(prediction.model for prediction in snapshot.predictions) == document.models
 
     for count in range(effort(6_000, 500_000)):
         monkey.step()

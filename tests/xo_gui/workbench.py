@@ -54,13 +54,13 @@ class Workbench:
         self.control.changed.connect(self.ask)
         self.session.notice_received.connect(lambda notice: self.notices.append(notice.text))
         self.execute(SetData(SMALL))
-        self.execute(SetConfig(replace(self.control.settings.recipe, batch=BATCH, seed=5)))
+        self.execute(SetConfig(replace(self.control.settings.config, batch=BATCH, seed=5)))
 
     def execute(self, command: Command) -> None:
         self.control.execute(command)
 
     def ask(self) -> None:
-        self.requests.put(self.session.request(self.control.goal, self.control.live))
+        self.requests.put(self.session.request(self.control.request, self.control.live))
 
     # -- events that may happen at any time --------------------------------------------------------------------
 

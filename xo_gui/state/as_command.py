@@ -17,10 +17,10 @@ from engine.runtime import TrainingReport
 from engine.training import (
     Branch,
     BranchOrigin,
-    Recipe,
+    TrainingConfig,
     ancestry,
+    configs_up_to,
     describe_changes,
-    recipes_up_to,
     without_stop_conditions,
 )
 from xo_gui.state.commands import TrainingSettings
@@ -41,46 +41,51 @@ class TrainCommandLine:
 
 
 def command_of_new_run(
-    subject: Model, intent: TrainingSettings, lesson: TrainingData, device: str
+    model: Model, settings: TrainingSettings, training_data: TrainingData, device: str
 ) -> TrainCommandLine:
     """The command of the run that Start would begin. Raises ValueError if `xo train` cannot express it."""
-    return _command_line(subject, intent.recipe, BranchOrigin(lesson, None), None, [], device)
+    return _command_line(model, settings.config, BranchOrigin(training_data, None), None, [], device)
 
 
-def command_of_run(subject: Model, training: TrainingReport, device: str) -> TrainCommandLine:
+def command_of_run(model: Model, training: TrainingReport, device: str) -> TrainCommandLine:
     """The command that reproduces the weights shown. Raises ValueError if `xo train` cannot express it."""
     at = training.shown_point
     if not at.step:
         raise ValueError(
             _tr("No xo train makes these weights: they are those before the first step. Go to a later one.")
         )
-    path, recipes = ancestry(training.branches, at), recipes_up_to(training.branches, at)
-    changes_made = [*_recipe_changes(recipes), *_data_changes(training.branches, training.branch_origins, path)]
+    path, configs = ancestry(training.branches, at), configs_up_to(training.branches, at)
+    changes_made = [*_config_changes(configs), *_data_changes(training.branches, training.branch_origins, path)]
     origin = training.branch_origins[path[0].branch]
-    return _command_line(subject, recipes[0][1], origin, at.step, changes_made, device)
+    return _command_line(model, configs[0][1], origin, at.step, changes_made, device)
 
 
-def _check(subject: Model) -> None:
+def _check(model: Model) -> None:
     """Raises ValueError for a network whose classes the drawing generator does not have."""
-    if subject.network.classes != CLASSES:
+    if model.network.classes != CLASSES:
         message = _tr("{0} has the classes {1}, which no drawing is: give xo train its own pictures with --data.")
-        raise ValueError(message.format(subject.name, _tr(" and ").join(subject.network.classes)))
+        raise ValueError(message.format(model.name, _tr(" and ").join(model.network.classes)))
 
 
 def _command_line(
-    subject: Model, recipe: Recipe, origin: BranchOrigin, step: int | None, changes_made: Sequence[str], device: str
+    model: Model,
+    config: TrainingConfig,
+    origin: BranchOrigin,
+    step: int | None,
+    changes_made: Sequence[str],
+    device: str,
 ) -> TrainCommandLine:
     if step is not None:  # exactly this step, whatever stop condition ended the run
-        recipe = replace(without_stop_conditions(recipe), steps=step)
-    _check(subject)
+        config = replace(without_stop_conditions(config), steps=step)
+    _check(model)
     data = origin.training_data.generated
-    recipe = replace(recipe, data=data.drawing, examples=data.count, held_out=data.held_out, fresh=False)
-    recipe = replace(recipe, data_seed=None if data.seed == recipe.seed else data.seed)
-    start, missing = _start(subject, origin)
+    config = replace(config, data=data.drawing, examples=data.count, held_out=data.held_out, fresh=False)
+    config = replace(config, data_seed=None if data.seed == config.seed else data.seed)
+    start, missing = _start(model, origin)
     arguments = [
         "xo",
         "train",
-        *command_arguments(recipe, start),
+        *command_arguments(config, start),
         "--device",
         device,
         "--out",
@@ -92,25 +97,25 @@ def _command_line(
     return TrainCommandLine(shlex.join(arguments), step, tuple(missing))
 
 
-def _start(subject: Model, origin: BranchOrigin) -> tuple[list[str], list[str]]:
+def _start(model: Model, origin: BranchOrigin) -> tuple[list[str], list[str]]:
     """The arguments that name the initial weights, and what they need that the command does not include."""
-    presets = [name for name, known in PRESETS.items() if known.recipe and known.network == subject.network]
+    presets = [name for name, known in PRESETS.items() if known.config and known.network == model.network]
     if presets and origin.initial_model is None:
         return ["--preset", presets[0]], []
-    file = f"{origin.initial_model or subject.name}.safetensors"
+    file = f"{origin.initial_model or model.name}.safetensors"
     if origin.initial_model is None:
         network = _tr("the network, which it reads from {0}: save it there first").format(file)
         return ["--model", file, "--from-scratch"], [network]
     return ["--model", file], [_tr("the initial weights, which it reads from {0}").format(file)]
 
 
-def _recipe_changes(recipes: Sequence[tuple[int, Recipe]]) -> list[str]:
+def _config_changes(configs: Sequence[tuple[int, TrainingConfig]]) -> list[str]:
     """Changes of the hyperparameters along the way; stop conditions are left out, as they do not affect weights."""
-    found, (_, before) = [], recipes[0]
-    for step, recipe in recipes[1:]:
-        if text := ", ".join(describe_changes(without_stop_conditions(before), without_stop_conditions(recipe))):
+    found, (_, before) = [], configs[0]
+    for step, config in configs[1:]:
+        if text := ", ".join(describe_changes(without_stop_conditions(before), without_stop_conditions(config))):
             found.append(_tr("the change at step {0}: {1}").format(step, text))
-        before = recipe
+        before = config
     return found
 
 
@@ -120,10 +125,10 @@ def _data_changes(
     """Branches along the way that trained on other examples."""
     found, before = [], origins[path[0].branch].training_data
     for at in path[1:]:
-        lesson = origins[at.branch].training_data
-        if lesson != before:
+        training_data = origins[at.branch].training_data
+        if training_data != before:
             found.append(_tr("the other examples from step {0} on").format(branches[at.branch].start))
-        before = lesson
+        before = training_data
     return found
 
 

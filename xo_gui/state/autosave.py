@@ -162,8 +162,8 @@ class Autosave(QObject):
 
     def save_if_changed(self) -> None:
         """Save the project in the background if anything changed since the last call."""
-        controller, intent = self._controller, self._controller.settings
-        parts = (self._session.settled, controller.goal, controller.saved_run, intent.recipe, intent.data)
+        controller, settings = self._controller, self._controller.settings
+        parts = (self._session.settled, controller.request, controller.saved_run, settings.config, settings.data)
         if self._thread is None or tuple(map(id, parts)) == tuple(map(id, self._saved_parts)):
             return
         self._saved_parts = parts
@@ -172,7 +172,7 @@ class Autosave(QObject):
 
     @property
     def _is_worth_saving(self) -> bool:
-        return self._session.settled is not self._first or self._controller.goal is not None
+        return self._session.settled is not self._first or self._controller.request is not None
 
     def finish(self, run: SavedRun | None) -> None:
         """Save a last time when the window closes, as `last.session`. run: the final state of training."""

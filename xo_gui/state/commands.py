@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 from engine.data import PoolSettings, TrainingData
 from engine.explain import StepQuery
 from engine.nn import RunPoint
-from engine.training import Recipe
+from engine.training import TrainingConfig
 
 DataPreview: TypeAlias = Literal["", "samples", "own"]
 
@@ -57,7 +57,7 @@ class ShowPoint:
 class SetConfig:
     """Train with these hyperparameters from the next step on."""
 
-    recipe: Recipe
+    config: TrainingConfig
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ Command: TypeAlias = (
 class TrainingSettings:
     """The current settings of training, for the Views to show.
 
-    recipe: the hyperparameters.
+    config: the hyperparameters.
     data: the examples of the next run.
     speed_limit: the most steps per second; None for full speed.
     running: whether training is to run.
@@ -183,7 +183,7 @@ class TrainingSettings:
     hidden_branches: numbers of the branches that the charts leave out.
     """
 
-    recipe: Recipe
+    config: TrainingConfig
     data: PoolSettings
     speed_limit: float | None = None
     running: bool = False

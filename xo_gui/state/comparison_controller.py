@@ -71,14 +71,14 @@ class ComparisonController(QObject):
             case StopComparing() if self.is_comparing:
                 self._set(self._session.settled.models[:1], self.tr("stop comparing"))
 
-    def compare_with(self, subject: Model) -> None:
+    def compare_with(self, model: Model) -> None:
         """Compare the first model with `subject`; one whose input is no drawing is refused with a message."""
         try:
-            check_reads_drawings(subject)
+            check_reads_drawings(model)
         except ValueError as error:
             self.message.emit(str(error))
             return
-        self._set((self._session.settled.models[0], subject), self.tr("comparing with {0}").format(subject.name))
+        self._set((self._session.settled.models[0], model), self.tr("comparing with {0}").format(model.name))
         self.started.emit()
 
     def _with_preset(self, name: str) -> None:
@@ -96,5 +96,5 @@ class ComparisonController(QObject):
             current = self._controller.shown_model
             self._set((self._session.settled.models[1], current), self.tr("swapping the networks"))
 
-    def _set(self, subjects: tuple[Model, ...], text: str) -> None:
-        self._session.replace_subjects(subjects, text)
+    def _set(self, models: tuple[Model, ...], text: str) -> None:
+        self._session.replace_models(models, text)

@@ -18,7 +18,7 @@ class CellRef:
     channel: int
     row: int = 0
     column: int = 0
-    subject: int = 0
+    model_index: int = 0
 
 
 @dataclass(frozen=True)

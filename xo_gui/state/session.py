@@ -98,14 +98,14 @@ class Session(QObject):
         self._preview = None
         self.undo_stack.push(Replace(self, self._document, document, text, merge))
 
-    def replace_subject(self, subject: Model, text: str) -> None:
+    def replace_model(self, model: Model, text: str) -> None:
         """Make `subject` the first model, as one undo called `text`; a stroke in progress continues."""
-        self.replace_subjects((subject, *self._document.models[1:]), text)
+        self.replace_models((model, *self._document.models[1:]), text)
 
-    def replace_subjects(self, subjects: tuple[Model, ...], text: str) -> None:
+    def replace_models(self, models: tuple[Model, ...], text: str) -> None:
         """Replace the one or two models, as one undo called `text`; a stroke in progress continues."""
         drawing = None if self._preview is None else self._preview.drawing
-        self.edit(replace(self._document, models=subjects), text)
+        self.edit(replace(self._document, models=models), text)
         if drawing is not None:
             self.preview(self._document.with_drawing(drawing))
 
@@ -126,13 +126,13 @@ class Session(QObject):
         """The channels of each layer that the engine has to send, for each model; None for all."""
         cells = self.selection.cells
         found = []
-        for number, subject in enumerate(self.document.models):
-            selected = [(cell.layer, cell.channel) for cell in cells if cell.subject == number]
+        for number, model in enumerate(self.document.models):
+            selected = [(cell.layer, cell.channel) for cell in cells if cell.model_index == number]
             shown: ChannelRanges = {}
             for network, maps in (each[number] for each in self._visible_maps.values() if number < len(each)):
-                if maps and network == subject.network:
+                if maps and network == model.network:
                     shown = union(shown, maps)
-            found.append(needed_channels(subject.network, shown, selected))
+            found.append(needed_channels(model.network, shown, selected))
         return tuple(found)
 
     def _refresh_needed_channels(self) -> None:
@@ -151,10 +151,10 @@ class Session(QObject):
         """Pin this value as the next of an animation over its map."""
         self.select(replace(self.selection, pinned=cell, animating=True))
 
-    def set_query(self, question: Query | None) -> None:
+    def set_query(self, query: Query | None) -> None:
         """Set the query that the engine answers beside the prediction; None for none."""
-        if question != self._query:
-            self._query = question
+        if query != self._query:
+            self._query = query
             self.request_changed.emit()
 
     def set_report_visible(self, report: str, seen: bool) -> None:
@@ -244,12 +244,12 @@ def _followed(cell: CellRef | None, before: tuple[Model, ...], after: tuple[Mode
 
     A model is the same as before, perhaps at the other place, or was edited or trained, which keeps its network.
     """
-    if cell is None or cell.subject >= len(before):
+    if cell is None or cell.model_index >= len(before):
         return None
-    model = before[cell.subject]
-    places = sorted(range(len(after)), key=lambda place: (after[place] is not model, place != cell.subject))
+    model = before[cell.model_index]
+    places = sorted(range(len(after)), key=lambda place: (after[place] is not model, place != cell.model_index))
     for place in places:
         is_another = after[place] is not model and after[place] in before
         if after[place].network is model.network and not is_another:
-            return replace(cell, subject=place)
+            return replace(cell, model_index=place)
     return None

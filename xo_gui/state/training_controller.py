@@ -18,7 +18,7 @@ from engine.documents import PRESETS, ProjectState
 from engine.explain import StepQuery
 from engine.nn import Model, Network, RunPoint
 from engine.runtime import Snapshot, TrainingReport, TrainingRequest
-from engine.training import AdamW, Branch, Cosine, Recipe, SavedRun, ancestry
+from engine.training import AdamW, Branch, Cosine, SavedRun, TrainingConfig, ancestry
 from xo_gui.state.as_command import TrainCommandLine, command_of_new_run, command_of_run
 from xo_gui.state.commands import (
     BranchWithNewData,
@@ -44,7 +44,7 @@ from xo_gui.state.commands import (
 from xo_gui.state.session import Session
 
 # The start values in the window: accurate after a few epochs, and long enough to follow.
-DEFAULT_RECIPE = Recipe(AdamW(0.008, decay=0.02), Cosine(0.05), epochs=20)
+DEFAULT_CONFIG = TrainingConfig(AdamW(0.008, decay=0.02), Cosine(0.05), epochs=20)
 _STOPPED_STATES = ("paused", "ended", "diverged", "failed")
 # What is trained before the next pause: nothing, a step, the rest of an epoch, or None for everything.
 Span: TypeAlias = Literal["nothing", "step", "epoch"] | None
@@ -60,7 +60,7 @@ class NetworkRuns:
     restored_run, latest_run: the run of a restored project, and the latest one that the engine gave to be saved.
     """
 
-    recipe: Recipe
+    config: TrainingConfig
     data: PoolSettings
     goal: TrainingRequest
     training: TrainingReport | None
@@ -85,12 +85,12 @@ class TrainingController(QObject):
         super().__init__(session)
         self._session = session
         self._run_ids = count(1)
-        self._recipe, self._data = DEFAULT_RECIPE, PoolSettings(DEFAULT_RECIPE.data)
+        self._config, self._data = DEFAULT_CONFIG, PoolSettings(DEFAULT_CONFIG.data)
         self.data_preview: DataPreview = ""
         self._speed_limit: float | None = None
         self._layer_statistics = False
         self._step_query: StepQuery | None = None
-        self.goal: TrainingRequest | None = None
+        self.request: TrainingRequest | None = None
         self.training: TrainingReport | None = None
         self._trained: Model | None = None  # the first model, if the goal trains it
         # Models that are points of their network's history: undo may return to them.
@@ -111,19 +111,27 @@ class TrainingController(QObject):
     @property
     def settings(self) -> TrainingSettings:
         """The current settings, for the views."""
-        goal = self.goal
-        if goal is None:
-            return TrainingSettings(self._recipe, self._data, self._speed_limit, default_data=self._default_data)
-        running, look, hidden, live = goal.running, goal.shown_point, self._names.hidden, self.live
-        lesson = goal.training_data if live else None
+        request = self.request
+        if request is None:
+            return TrainingSettings(self._config, self._data, self._speed_limit, default_data=self._default_data)
+        running, look, hidden, live = request.running, request.shown_point, self._names.hidden, self.live
+        training_data = request.training_data if live else None
         return TrainingSettings(
-            self._recipe, self._data, self._speed_limit, running, look, self._default_data, lesson, live, hidden
+            self._config,
+            self._data,
+            self._speed_limit,
+            running,
+            look,
+            self._default_data,
+            training_data,
+            live,
+            hidden,
         )
 
     @property
     def live(self) -> bool:
         """Whether the predictions shown use the weights in training instead of the Document's."""
-        return self.goal is not None and self._session.document.models[0] is self._trained
+        return self.request is not None and self._session.document.models[0] is self._trained
 
     @property
     def is_stopped(self) -> bool:
@@ -137,8 +145,8 @@ class TrainingController(QObject):
         training = self.shown_training
         if training is None or self._painted is None:
             return self._session.settled.models[0]
-        subject = self._painted[0].predictions[0].model
-        copy = replace(subject, run_point=training.shown_point, origin={"moment": self.shown_moment})
+        model = self._painted[0].predictions[0].model
+        copy = replace(model, run_point=training.shown_point, origin={"moment": self.shown_moment})
         self._known.add(copy)
         return copy
 
@@ -168,7 +176,7 @@ class TrainingController(QObject):
             return seed if isinstance(seed, int) else None
         at = ancestry(training.branches, training.shown_point)[0].branch
         named = training.branch_origins[at].initial_model is not None
-        return None if named else training.branches[at].recipes[0][1].seed
+        return None if named else training.branches[at].configs[0][1].seed
 
     @property
     def sample_settings(self) -> XOSettings | None:
@@ -182,73 +190,73 @@ class TrainingController(QObject):
         training = snapshot.training
         if snapshot.predictions:
             self._painted = snapshot, self._session.settled.models[0]
-        if training is None or self.goal is None or training.run_id != self.goal.run_id:
+        if training is None or self.request is None or training.run_id != self.request.run_id:
             return
         self.training = training
         self._names.set_taken(training.branches)
         self._latest_run = training.saved_run or self._latest_run
-        if training.request is not self.goal:
+        if training.request is not self.request:
             return  # its state is from before the latest goal
         if training.state not in _STOPPED_STATES or not snapshot.predictions or not self.live:
             return
-        subject = snapshot.predictions[0].model
+        model = snapshot.predictions[0].model
         at_end, at_goal = training.shown_point == training.current_point, training.is_exact
         if self._adopting:
             if at_goal and training.shown_point.branch >= 0:
                 self._adopting = False
-                self._commit(subject, training)
+                self._commit(model, training)
         elif not self._stopped:
-            if at_end and subject is not self._trained:
-                self._stop(subject, training)
-            if self.goal.running:
-                self._set(replace(self.goal, running=False))
-        if training.request is self.goal and self.goal.shown_point is not None and at_end and at_goal:
-            self._set(replace(self.goal, shown_point=None))  # to show the last step made is not to look back
+            if at_end and model is not self._trained:
+                self._stop(model, training)
+            if self.request.running:
+                self._set(replace(self.request, running=False))
+        if training.request is self.request and self.request.shown_point is not None and at_end and at_goal:
+            self._set(replace(self.request, shown_point=None))  # to show the last step made is not to look back
 
-    def _stop(self, subject: Model, training: TrainingReport) -> None:
+    def _stop(self, model: Model, training: TrainingReport) -> None:
         """Make the weights that training has stopped at the Document's, unless it ended without a step."""
         trained, self._stopped = self._trained, True
         if training.state == "diverged":
             self.message.emit(training.message)
         if trained not in self._known or trained is None or trained.run_point != training.current_point:
-            self._commit(subject, training)
+            self._commit(model, training)
 
-    def _commit(self, subject: Model, training: TrainingReport) -> None:
-        self._trained = replace(subject, run_point=training.shown_point, origin={})
+    def _commit(self, model: Model, training: TrainingReport) -> None:
+        self._trained = replace(model, run_point=training.shown_point, origin={})
         self._last_seen = self._trained
         self._known.add(self._trained)
         if self._painted is not None:
             self._painted = self._painted[0], self._trained
-        self._session.replace_subject(
+        self._session.replace_model(
             self._trained, self.tr("training to step {0}").format(training.shown_point.step)
         )
 
     def _document_changed(self) -> None:
         """Stop training if the first model was replaced or training was undone."""
-        subject, left = self._session.document.models[0], self._last_seen
-        if subject is left:
+        model, left = self._session.document.models[0], self._last_seen
+        if model is left:
             return
-        other = subject.network != left.network
+        other = model.network != left.network
         if other:
             self._leave_network(left)
-            self._enter_network(subject)
-        self._last_seen, self._adopting = subject, False
-        if subject is not self._returning:
+            self._enter_network(model)
+        self._last_seen, self._adopting = model, False
+        if model is not self._returning:
             self._stopped = True
-            self._show_document(subject)
+            self._show_document(model)
         self._returning = None
-        if other or self.goal is not None:
-            self._set(self.goal and replace(self.goal, running=False))
+        if other or self.request is not None:
+            self._set(self.request and replace(self.request, running=False))
 
-    def _show_document(self, subject: Model) -> None:
+    def _show_document(self, model: Model) -> None:
         """Show the weights of a first model that undo, redo or the user has chosen: where it is a point of the
         history, training continues from there."""
-        known = subject in self._known
-        if known or self.goal is None:
-            self._trained = subject
-        elif subject is self._trained:
+        known = model in self._known
+        if known or self.request is None:
+            self._trained = model
+        elif model is self._trained:
             self._trained = None  # the weights that the run has reached from it were never the Document's
-        self.goal = self.goal and replace(self.goal, shown_point=subject.run_point if known else None)
+        self.request = self.request and replace(self.request, shown_point=model.run_point if known else None)
 
     # -- other networks ----------------------------------------------------------------------------------------
 
@@ -261,13 +269,13 @@ class TrainingController(QObject):
 
     def _leave_network(self, left: Model) -> None:
         """Keep the runs of the network of the first model `left`."""
-        if self.goal is None:
+        if self.request is None:
             return
         trained = left if left is self._trained and not self._adopting else None
         self._left[left.network] = NetworkRuns(
-            self._recipe,
+            self._config,
             self._data,
-            self.goal,
+            self.request,
             self.training,
             trained,
             self._stopped,
@@ -276,20 +284,20 @@ class TrainingController(QObject):
             self._latest_run,
         )
 
-    def _enter_network(self, subject: Model) -> None:
+    def _enter_network(self, model: Model) -> None:
         """Take up the runs of another network where they were left; without any there is no goal, and its preset
         determines its examples."""
-        runs = self._left.pop(subject.network, None)
-        self._network, self._trained, self._stopped = subject.network, subject, True
+        runs = self._left.pop(model.network, None)
+        self._network, self._trained, self._stopped = model.network, model, True
         if runs is None:
-            self._recipe = replace(self._recipe, frozen=())  # another network has other layers
+            self._config = replace(self._config, frozen=())  # another network has other layers
             self._data = replace(self._data, drawing=self._default_data.drawing)
-            self.goal, self.training, self._names = None, None, BranchNames()
+            self.request, self.training, self._names = None, None, BranchNames()
             self._restored_run = self._latest_run = None
             return
-        self._recipe, self._data, self.training, self._names = runs.recipe, runs.data, runs.training, runs.names
+        self._config, self._data, self.training, self._names = runs.config, runs.data, runs.training, runs.names
         self._restored_run, self._latest_run = runs.restored_run, runs.latest_run
-        self.goal = replace(
+        self.request = replace(
             runs.goal,
             run_id=next(self._run_ids),
             resumes=runs.goal.branch_id,
@@ -298,10 +306,10 @@ class TrainingController(QObject):
             layer_statistics=self._layer_statistics,
             step_query=self._step_query,
         )
-        if subject is self._returning:
+        if model is self._returning:
             self._stopped = runs.stopped
-            if subject.run_point is not None:
-                self._known.add(subject)
+            if model.run_point is not None:
+                self._known.add(model)
         else:
             self._trained = None
 
@@ -309,135 +317,137 @@ class TrainingController(QObject):
 
     def execute(self, command: Command) -> None:
         """Execute a command of training; one that does not apply now is ignored."""
-        goal = self.goal
+        request = self.request
         match command:
             case Start():
                 self._train(None)
-            case Pause() if goal is not None and goal.running:
-                self._set(replace(goal, running=False))
+            case Pause() if request is not None and request.running:
+                self._set(replace(request, running=False))
             case OneStep():
                 self._train("step")
             case OneEpoch():
                 self._train("epoch")
             case Restart(seed):
                 if seed is not None:
-                    self._recipe = replace(self._recipe, seed=seed)
+                    self._config = replace(self._config, seed=seed)
                     self._data = replace(self._data, seed=seed)
                 self._begin("fresh", None, "nothing")
             case TrainFromCurrentWeights():
                 name = self.tr("from {0}").format(self._session.document.models[0].name)
                 self._begin("weights", name, None)
-            case ShowPoint(moment) if goal is not None and (goal.shown_point != moment or not self.live):
-                self._show(goal, moment)
-            case SetConfig(recipe):
-                self._set_recipe(recipe)
+            case ShowPoint(moment) if request is not None and (request.shown_point != moment or not self.live):
+                self._show(request, moment)
+            case SetConfig(config):
+                self._set_config(config)
             case SetData(data):
                 self._data = data
-                self._set(goal)
+                self._set(request)
             case PreviewData(what) if what != self.data_preview:
                 self.data_preview = what
-                self._set(goal)
+                self._set(request)
             case BranchWithNewData():
                 self._branch_with_new_data()
             case SetSpeedLimit(steps):
                 self._speed_limit = steps
-                self._set(goal and replace(goal, speed_limit=steps))
+                self._set(request and replace(request, speed_limit=steps))
             case CollectLayerStatistics(on) if on != self._layer_statistics:
                 self._layer_statistics = on
-                self._set(goal and replace(goal, layer_statistics=on))
+                self._set(request and replace(request, layer_statistics=on))
             case InspectStep(inspection) if inspection != self._step_query:
                 self._step_query = inspection
-                self._set(goal and replace(goal, step_query=inspection))
+                self._set(request and replace(request, step_query=inspection))
             case SetBranchVisible(branch, shown):
                 self._names.set_visible(branch, shown)
                 self.changed.emit()
-            case RenameBranch(branch, name) if goal is not None and name.strip():
+            case RenameBranch(branch, name) if request is not None and name.strip():
                 self._names.rename(branch, name.strip())
-                self._set(replace(goal, branch_names=self._names.given))
+                self._set(replace(request, branch_names=self._names.given))
 
-    def _show(self, goal: TrainingRequest, point: RunPoint | None) -> None:
+    def _show(self, request: TrainingRequest, point: RunPoint | None) -> None:
         """Show a point of the history; where the weights shown are of no run, it becomes the Document's."""
         if not self.live:
             if self.training is None or not self.training.branches:
                 return
             self._trained, self._adopting = self._session.document.models[0], True
-        self._set(replace(goal, shown_point=point))
+        self._set(replace(request, shown_point=point))
 
     def _train(self, span: Span) -> None:
         """Resume at the shown point of the history, or begin a fresh run if there is none."""
-        goal, training = self.goal, self.training
-        if goal is None or not self.live:
+        request, training = self.request, self.training
+        if request is None or not self.live:
             self._begin("fresh", None, span)
         elif training is None:  # the engine has not reported yet
-            if goal.shown_point is not None:
-                self._branch(goal.shown_point, span)
+            if request.shown_point is not None:
+                self._branch(request.shown_point, span)
             else:
-                self._resume(goal, span)
+                self._resume(request, span)
         elif (
-            goal.shown_point is None and training.stop_reason is not None and training.request.recipe == goal.recipe
+            request.shown_point is None
+            and training.stop_reason is not None
+            and training.request.config == request.config
         ):
             self.message.emit(stop_reason_text(training))  # resuming takes another stop condition
         elif training.state in ("diverged", "failed"):
-            point = goal.shown_point or training.restart_point or training.current_point
+            point = request.shown_point or training.restart_point or training.current_point
             if point.branch < 0:  # it failed before its first branch began
-                self._begin(goal.origin, goal.branch_name, span)
+                self._begin(request.origin, request.branch_name, span)
             else:
                 self._branch(point, span)
-        elif goal.shown_point is not None and goal.shown_point != training.current_point:
-            self._branch(goal.shown_point, span)
+        elif request.shown_point is not None and request.shown_point != training.current_point:
+            self._branch(request.shown_point, span)
         else:
-            self._resume(goal, span)
+            self._resume(request, span)
 
-    def _resume(self, goal: TrainingRequest, span: Span) -> None:
+    def _resume(self, request: TrainingRequest, span: Span) -> None:
         """Train on from the last step made."""
         if self.training is not None:
             made = self.training.current_point.step
-        elif goal.origin == "kept" and goal.saved_run is not None:
-            made = goal.saved_run.current_point.step
+        elif request.origin == "kept" and request.saved_run is not None:
+            made = request.saved_run.current_point.step
         else:
-            made = goal.origin.step if isinstance(goal.origin, RunPoint) else 0
+            made = request.origin.step if isinstance(request.origin, RunPoint) else 0
         self._stopped = self._adopting = False
-        until = self._last_step(span, made, goal.training_data)
-        self._set(replace(goal, running=True, stop_at_step=until, shown_point=None))
+        until = self._last_step(span, made, request.training_data)
+        self._set(replace(request, running=True, stop_at_step=until, shown_point=None))
 
     def _last_step(self, span: Span, made: int, data: TrainingData) -> int | None:
         """The step to pause at after the `made` ones; None for none."""
         if span == "epoch":
-            per_epoch = -(-data.count // self._recipe.batch)
+            per_epoch = -(-data.count // self._config.batch)
             return (made // per_epoch + 1) * per_epoch
         return None if span is None else made + (span == "step")
 
-    def _set_recipe(self, recipe: Recipe) -> None:
-        """Use `recipe` from now on, unless it freezes layers that this network does not have."""
+    def _set_config(self, config: TrainingConfig) -> None:
+        """Use `config` from now on, unless it freezes layers that this network does not have."""
         try:
-            self._network.layer_indices(recipe.frozen)
+            self._network.layer_indices(config.frozen)
         except ValueError as error:
             self.message.emit(str(error))
-            self.changed.emit()  # resets the form that shows the refused recipe
+            self.changed.emit()  # resets the form that shows the refused configuration
             return
-        self._recipe = recipe
-        self._set(self.goal and replace(self.goal, recipe=recipe))
+        self._config = config
+        self._set(self.request and replace(self.request, config=config))
 
     def as_command_line(self, device: str) -> TrainCommandLine:
         """The shell command that reproduces the weights shown, or if no run made them, that of the whole run that
         Start would begin. Raises ValueError if there is none."""
-        subject, training = self._session.document.models[0], self.shown_training
+        model, training = self._session.document.models[0], self.shown_training
         if training is not None:
-            return command_of_run(subject, training, device)
-        return command_of_new_run(subject, self.settings, self._training_data, device)
+            return command_of_run(model, training, device)
+        return command_of_new_run(model, self.settings, self._training_data, device)
 
     def _branch_with_new_data(self) -> None:
         """Branch at the shown point with the new examples, or begin a fresh run if there is none."""
-        goal, training = self.goal, self.training
-        if goal is None or not self.live:
+        request, training = self.request, self.training
+        if request is None or not self.live:
             self._begin("fresh", None, None)
-        elif goal.origin != "kept" and (training is None or training.current_point.branch < 0):
-            self._begin(goal.origin, goal.branch_name, None)
+        elif request.origin != "kept" and (training is None or training.current_point.branch < 0):
+            self._begin(request.origin, request.branch_name, None)
         elif training is None:
-            self._branch(self._restored_point(goal), None)
+            self._branch(self._restored_point(request), None)
         else:
             last = training.restart_point if training.state == "diverged" else None
-            self._branch(goal.shown_point or last or training.current_point, None)
+            self._branch(request.shown_point or last or training.current_point, None)
 
     def _branch(self, at: RunPoint, span: Span) -> None:
         self._begin(at, self.tr("from step {0}").format(at.step), span)
@@ -451,66 +461,66 @@ class TrainingController(QObject):
         """Set a goal that begins a branch. name: None for the name of a run."""
         self._stopped, self._adopting, self._trained = False, False, self._session.document.models[0]
         self.training = None
-        recipe, data, number = self._recipe, self._data, next(self._run_ids)
+        config, data, number = self._config, self._data, next(self._run_ids)
         own = self._session.document.labelled_drawings
         if name is None:
-            name = self.tr("Run {0}, seed {1}").format(self._names.runs + 1, recipe.seed)
+            name = self.tr("Run {0}, seed {1}").format(self._names.runs + 1, config.seed)
         name = self._names.unique(name, self.tr("{0} ({1})"))
         made = origin.step if isinstance(origin, RunPoint) else 0
         until = self._last_step(span, made, TrainingData(data, own))
-        goal = TrainingRequest(
-            number, self._trained, origin, name, recipe, data, own, True, until, self._speed_limit
+        request = TrainingRequest(
+            number, self._trained, origin, name, config, data, own, True, until, self._speed_limit
         )
-        goal = replace(goal, saved_run=self._restored_run, branch_names=self._names.given)
-        self._set(replace(goal, layer_statistics=self._layer_statistics, step_query=self._step_query))
+        request = replace(request, saved_run=self._restored_run, branch_names=self._names.given)
+        self._set(replace(request, layer_statistics=self._layer_statistics, step_query=self._step_query))
 
     # -- project files -----------------------------------------------------------------------------------------
 
     @property
     def saved_run(self) -> SavedRun | None:
         """The latest run that the engine gave to be saved."""
-        return None if self.goal is None else self._latest_run
+        return None if self.request is None else self._latest_run
 
     def project_state(self, latest: SavedRun | None = None) -> ProjectState:
         """The state of the whole project, to be saved. It includes weights of running training that are not
         committed yet. latest: a more recent run than `saved_run`."""
-        goal, document = self.goal, self._session.settled
-        subject = document.models[0]
+        request, document = self.request, self._session.settled
+        model = document.models[0]
         # The engine may not have heard yet that another network is shown.
-        newer = latest is not None and goal is not None and latest.network == subject.network
+        newer = latest is not None and request is not None and latest.network == model.network
         run = latest if newer else self.saved_run
-        if run is not None and run.network != subject.network:
+        if run is not None and run.network != model.network:
             run = None
         live = run is not None and self.live and not self._adopting
-        live = live and run is not None and (subject.run_point is None or subject.run_point in run)
-        if run is not None and goal is not None and live and not self._stopped and run.run_id == goal.run_id:
-            subject = replace(subject, parameters=run.checkpoint.parameters, run_point=run.current_point, origin={})
-            document = replace(document, models=(subject, *document.models[1:]))
+        live = live and run is not None and (model.run_point is None or model.run_point in run)
+        if run is not None and request is not None and live and not self._stopped and run.run_id == request.run_id:
+            model = replace(model, parameters=run.checkpoint.parameters, run_point=run.current_point, origin={})
+            document = replace(document, models=(model, *document.models[1:]))
         of_run = [other for other in self._known if run is not None and other.network == run.network]
         if any(other.run_point is not None and other not in of_run for other in document.models[1:]):
             # Its history is not the saved one, in which that point has other weights.
             others = tuple(replace(other, run_point=None) for other in document.models[1:])
             document = replace(document, models=(document.models[0], *others))
-        look = goal.shown_point if goal is not None and live else None
+        look = request.shown_point if request is not None and live else None
         if look is not None and run is not None and look not in run:
             look = None
-        running = goal is not None and goal.running
+        running = request is not None and request.running
         names = self._names.given
         return ProjectState(
-            document, self._recipe, self._data, run, self._speed_limit, look, names, live, was_running=running
+            document, self._config, self._data, run, self._speed_limit, look, names, live, was_running=running
         )
 
     def restore(self, work: ProjectState) -> None:
         """Continue a saved project, as one undo."""
-        self._speed_limit, text = work.pace, self.tr("restoring a session")
+        self._speed_limit, text = work.speed_limit, self.tr("restoring a session")
         if work.run is not None:
             self._restore_run(work, work.run)
             self._session.edit(work.document, text)
-            self._set(self.goal)
+            self._set(self.request)
             return
         self._session.edit(work.document, text)
-        self._recipe, self._data = work.recipe, work.data
-        self._set(self.goal and replace(self.goal, recipe=work.recipe, speed_limit=work.pace))
+        self._config, self._data = work.config, work.data
+        self._set(self.request and replace(self.request, config=work.config, speed_limit=work.speed_limit))
 
     def _restore_run(self, work: ProjectState, run: SavedRun) -> None:
         """Continue the run of a saved project in place of those that this session has of its network."""
@@ -524,16 +534,22 @@ class TrainingController(QObject):
         self._stopped, self._adopting, self._restored_run, self._latest_run = True, False, run, run
         self._names = BranchNames()
         self._names.reset(work.branch_names, [line.branch for line in run.branches])
-        lesson, branch = run.branch_origins[at].training_data, run.branches[at].branch
+        training_data, branch = run.branch_origins[at].training_data, run.branches[at].branch
         # The seed of the branch, since a restart with another seed may have been asked for that never began.
-        self._recipe, self._data = replace(work.recipe, seed=branch.recipes[-1][1].seed), work.data
+        self._config, self._data = replace(work.config, seed=branch.configs[-1][1].seed), work.data
         number = next(self._run_ids)
-        goal = TrainingRequest(
-            number, subject, "kept", branch.name, self._recipe, lesson.generated, lesson.labelled_drawings
+        request = TrainingRequest(
+            number,
+            subject,
+            "kept",
+            branch.name,
+            self._config,
+            training_data.generated,
+            training_data.labelled_drawings,
         )
-        goal = replace(goal, speed_limit=work.pace, shown_point=work.shown_point, saved_run=run)
-        goal = replace(goal, layer_statistics=self._layer_statistics, step_query=self._step_query)
-        self.goal = replace(goal, branch_names=work.branch_names)
+        request = replace(request, speed_limit=work.speed_limit, shown_point=work.shown_point, saved_run=run)
+        request = replace(request, layer_statistics=self._layer_statistics, step_query=self._step_query)
+        self.request = replace(request, branch_names=work.branch_names)
         for other in work.document.models[1:]:
             if other.network == run.network and other.run_point is not None and other.run_point in run:
                 self._known.add(other)
@@ -544,8 +560,8 @@ class TrainingController(QObject):
     @property
     def _training_data(self) -> TrainingData:
         """The examples of the current branch, or else of the next one."""
-        if self.goal is not None and self.live:
-            return self.goal.training_data
+        if self.request is not None and self.live:
+            return self.request.training_data
         return TrainingData(self._data, self._session.document.labelled_drawings)
 
     @property
@@ -553,13 +569,13 @@ class TrainingController(QObject):
         return default_data(self._network, self._data.seed)
 
     @staticmethod
-    def _restored_point(goal: TrainingRequest) -> RunPoint:
+    def _restored_point(request: TrainingRequest) -> RunPoint:
         """The point of a restored run that is shown, or else its latest."""
-        assert goal.saved_run is not None
-        return goal.shown_point or goal.saved_run.current_point
+        assert request.saved_run is not None
+        return request.shown_point or request.saved_run.current_point
 
-    def _set(self, goal: TrainingRequest | None) -> None:
-        self.goal = goal
+    def _set(self, request: TrainingRequest | None) -> None:
+        self.request = request
         self.changed.emit()
 
 
@@ -613,30 +629,30 @@ class BranchNames:
 @lru_cache(maxsize=8)
 def default_data(network: Network, seed: int) -> PoolSettings:
     """The training examples of a network: those of its preset, or else the start values of the window."""
-    known = next((p.recipe for p in PRESETS.values() if p.recipe and p.network == network), DEFAULT_RECIPE)
+    known = next((p.config for p in PRESETS.values() if p.config and p.network == network), DEFAULT_CONFIG)
     return PoolSettings(replace(known.data, side=network.input_shape[1]), seed=seed)
 
 
 def stop_reason_text(training: TrainingReport) -> str:
     """The sentence about the stop condition that ended the run; "" if none did."""
-    recipe = training.request.recipe
+    config = training.request.config
     match training.stop_reason:
         case "epochs":
-            text = _tr("Epoch {0} of {0} is done: raise the number of epochs to resume.").format(recipe.epochs)
+            text = _tr("Epoch {0} of {0} is done: raise the number of epochs to resume.").format(config.epochs)
         case "steps":
             text = _tr("Step {0} was the last one set: raise the limit or remove it to resume.")
-            text = text.format(recipe.steps)
+            text = text.format(config.steps)
         case "target":
             text = _tr("Accuracy on held-out drawings is {0} %: raise the target or remove it to resume.")
             text = text.format(f"{100 * training.accuracy:.4g}")
         case "patience":
             text = _tr("No lower error in {0} epochs: raise the patience or remove it to resume.")
-            if recipe.patience == 1:
+            if config.patience == 1:
                 text = _tr("No lower error in the last epoch: raise the patience or remove it to resume.")
-            text = text.format(recipe.patience)
+            text = text.format(config.patience)
         case "seconds":
             text = _tr("The {0} s of training are over: raise the limit or remove it to resume.")
-            text = text.format(f"{recipe.seconds:g}")
+            text = text.format(f"{config.seconds:g}")
         case None:
             text = ""
     return text

@@ -65,7 +65,7 @@ def class_name_width(name: str, most: float, px: int = SMALL_PX) -> float:
 
 def elided_class_name(name: str, width: float, px: int = SMALL_PX) -> str:
     """The name as it is written in `width`; "" where its symbol says it all, or where little would be left."""
-    if name in SYMBOL_CLASSES or width < min(MIN_NAME_WIDTH, class_name_width(name, width, px)):
+    if name in SYMBOL_CLASSES or width < min(MIN_NAME_WIDTH, class_name_width(name, math.inf, px)):
         return ""
     return elided_text(name, width, px)
 

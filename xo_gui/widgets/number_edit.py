@@ -198,9 +198,9 @@ def parse_number(text: str, whole: bool, unit: str = "") -> float:
     if not _DECIMAL.fullmatch(figures):
         raise ValueError(_tr("“{0}” is not a valid number here; type one such as 0.01 or 20.").format(text))
     if _AMBIGUOUS.fullmatch(figures):
-        readings = figures.replace(",", "."), figures.replace(",", "")
+        predictions = figures.replace(",", "."), figures.replace(",", "")
         sentence = _tr("“{0}” may mean {1} or {2}; type the one that you mean.")
-        raise ValueError(sentence.format(text, *readings))
+        raise ValueError(sentence.format(text, *predictions))
     value = float(figures.replace(",", "."))
     if not math.isfinite(value):
         raise ValueError(_tr("“{0}” is too large a number.").format(text))

@@ -299,21 +299,21 @@ class TrainMenu(QObject):
     def refresh(self) -> None:
         """Enable the actions that are possible now, and set the text of the first."""
         controller = self._window.training
-        goal, intent = controller.goal, controller.settings
+        request, settings = controller.request, controller.settings
         training = controller.training if controller.live else None
-        back = intent.shown_point is not None
+        back = settings.shown_point is not None
         stuck = training is not None and training.state in ("diverged", "failed")
         good = training.restart_point if training is not None else None
-        state = (intent.running, goal is None, back, stuck, good, controller.live)
+        state = (settings.running, request is None, back, stuck, good, controller.live)
         if state == self._shown:
             return
         self._shown = state
-        self._set_train_text(intent.running, goal is None or not controller.live)
-        self.restart.setEnabled(goal is not None)
-        self.from_weights.setEnabled(not intent.running and not back)
+        self._set_train_text(settings.running, request is None or not controller.live)
+        self.restart.setEnabled(request is not None)
+        self.from_weights.setEnabled(not settings.running and not back)
         self.branch_here.setEnabled(back or stuck)
         self.back_to_now.setEnabled(back)
-        self.last_good.setEnabled(good is not None and intent.shown_point != good)
+        self.last_good.setEnabled(good is not None and settings.shown_point != good)
 
     def _set_train_text(self, running: bool, fresh: bool) -> None:
         text, tip = self.tr("&Resume"), self.tr("Resume training")
@@ -357,7 +357,7 @@ class TrainMenu(QObject):
 
     def _ask_seed(self) -> None:
         """Ask for a seed in a dialog that blocks nothing."""
-        dialog = SeedDialog(self._window.training.settings.recipe.seed % MAX_SEED + 1, self._parent)
+        dialog = SeedDialog(self._window.training.settings.config.seed % MAX_SEED + 1, self._parent)
         dialog.chosen.connect(self._restart_with_seed)
         dialog.open()
 

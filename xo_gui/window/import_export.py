@@ -161,24 +161,24 @@ class ImportExport(QObject):
 
     def ask_save_model(self) -> None:
         """Ask where to save the first model with the weights on the screen now."""
-        subject, moment = self._training.shown_model, self._training.shown_moment
-        name = f"{subject.name.lower()}.safetensors"
+        model, point = self._training.shown_model, self._training.shown_moment
+        name = f"{model.name.lower()}.safetensors"
         if path := self._ask_path(self.tr("Save network"), name, self.tr("Model (*.safetensors)")):
-            self._save(path, lambda: save_model(path, subject), moment)
+            self._save(path, lambda: save_model(path, model), point)
 
     def _ask_path(self, title: str, name: str, kinds: str) -> Path | None:
         chosen, _ = QFileDialog.getSaveFileName(self._window, title, name, kinds)
         return Path(chosen) if chosen else None
 
-    def _save(self, path: Path, save: Save, moment: str = "") -> None:
+    def _save(self, path: Path, save: Save, point: str = "") -> None:
         """Save, and report it. moment: what of the training was saved; "" for none."""
         try:
             save()
         except (ValueError, OSError) as error:
             self.message.emit(str(error))
         else:
-            saved = self.tr("Saved {0}: {1}.") if moment else self.tr("Saved {0}.")
-            self.message.emit(saved.format(path.name, moment))
+            saved = self.tr("Saved {0}: {1}.") if point else self.tr("Saved {0}.")
+            self.message.emit(saved.format(path.name, point))
 
     def copy(self) -> None:
         """Copy a picture of the focused panel; of the drawing alone if that is the canvas's."""

@@ -82,7 +82,7 @@ class MainWindow(QMainWindow):
         self.set_theme(theme)
         self._first_layout = self.saveState()
         self._document_changed()
-        self._intent_changed()
+        self._training_settings_changed()
 
     def _build_panels(self) -> None:
         """Place each view as a tab of the central widget or in a dock around it."""
@@ -191,7 +191,7 @@ class MainWindow(QMainWindow):
             view.message.connect(self.show_message)
             view.report_requested.connect(self.session.set_report_visible)
             view.visible_maps_changed.connect(partial(self.session.set_visible_maps, view.title))
-        self.training.changed.connect(self._intent_changed)
+        self.training.changed.connect(self._training_settings_changed)
         self.training.message.connect(self.show_message)
         self.comparison.message.connect(self.show_message)
         self.comparison.started.connect(self.show_comparison)
@@ -201,7 +201,7 @@ class MainWindow(QMainWindow):
         self.import_export.model_opened.connect(self.use_model)
         self.import_export.picture_wanted.connect(self.catch_up)
         self.session.changed.connect(self._document_changed)
-        self.session.selection_changed.connect(self._focus_changed)
+        self.session.selection_changed.connect(self._selection_changed)
         self.session.request_changed.connect(self.send_request)
         self.session.notice_received.connect(self._noticed)
         self._thread.snapshot_ready.connect(self._take_snapshot)
@@ -221,16 +221,18 @@ class MainWindow(QMainWindow):
         """Send the current Request to the engine."""
         training = self.training
         own, data = training.data_preview == "own", training.settings.data
-        self._thread.submit(self.session.request(training.goal, training.live, training.sample_settings, own, data))
+        self._thread.submit(
+            self.session.request(training.request, training.live, training.sample_settings, own, data)
+        )
 
-    def _intent_changed(self) -> None:
-        intent = self.training.settings
-        call_all(partial(view.set_training, intent) for view in self.views)
+    def _training_settings_changed(self) -> None:
+        settings = self.training.settings
+        call_all(partial(view.set_training, settings) for view in self.views)
         self.menus.train.refresh()
         self.session.restart_latency_clock()
         self.send_request()
 
-    def _focus_changed(self) -> None:
+    def _selection_changed(self) -> None:
         if self.session.selection.pinned is not None and self.panels.dock_of(InspectorView).isHidden():
             self.panels.show_panel(InspectorView)
         call_all(partial(view.set_selection, self.session.selection) for view in self.views)
@@ -314,21 +316,21 @@ class MainWindow(QMainWindow):
 
     def _name_network(self) -> None:
         """Name the network and the weights on the screen, in the title and the status bar."""
-        subject, training = self.session.document.models[0], self.training
-        moment = training.shown_moment
+        model, training = self.session.document.models[0], self.training
+        point = training.shown_moment
         if training.settings.running and training.settings.shown_point is None:
-            moment = self.tr("in training")
+            point = self.tr("in training")
         seed = training.shown_seed
-        if (subject, moment, seed) == self._named:
+        if (model, point, seed) == self._named:
             return
-        self._named = subject, moment, seed
-        count = sum(cost.parameters for cost in subject.network.costs)
-        facts = self.tr("{0} network · {1} weights").format(subject.name, f"{count:,}".replace(",", " "))
+        self._named = model, point, seed
+        count = sum(cost.parameters for cost in model.network.costs)
+        facts = self.tr("{0} network · {1} weights").format(model.name, f"{count:,}".replace(",", " "))
         if seed is not None:
             facts += self.tr(" · seed {0}").format(seed)
         self._facts.setText(facts)
-        title = self.tr("{0} network, {1} — XO") if moment else self.tr("{0} network — XO")
-        self.setWindowTitle(title.format(subject.name, moment))
+        title = self.tr("{0} network, {1} — XO") if point else self.tr("{0} network — XO")
+        self.setWindowTitle(title.format(model.name, point))
         self._check_preset()
 
     def _check_preset(self) -> None:
@@ -360,16 +362,16 @@ class MainWindow(QMainWindow):
             self.show_message(str(error))
             self._check_preset()
 
-    def use_model(self, subject: Model) -> None:
+    def use_model(self, model: Model) -> None:
         """Replace the first model, as one undo; a stroke in progress is ended before, as an undo of its own.
 
         Raises ValueError, and changes nothing, for a model that reads no drawings.
         """
-        check_reads_drawings(subject)
+        check_reads_drawings(model)
         self.drawing_view.end_stroke()
         document = self.session.document
-        text = self.tr("{0} network").format(subject.name)
-        self.session.edit(replace(document, models=(subject, *document.models[1:])), text)
+        text = self.tr("{0} network").format(model.name)
+        self.session.edit(replace(document, models=(model, *document.models[1:])), text)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept anything as a copy; what cannot be used is named once it is dropped."""

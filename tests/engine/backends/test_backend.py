@@ -20,7 +20,7 @@ from engine.drawings import Drawing
 from engine.nn import Model, Network, Plan, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.runtime import Request, Runner
-from engine.training import SGD, Optimizer, Recipe, Trainer, evaluate
+from engine.training import SGD, Optimizer, Trainer, TrainingConfig, evaluate
 from engine.training.optimizers import Adam
 from tests.engine import fake_cupy
 from tests.engine.backends.cuda.cpu_device import needs_compiler
@@ -173,10 +173,10 @@ DATA = XOSettings(side=12, size=(0.6, 1.0))
 @needs_compiler
 @pytest.mark.parametrize("optimizer", [SGD(0.05), Adam(0.01)])
 def test_ten_steps_of_training_end_at_the_same_weights(optimizer: Optimizer, gpu: Backend) -> None:
-    recipe = Recipe(optimizer, batch=10, epochs=2, examples=45, data=DATA)
+    config = TrainingConfig(optimizer, batch=10, epochs=2, examples=45, data=DATA)
     ends, losses = [], []
     for backend in (CPU, gpu):
-        trainer = Trainer(SMALL, GeneratedSource(DATA, 45, 1), recipe, backend)
+        trainer = Trainer(SMALL, GeneratedSource(DATA, 45, 1), config, backend)
         losses.append([event.loss for event in trainer.run()])
         held_out = GeneratedSource(DATA, 45, 1).held_out(20)
         ends.append(
@@ -190,9 +190,9 @@ def test_ten_steps_of_training_end_at_the_same_weights(optimizer: Optimizer, gpu
 
 @needs_compiler
 def test_a_prediction_consists_of_host_arrays(gpu: Backend) -> None:
-    subject = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
+    model = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
     picture = np.full((32, 32), 0.5, np.float32)
-    there, here = (Predictor(subject, backend).predict(picture) for backend in (gpu, CPU))
+    there, here = (Predictor(model, backend).predict(picture) for backend in (gpu, CPU))
     for got, expected in zip((*there.activations, there.votes), (*here.activations, here.votes), strict=True):
         assert type(got) is np.ndarray
         np.testing.assert_allclose(got, expected, rtol=1.3e-6, atol=1e-5)
@@ -236,9 +236,9 @@ def test_without_graph_capture_steps_run_one_by_one_with_a_warning(
 @needs_compiler
 def test_a_training_step_is_one_graph(gpu: Backend, cupy: Any) -> None:
     """Nothing in it synchronizes with the host, which a capture would refuse."""
-    recipe = Recipe(batch=9, epochs=2, examples=45, data=DATA)
+    config = TrainingConfig(batch=9, epochs=2, examples=45, data=DATA)
     alone, together = (
-        Trainer(SMALL, GeneratedSource(DATA, 45, 1), recipe, gpu, steps_per_call=stride) for stride in (1, 5)
+        Trainer(SMALL, GeneratedSource(DATA, 45, 1), config, gpu, steps_per_call=stride) for stride in (1, 5)
     )
     assert len(list(alone.run())) == 10
     (a_step,) = cupy.gpu.graphs
@@ -284,13 +284,13 @@ def test_a_prediction_is_one_graph_from_input_to_feature_maps(gpu: Backend, cupy
 def test_a_predictor_times_the_layers_of_a_gpu_only_occasionally(gpu: Backend, cupy: Any) -> None:
     reader = Predictor(Model("Small", SMALL, SMALL.initial_parameters(1)), gpu)
     picture = np.full((12, 12), 0.5, np.float32)
-    readings = [reader.predict(picture) for _ in range(4)]
+    predictions = [reader.predict(picture) for _ in range(4)]
     before = len(cupy.gpu.launches)
-    assert reader.predict(picture).layer_seconds == readings[1].layer_seconds
-    assert len(readings[0].layer_seconds) == len(SMALL.layers)
+    assert reader.predict(picture).layer_seconds == predictions[1].layer_seconds
+    assert len(predictions[0].layer_seconds) == len(SMALL.layers)
     assert len(cupy.gpu.launches) - before == cupy.gpu.graphs[-1]
-    for reading in readings[1:]:
-        for got, expected in zip(reading.activations, readings[0].activations, strict=True):
+    for prediction in predictions[1:]:
+        for got, expected in zip(prediction.activations, predictions[0].activations, strict=True):
             np.testing.assert_array_equal(got, expected)
 
 
@@ -331,8 +331,8 @@ def test_every_gpu_failure_is_a_device_fault(
 @needs_compiler
 def test_only_requested_activations_are_transferred(gpu: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of a layer in non-contiguous memory; and it equals a prediction with all activations."""
-    subject = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
-    on_gpu, on_cpu = Predictor(subject, gpu), Predictor(subject, CPU)
+    model = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
+    on_gpu, on_cpu = Predictor(model, gpu), Predictor(model, CPU)
     pictures = np.random.default_rng(1).uniform(-1, 1, (4, 32, 32)).astype(np.float32)
     carried: list[int] = []
     get = fake_cupy.Array.get

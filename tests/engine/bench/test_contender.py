@@ -11,13 +11,13 @@ from engine.bench.contender import BenchError, Contender, ContenderEntry, check_
 EXPECTED = {"maps": np.array([[1.0, -2.0]], np.float32), "scores": np.array([100.0], np.float32)}
 
 
-def someone(name: str, answer: dict[str, HostArray] | None) -> Contender:
-    return Contender(name, "pytorch", no_op, None if answer is None else lambda: answer)
+def someone(name: str, result: dict[str, HostArray] | None) -> Contender:
+    return Contender(name, "pytorch", no_op, None if result is None else lambda: result)
 
 
-def against(answer: dict[str, HostArray], tolerance: float = 1e-4) -> list[Contender]:
+def against(result: dict[str, HostArray], tolerance: float = 1e-4) -> list[Contender]:
     return check_contenders(
-        someone("engine", EXPECTED), [ContenderEntry("other", lambda: someone("other", answer))], tolerance
+        someone("engine", EXPECTED), [ContenderEntry("other", lambda: someone("other", result))], tolerance
     )[0]
 
 

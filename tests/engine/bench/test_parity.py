@@ -42,8 +42,8 @@ def test_a_backend_agrees_with_itself_over_layers_and_nets() -> None:
 
 
 def test_every_layer_and_preset_is_compared() -> None:
-    subjects = {net.network for net in compared_nets()}
-    assert all(preset.network in subjects for preset in PRESETS.values())
+    models = {net.network for net in compared_nets()}
+    assert all(preset.network in models for preset in PRESETS.values())
     given = [case.subject for case in parity(CPU, CPU, compared=[]) if case.what == "outputs"]
     assert given == [case_id(case) for case in LAYER_CASES]
 
@@ -97,8 +97,8 @@ class NoMomentum(NumpyOps):
 class OtherCoins(NumpyOps):
     """Draws dropout's mask with another key."""
 
-    def dropout(self, x: Any, y: Any, rate: float, key: int, moment: Any) -> Any:
-        return super().dropout(x, y, rate, key + 1, moment)
+    def dropout(self, x: Any, y: Any, rate: float, key: int, point: Any) -> Any:
+        return super().dropout(x, y, rate, key + 1, point)
 
 
 class NoNumber(NumpyOps):

@@ -29,7 +29,7 @@ from engine.nn.layers import AvgPool2D  # noqa: E402
 
 CPU = choose_backend("cpu")
 # Small batches, so that the comparison is fast.
-NETS = [TINY, DEFAULT, replace(hanuschkin_net(), recipe=replace(hanuschkin_net().recipe, batch=2))]
+NETS = [TINY, DEFAULT, replace(hanuschkin_net(), config=replace(hanuschkin_net().config, batch=2))]
 
 
 @pytest.mark.parametrize("net", NETS, ids=lambda net: net.name)
@@ -47,11 +47,11 @@ def test_every_mode_makes_the_engines_maps_and_moves(net: BenchNet) -> None:
 
 
 def test_a_step_that_forgets_l2_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    net = replace(TINY, recipe=replace(TINY.recipe, l2=0.5))
+    net = replace(TINY, config=replace(TINY.config, l2=0.5))
     engine, _ = engine_contender.train_contender(net, CPU)
     entries = torch_contender.cpu_contenders("train", net)
     assert len(check_contenders(engine, entries, SAME_STEP)[0]) == 1 + len(entries)
-    engine, _ = engine_contender.train_contender(replace(net, recipe=TINY.recipe), CPU)
+    engine, _ = engine_contender.train_contender(replace(net, config=TINY.config), CPU)
     with pytest.raises(BenchError, match="computes something else"):
         check_contenders(engine, entries, SAME_STEP)
 

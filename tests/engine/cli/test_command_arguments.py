@@ -1,4 +1,4 @@
-"""A recipe written as arguments of `xo train` and parsed again is the same recipe, to the last digit."""
+"""A configuration written as arguments of `xo train` and parsed again is the same, to the last digit."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from engine.cli.train_options import train_job
 from engine.data.xo import XOSettings
 from engine.documents import DEFAULT
 from engine.form_fields import form_fields_of
-from engine.training import LEARNING, OPTIMIZERS, SCHEDULES, SGD, STOPPING, Recipe
+from engine.training import LEARNING, OPTIMIZERS, SCHEDULES, SGD, STOPPING, TrainingConfig
 
 PRESET = ("--preset", "default")
 
 
-def read_again(words: list[str]) -> Recipe:
-    """The recipe that the command would learn by."""
+def read_again(words: list[str]) -> TrainingConfig:
+    """The configuration that the command would learn by."""
     args = _parser({"train": train}).parse_args(["train", "--out", "a.safetensors", *words])
-    return train_job(args, lambda *told: None).recipe
+    return train_job(args, lambda *told: None).config
 
 
 shares = st.floats(0, 1, exclude_max=True)
@@ -44,8 +44,8 @@ def some(kinds: dict[str, type]) -> st.SearchStrategy:
 
 
 @given(
-    recipe=st.builds(
-        Recipe,
+    config=st.builds(
+        TrainingConfig,
         optimizer=some(OPTIMIZERS),
         schedule=some(SCHEDULES),
         batch=st.integers(1, 10_000),
@@ -67,23 +67,25 @@ def some(kinds: dict[str, type]) -> st.SearchStrategy:
         data_seed=st.none() | st.integers(0, 2**40),
     )
 )
-def test_there_and_back(recipe: Recipe) -> None:
-    assert read_again(command_arguments(recipe, PRESET)) == recipe
+def test_there_and_back(config: TrainingConfig) -> None:
+    assert read_again(command_arguments(config, PRESET)) == config
 
 
-@pytest.mark.parametrize("name", [*form_fields_of(Recipe, LEARNING), *form_fields_of(Recipe, STOPPING)])
+@pytest.mark.parametrize(
+    "name", [*form_fields_of(TrainingConfig, LEARNING), *form_fields_of(TrainingConfig, STOPPING)]
+)
 def test_whatever_may_be_set_in_the_window_has_a_word(name: str) -> None:
-    before = Recipe(data=DEFAULT.recipe.data, examples=5, held_out=5)
+    before = TrainingConfig(data=DEFAULT.config.data, examples=5, held_out=5)
     after = replace(before, **{name: {"target": 0.5, "l2": 0.5, "clip": 0.5}.get(name, 7)})
     assert command_arguments(after, PRESET) != command_arguments(before, PRESET)
 
 
 def test_what_is_as_usual_is_not_said() -> None:
-    recipe = Recipe(SGD(0.01), data=DEFAULT.recipe.data, examples=100, held_out=25)
+    config = TrainingConfig(SGD(0.01), data=DEFAULT.config.data, examples=100, held_out=25)
     words = "--preset default --seed 1 --fixed --examples 100 --hold-out 0.25 --optimizer sgd --schedule constant"
-    assert command_arguments(recipe, PRESET) == [*words.split(), "--batch", "64", "--epochs", "10"]
+    assert command_arguments(config, PRESET) == [*words.split(), "--batch", "64", "--epochs", "10"]
 
 
 def test_what_cannot_be_trained_has_no_words() -> None:
     with pytest.raises(ValueError, match="made by hand"):
-        command_arguments(Recipe(), ("--preset", "walkthrough"))
+        command_arguments(TrainingConfig(), ("--preset", "walkthrough"))

@@ -24,8 +24,8 @@ def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_table_and_the_json_hold_the_numbers_that_were_tried(capsys: pytest.CaptureFixture[str]) -> None:
-    subject = shipped_model("walkthrough")
-    trial = RobustnessTest(subject.network, subject.parameters, choose_backend("cpu"))
+    model = shipped_model("walkthrough")
+    trial = RobustnessTest(model.network, model.parameters, choose_backend("cpu"))
     while not trial.is_done:
         trial.advance()
     found = trial.result()

@@ -17,8 +17,8 @@ from engine.documents import DEFAULT, load_checkpoint, load_model, save_model
 from engine.nn import Model, Network
 from engine.nn.layers import Dense, Flatten
 from engine.training import SGD, AdamW, Cosine, Schedule, Trainer
+from engine.training.config import Linear, StepDecay
 from engine.training.optimizers import Adam
-from engine.training.recipe import Linear, StepDecay
 
 SHORT = ("--examples", 40, "--epochs", 2, "--batch", 16, "--hold-out", 0.5)
 
@@ -153,11 +153,11 @@ def test_settings_reach_the_run(out: Path) -> None:
     more = ("--schedule", "linear:final=0.5,warmup=0.25", "--freeze", "01-conv2d, 04-conv2d", "--data", "xo:cut=0")
     assert train("--out", out, *SHORT, *words, *more) == 0
     model = load_model(out)
-    recipe = model.origin["recipe"]
-    assert recipe["optimizer"] == {"kind": "sgd", "rate": 0.125, "momentum": 0.5, "nesterov": True}
-    assert recipe["schedule"] == {"kind": "linear", "final": 0.5, "warmup": 0.25}
-    assert (recipe["l2"], recipe["clip"], recipe["batch"]) == (0.25, 2.0, 16)
-    assert (recipe["data"]["cut"], recipe["data"]["neither"], recipe["data"]["side"]) == (0.0, 0.25, 32)
+    config = model.origin["recipe"]
+    assert config["optimizer"] == {"kind": "sgd", "rate": 0.125, "momentum": 0.5, "nesterov": True}
+    assert config["schedule"] == {"kind": "linear", "final": 0.5, "warmup": 0.25}
+    assert (config["l2"], config["clip"], config["batch"]) == (0.25, 2.0, 16)
+    assert (config["data"]["cut"], config["data"]["neither"], config["data"]["side"]) == (0.0, 0.25, 32)
     fresh = DEFAULT.network.initial_parameters(1)
     for name, values in model.parameters.items():
         assert np.array_equal(values, fresh[name]) == name.startswith(("01-conv2d", "04-conv2d")), name

@@ -12,7 +12,7 @@ from engine.data import Augmentation, Dataset, make_source
 from engine.data.augmentation import AugmentedSource, warp_affine
 from engine.nn import Network
 from engine.nn.layers import Center, Conv2D, Dense, Flatten
-from engine.training import Recipe, Trainer
+from engine.training import Trainer, TrainingConfig
 
 ALL = Augmentation(0.2, 30, 0.3, 0.2, True)
 
@@ -113,15 +113,15 @@ def test_without_settings_pictures_stay_as_they_are() -> None:
 
 def test_a_run_that_goes_on_sees_what_it_would_have_seen() -> None:
     network = Network((1, 12, 12), (Center(), Conv2D(2, 3), Flatten(), Dense(2)))
-    recipe = Recipe(batch=8, epochs=3, augmentation=ALL)
-    source = make_source(some(), recipe.augmentation, recipe.seed)
-    whole = Trainer(network, source, recipe, choose_backend("cpu"))
+    config = TrainingConfig(batch=8, epochs=3, augmentation=ALL)
+    source = make_source(some(), config.augmentation, config.seed)
+    whole = Trainer(network, source, config, choose_backend("cpu"))
     list(whole.run())
-    part = Trainer(network, source, recipe, choose_backend("cpu"))
+    part = Trainer(network, source, config, choose_backend("cpu"))
     for step in part.run():
         if step.number == 5:
             break
-    rest = Trainer(network, source, recipe, choose_backend("cpu"), resume_from=part.checkpoint())
+    rest = Trainer(network, source, config, choose_backend("cpu"), resume_from=part.checkpoint())
     list(rest.run())
     assert {n: v.tobytes() for n, v in rest.parameters().items()} == {
         n: v.tobytes() for n, v in whole.parameters().items()

@@ -21,7 +21,7 @@ from engine.data import (
 from engine.data.xo import XOSettings
 from engine.drawings import Drawing, Stroke, render
 from engine.nn import softmax
-from engine.training import Recipe, StepDone, Trainer, evaluate
+from engine.training import StepDone, Trainer, TrainingConfig, evaluate
 from tests.engine.small_runs import SMALL
 
 DATA = PoolSettings(XOSettings(side=12, size=(0.6, 1.0)), 30, 10)
@@ -78,7 +78,7 @@ def test_they_follow_the_generated_ones_and_are_never_held_out() -> None:
 
 def test_an_epoch_meets_each_as_often_as_it_weighs() -> None:
     pool = grown(ExamplePool(DATA, OWN))
-    trainer = Trainer(SMALL, FixedSource(pool.training), Recipe(batch=8, epochs=2), choose_backend("cpu"))
+    trainer = Trainer(SMALL, FixedSource(pool.training), TrainingConfig(batch=8, epochs=2), choose_backend("cpu"))
     met: list[Counter[bytes]] = [Counter(), Counter()]
     for event in trainer.run():
         assert isinstance(event, StepDone)
@@ -102,7 +102,7 @@ def test_many_are_rendered_piece_by_piece() -> None:
 def test_a_lesson_asked_for_again_is_the_same_pool_and_one_let_go_the_same_bytes() -> None:
     lessons = [TrainingData(replace(DATA, seed=seed), OWN) for seed in range(1, 6)]
     pools = PoolCache(budget=3 * lessons[0].nbytes)
-    made = [grown(pools.get(lesson)) for lesson in lessons]
+    made = [grown(pools.get(training_data)) for training_data in lessons]
     assert pools.get(TrainingData(replace(DATA, seed=1), OWN)) is made[0]
     pools.retain(lessons[1])
     kept = [pools.get(lesson) is pool for lesson, pool in zip(lessons, made, strict=True)]
@@ -114,7 +114,7 @@ def test_a_lesson_asked_for_again_is_the_same_pool_and_one_let_go_the_same_bytes
 def test_what_is_needed_is_kept_whatever_it_takes() -> None:
     lessons = [TrainingData(replace(DATA, seed=seed)) for seed in range(1, 5)]
     pools = PoolCache(budget=0)
-    made = [pools.get(lesson) for lesson in lessons]
+    made = [pools.get(training_data) for training_data in lessons]
     pools.retain(lessons[0], lessons[2])
     assert [pools.get(lesson) is pool for lesson, pool in zip(lessons, made, strict=True)] == [
         True,
@@ -142,7 +142,7 @@ def test_a_shape_kept_as_neither_is_read_as_neither_more_than_without() -> None:
         data = PoolSettings(XOSettings(side=12, size=(0.6, 1.0), neither=0.0), 200, 10)
         source = FixedSource(grown(ExamplePool(data, own)).training)
         backend = choose_backend("cpu")
-        trainer = Trainer(SMALL, source, Recipe(batch=20, epochs=30, seed=1), backend)
+        trainer = Trainer(SMALL, source, TrainingConfig(batch=20, epochs=30, seed=1), backend)
         list(trainer.run())
         picture = render_labelled([LabelledDrawing(line(0.52), "neither")], 12, ("X", "O"))
         return float(softmax(evaluate(SMALL, trainer.parameters(), picture, backend).scores).max())

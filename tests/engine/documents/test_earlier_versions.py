@@ -54,13 +54,13 @@ def test_model_opens() -> None:
 
 def test_checkpoint_opens_and_training_goes_on(continued: Mapping[str, np.ndarray]) -> None:
     run = load_checkpoint(SAVED / "run.checkpoint")
-    recipe = run.recipe
+    config = run.config
     assert (run.network, run.commands) == (MIXED, ("xo train --seed 4",))
-    assert (recipe.optimizer, recipe.schedule) == (AdamW(0.01, decay=0.1), Cosine(0.1, warmup=0.2))
-    assert (recipe.batch, recipe.epochs, recipe.frozen, recipe.patience) == (16, 3, ("04-residual",), 5)
-    assert isinstance(recipe.data, XOSettings)
-    source = generated_source(recipe)
-    trainer = Trainer(MIXED, source, recipe, CPU, None, source.held_out(recipe.held_out), run.checkpoint)
+    assert (config.optimizer, config.schedule) == (AdamW(0.01, decay=0.1), Cosine(0.1, warmup=0.2))
+    assert (config.batch, config.epochs, config.frozen, config.patience) == (16, 3, ("04-residual",), 5)
+    assert isinstance(config.data, XOSettings)
+    source = generated_source(config)
+    trainer = Trainer(MIXED, source, config, CPU, None, source.held_out(config.held_out), run.checkpoint)
     for _ in trainer.run():
         pass
     assert_close(trainer.parameters(), continued, "checkpoint.")
@@ -68,22 +68,22 @@ def test_checkpoint_opens_and_training_goes_on(continued: Mapping[str, np.ndarra
 
 def test_session_opens_and_training_goes_on(continued: Mapping[str, np.ndarray]) -> None:
     work = load_project(SAVED / "project.session")
-    (subject,) = work.document.models
-    assert (subject.name, subject.run_point, work.branch_names) == ("Small", RunPoint(1, 17), {0: "mine"})
+    (model,) = work.document.models
+    assert (model.name, model.run_point, work.branch_names) == ("Small", RunPoint(1, 17), {0: "mine"})
     assert [(own.label, own.weight) for own in work.document.labelled_drawings] == [("X", 1), ("neither", 3)]
     assert len(work.document.drawing.strokes) == 3
     kept = work.run
     assert kept is not None
     assert [line.branch.name for line in kept.branches][-1] == "second"
     run = TrainingRun(CPU)
-    recipe = replace(work.recipe, optimizer=SGD(0.05, 0.9), patience=50)
+    config = replace(work.config, optimizer=SGD(0.05, 0.9), patience=50)
     run.set_request(
         TrainingRequest(
             1,
-            subject,
+            model,
             "kept",
             "second",
-            recipe,
+            config,
             work.data,
             kept.branch_origins[1].training_data.labelled_drawings,
             True,

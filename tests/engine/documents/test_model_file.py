@@ -26,15 +26,15 @@ GATHERING = Network((1, 6, 6), (Center(), Conv2D(2), BatchNorm2D(), Flatten(), D
 
 
 @pytest.fixture
-def subject() -> Model:
+def model() -> Model:
     origin = {"seed": 3, "command": "xo train", "held_out": {"accuracy": 0.99}}
     return Model("Mine — 1", WALKTHROUGH.network, WALKTHROUGH.network.initial_parameters(3), 0.75, origin)
 
 
 @pytest.fixture
-def path(tmp_path: Path, subject: Model) -> Path:
+def path(tmp_path: Path, model: Model) -> Path:
     path = tmp_path / "model.safetensors"
-    save_model(path, subject)
+    save_model(path, model)
     return path
 
 
@@ -67,12 +67,12 @@ def with_header(header: bytes, body: bytes = b"") -> bytes:
 @pytest.mark.parametrize("network", [WALKTHROUGH.network, DEFAULT.network, GATHERING])
 @pytest.mark.parametrize("threshold", [None, 0.0, 0.915, 1.0])
 def test_comes_back_as_it_was(tmp_path: Path, network: Network, threshold: float | None) -> None:
-    subject = Model("Net ×", network, network.initial_parameters(1), threshold, {"a": [1, None, {"b": "c"}]})
-    save_model(tmp_path / "m", subject)
+    model = Model("Net ×", network, network.initial_parameters(1), threshold, {"a": [1, None, {"b": "c"}]})
+    save_model(tmp_path / "m", model)
     back = load_model(tmp_path / "m")
-    assert (back.name, back.network, back.threshold, back.origin) == ("Net ×", network, threshold, subject.origin)
-    assert back.parameters.keys() == subject.parameters.keys()
-    for name, values in subject.parameters.items():
+    assert (back.name, back.network, back.threshold, back.origin) == ("Net ×", network, threshold, model.origin)
+    assert back.parameters.keys() == model.parameters.keys()
+    for name, values in model.parameters.items():
         assert back.parameters[name].tobytes() == values.tobytes()
         assert back.parameters[name].dtype == np.float32
         assert not back.parameters[name].flags.writeable
@@ -84,12 +84,12 @@ def test_every_layer_comes_back_with_all_that_it_learnt_and_gathered(
 ) -> None:
     network = network_around(*case)
     values = random_parameters(network, np.random.default_rng(1))
-    subject = Model("Any", network, {name: value.astype(np.float32) for name, value in values.items()})
-    save_model(tmp_path / "m", subject)
+    model = Model("Any", network, {name: value.astype(np.float32) for name, value in values.items()})
+    save_model(tmp_path / "m", model)
     back = load_model(tmp_path / "m")
     assert back.network == network
-    assert back.parameters.keys() == subject.parameters.keys()
-    for name, value in subject.parameters.items():
+    assert back.parameters.keys() == model.parameters.keys()
+    for name, value in model.parameters.items():
         np.testing.assert_array_equal(back.parameters[name], value)
 
 
@@ -104,13 +104,13 @@ def test_a_variance_below_0_is_damage(tmp_path: Path) -> None:
     assert "01-batchnorm2d.variance holds values below 0" in refused(tmp_path / "m")
 
 
-def test_same_subject_same_bytes(path: Path, subject: Model) -> None:
+def test_same_subject_same_bytes(path: Path, model: Model) -> None:
     first = path.read_bytes()
-    turned = dict(reversed(list(subject.parameters.items())))
-    origin = dict(reversed(list(subject.origin.items())))
+    turned = dict(reversed(list(model.parameters.items())))
+    origin = dict(reversed(list(model.origin.items())))
     for again in (
-        subject,
-        Model(subject.name, subject.network, turned, subject.threshold, origin),
+        model,
+        Model(model.name, model.network, turned, model.threshold, origin),
         load_model(path),
     ):
         save_model(path, again)
@@ -150,10 +150,10 @@ def test_a_missing_shipped_file_is_said(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 @pytest.mark.parametrize("origin", [{"loss": math.nan}, {"path": Path("a")}, {"n": np.float32(1)}])
-def test_an_origin_that_json_cannot_hold_is_not_saved(path: Path, subject: Model, origin: dict[str, Any]) -> None:
+def test_an_origin_that_json_cannot_hold_is_not_saved(path: Path, model: Model, origin: dict[str, Any]) -> None:
     before = path.read_bytes()
     with pytest.raises(FileError, match="was not saved"):
-        save_model(path, Model("n", subject.network, subject.parameters, None, origin))
+        save_model(path, Model("n", model.network, model.parameters, None, origin))
     assert path.read_bytes() == before
 
 
@@ -324,13 +324,13 @@ def test_inputs_that_cannot_be(path: Path, shape: object) -> None:
     refused(path)
 
 
-def test_the_old_file_outlives_a_failed_save(path: Path, subject: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_old_file_outlives_a_failed_save(path: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     before = path.read_bytes()
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    another = Model("another", subject.network, subject.parameters)
+    another = Model("another", model.network, model.parameters)
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(FileError, match="no room left"):
         save_model(path, another)

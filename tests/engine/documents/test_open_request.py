@@ -23,7 +23,7 @@ from engine.drawings import Drawing
 from engine.formats import FileError
 from engine.nn import Model, Network
 from engine.nn.layers import Dense, Flatten
-from engine.training import Recipe
+from engine.training import TrainingConfig
 
 COULD_NOT = {
     "colour": ((3, 16, 16), "a drawing is one square map"),
@@ -55,7 +55,9 @@ def test_a_network_that_reads_no_drawing_is_refused_wherever_it_is_opened(name: 
     assert reason in error_of(path)
     for models in ((model_of(shape),), (model_of((1, 8, 8)), model_of(shape))):
         document = Document(Drawing(), models)
-        save_project(session, ProjectState(document, Recipe(), PoolSettings(XOSettings()), saved_at=time.time()))
+        save_project(
+            session, ProjectState(document, TrainingConfig(), PoolSettings(XOSettings()), saved_at=time.time())
+        )
         assert reason in error_of(session)
 
 

@@ -21,7 +21,7 @@ from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.runtime import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
-from engine.training import SGD, Recipe, SavedRun, SaveThrottle
+from engine.training import SGD, SavedRun, SaveThrottle, TrainingConfig
 from engine.training.optimizers import Adam
 from tests.conftest import Effort
 from tests.engine.formats.mutants import mutants
@@ -45,13 +45,13 @@ DRAWING = Drawing(
     DrawingTransform(0.1, -0.2, 1.5, 30, 0.2, 0.01),
 )
 DATA = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12, seed=3)
-RECIPE = Recipe(Adam(0.01), batch=10, epochs=100, seed=5)
-GOAL = TrainingRequest(1, SUBJECT, "fresh", "first", RECIPE, DATA, OWN[:1])
+CONFIG = TrainingConfig(Adam(0.01), batch=10, epochs=100, seed=5)
+GOAL = TrainingRequest(1, SUBJECT, "fresh", "first", CONFIG, DATA, OWN[:1])
 
 
-def following(run: TrainingRun, goal: TrainingRequest) -> TrainingReport:
+def following(run: TrainingRun, request: TrainingRequest) -> TrainingReport:
     """Follows a request until the run is idle; returns its report."""
-    run.set_request(goal)
+    run.set_request(request)
     while run.busy:
         run.run_for(0.01)
     report = run.report()
@@ -60,29 +60,29 @@ def following(run: TrainingRun, goal: TrainingRequest) -> TrainingReport:
 
 
 def trained(budget: int = 2**20) -> tuple[TrainingRun, TrainingRequest, SavedRun]:
-    """A run with two branches, a recipe changed during training, other examples on the second, and patience."""
+    """A run with two branches, settings changed during training, other examples on the second, and patience."""
     run = TrainingRun(CPU, save_throttle=SaveThrottle(0.0, budget))
     following(run, replace(GOAL, running=True, stop_at_step=9))
-    faster = replace(RECIPE, optimizer=SGD(0.05, 0.9), patience=50)
-    following(run, replace(GOAL, recipe=faster, running=True, stop_at_step=14))
-    goal = replace(
+    faster = replace(CONFIG, optimizer=SGD(0.05, 0.9), patience=50)
+    following(run, replace(GOAL, config=faster, running=True, stop_at_step=14))
+    request = replace(
         GOAL,
         run_id=2,
         origin=RunPoint(0, 6),
         branch_name="second",
-        recipe=faster,
+        config=faster,
         labelled_drawings=OWN,
         running=True,
         stop_at_step=17,
     )
-    kept = following(run, goal).saved_run
+    kept = following(run, request).saved_run
     assert kept is not None
-    return run, goal, kept
+    return run, request, kept
 
 
 def work_of(kept: SavedRun | None) -> ProjectState:
     document = Document(DRAWING, (replace(SUBJECT, run_point=RunPoint(1, 17)),), True, OWN)
-    return ProjectState(document, RECIPE, DATA, kept, 5.0, RunPoint(0, 3), {0: "mine"}, True, 1234.5, True)
+    return ProjectState(document, CONFIG, DATA, kept, 5.0, RunPoint(0, 3), {0: "mine"}, True, 1234.5, True)
 
 
 def assert_same_drawing(found: Drawing, expected: Drawing) -> None:
@@ -101,14 +101,14 @@ def test_the_document_comes_back(tmp_path: Path) -> None:
     save_project(path, replace(work, shown_point=None))
     found = load_project(path)
     assert_same_drawing(found.document.drawing, DRAWING)
-    subject = found.document.models[0]
-    assert (subject.name, subject.network, subject.threshold) == ("Small", NETWORK, 0.7)
-    assert (subject.origin, subject.run_point) == ({"command": "xo train"}, RunPoint(1, 17))
+    model = found.document.models[0]
+    assert (model.name, model.network, model.threshold) == ("Small", NETWORK, 0.7)
+    assert (model.origin, model.run_point) == ({"command": "xo train"}, RunPoint(1, 17))
     for name, values in SUBJECT.parameters.items():
-        np.testing.assert_array_equal(subject.parameters[name], values)
+        np.testing.assert_array_equal(model.parameters[name], values)
     assert [(each.label, each.weight) for each in found.document.labelled_drawings] == [("X", 1), ("neither", 3)]
     assert_same_drawing(found.document.labelled_drawings[1].drawing, OWN[1].drawing)
-    assert (found.document.fit_to_frame, found.recipe, found.data, found.pace) == (True, RECIPE, DATA, 5.0)
+    assert (found.document.fit_to_frame, found.config, found.data, found.speed_limit) == (True, CONFIG, DATA, 5.0)
     assert (found.branch_names, found.live, found.saved_at, found.was_running) == ({0: "mine"}, True, 1234.5, True)
     assert found.run is None
 
@@ -117,7 +117,7 @@ def test_the_document_comes_back(tmp_path: Path) -> None:
 def test_training_goes_on_to_the_same_bytes_and_every_moment_can_be_gone_back_to(
     tmp_path: Path, budget: int
 ) -> None:
-    run, goal, kept = trained(budget)
+    run, request, kept = trained(budget)
     path = tmp_path / "a.session"
     save_project(path, work_of(kept))
     found = load_project(path).run
@@ -126,7 +126,7 @@ def test_training_goes_on_to_the_same_bytes_and_every_moment_can_be_gone_back_to
     assert frames == (3 if budget == 1 else 15 + 12)
     again = TrainingRun(CPU)
     back = replace(
-        goal,
+        request,
         run_id=1,
         origin="kept",
         saved_run=found,
@@ -145,16 +145,16 @@ def test_training_goes_on_to_the_same_bytes_and_every_moment_can_be_gone_back_to
             np.testing.assert_array_equal(one, other)
             assert one.dtype == other.dtype
     for look in (RunPoint(0, 3), RunPoint(0, 12), RunPoint(1, 2), RunPoint(1, 11)):
-        for each, wish in ((run, replace(goal, shown_point=look)), (again, replace(back, shown_point=look))):
+        for each, wish in ((run, replace(request, shown_point=look)), (again, replace(back, shown_point=look))):
             assert following(each, wish).is_exact
         assert_same(again.shown_parameters(), run.shown_parameters())
-    following(run, replace(goal, stop_at_step=31))
+    following(run, replace(request, stop_at_step=31))
     following(again, replace(back, running=True, stop_at_step=31))
     assert_same(again.shown_parameters(), run.shown_parameters())
     # A branch wished for before the engine has heard of the restoring.
     later, branch = TrainingRun(CPU), {"run_id": 3, "origin": RunPoint(0, 8), "running": True, "stop_at_step": 12}
     following(later, replace(back, **branch))
-    following(run, replace(goal, **branch))
+    following(run, replace(request, **branch))
     assert_same(later.shown_parameters(), run.shown_parameters())
 
 

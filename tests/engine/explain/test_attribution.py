@@ -137,8 +137,8 @@ def test_patches_reach_from_edge_to_edge(length: int) -> None:
 # --- questions
 
 
-def answered(explainer: Explainer, question: Query, reading: Prediction, settled: bool = True) -> Result | None:
-    explainer.set_query(question, (reading,), settled)
+def answered(explainer: Explainer, query: Query, prediction: Prediction, settled: bool = True) -> Result | None:
+    explainer.set_query(query, (prediction,), settled)
     while explainer.busy:
         explainer.run_for(0.01)
     return explainer.result
@@ -147,29 +147,29 @@ def answered(explainer: Explainer, question: Query, reading: Prediction, settled
 def test_what_a_value_is_worth_is_what_the_score_loses_without_it() -> None:
     """Above the last ReLU all is straight: taking a value away takes its worth from each score."""
     of = subject()
-    reading = read(of)
-    values = reading.activations[6]
+    prediction = read(of)
+    values = prediction.activations[6]
     place = int(values.argmax())
-    answer = answered(Explainer(), Query("worth", layer=6, cell=(place,)), reading)
-    assert answer is not None
+    result = answered(Explainer(), Query("worth", layer=6, cell=(place,)), prediction)
+    assert result is not None
     expected = of.parameters["07-dense.weight"][:, place] * values[place]
-    np.testing.assert_allclose(answer.contributions, expected, rtol=1e-5)
+    np.testing.assert_allclose(result.contributions, expected, rtol=1e-5)
     everything = of.parameters["07-dense.weight"] @ values
-    np.testing.assert_allclose(answer.remainder, reading.activations[-1] - everything, atol=1e-5)
+    np.testing.assert_allclose(result.remainder, prediction.activations[-1] - everything, atol=1e-5)
 
 
 def test_a_score_is_traced_down_to_the_drawing_and_no_layer_loses_any_of_it() -> None:
     of = subject()
-    reading = read(of)
-    answer = answered(Explainer(), Query("worth", layer=7, cell=(1,)), reading)
-    assert answer is not None
-    assert len(answer.layer_totals) == 7, "the drawing and six layers below the scores"
-    for brought, added in answer.layer_totals:
-        assert brought + added == pytest.approx(float(reading.activations[-1][1]), abs=1e-5)
-    weighed = float(of.parameters["07-dense.weight"][1].astype(np.float64) @ reading.activations[6])
-    assert answer.layer_totals[-1] == pytest.approx((weighed, float(of.parameters["07-dense.bias"][1])), abs=1e-5)
-    assert answer.map is not None
-    assert answer.layer_totals[0][0] == pytest.approx(float(answer.map.sum()))
+    prediction = read(of)
+    result = answered(Explainer(), Query("worth", layer=7, cell=(1,)), prediction)
+    assert result is not None
+    assert len(result.layer_totals) == 7, "the drawing and six layers below the scores"
+    for brought, added in result.layer_totals:
+        assert brought + added == pytest.approx(float(prediction.activations[-1][1]), abs=1e-5)
+    weighed = float(of.parameters["07-dense.weight"][1].astype(np.float64) @ prediction.activations[6])
+    assert result.layer_totals[-1] == pytest.approx((weighed, float(of.parameters["07-dense.bias"][1])), abs=1e-5)
+    assert result.map is not None
+    assert result.layer_totals[0][0] == pytest.approx(float(result.map.sum()))
 
 
 def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_as_it_is_known(
@@ -177,9 +177,9 @@ def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_
 ) -> None:
     monkeypatch.setattr("engine.explain.explainer.QUICK_MULTIPLIES", 0)
     monkeypatch.setattr("engine.explain.attribution.SLICE_SECONDS", 0.0)
-    reading, question = read(subject()), Query("worth", layer=6, cell=(1,))
+    prediction, query = read(subject()), Query("worth", layer=6, cell=(1,))
     explainer, small = Explainer(), Explainer()
-    explainer.set_query(question, (reading,), True)
+    explainer.set_query(query, (prediction,), True)
     assert explainer.result is None
     assert not explainer.has_first_result
     pieces = 0
@@ -189,10 +189,10 @@ def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_
         pieces += 1
         assert pieces < 100
     assert pieces > 10, "somebody who draws meanwhile is never held up by more than one call"
-    explainer.set_query(question, (reading,), True)
+    explainer.set_query(query, (prediction,), True)
     assert not explainer.has_first_result
     monkeypatch.undo()
-    whole = answered(small, question, reading)
+    whole = answered(small, query, prediction)
     assert explainer.result is not None
     assert whole is not None
     assert explainer.result.contributions == whole.contributions
@@ -202,40 +202,40 @@ def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_
 def test_while_weights_are_learnt_the_same_question_takes_a_share_of_the_time_and_is_answered_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    question, now = Query("worth", layer=6, cell=(1,)), [0.0]
+    query, now = Query("worth", layer=6, cell=(1,)), [0.0]
     monkeypatch.setattr("engine.explain.explainer.QUICK_MULTIPLIES", 0)
     monkeypatch.setattr(
         "engine.explain.explainer.perf_counter", lambda: now.__setitem__(0, now[0] + 0.01) or now[0]
     )
     explainer = Explainer()
-    explainer.set_query(question, (read(subject()),), True, is_training=True)
+    explainer.set_query(query, (read(subject()),), True, is_training=True)
     assert explainer.busy, "the first time somebody waits for it"
     while explainer.busy:
         explainer.run_for(0.0)
     begun = now[0]
-    explainer.set_query(question, (read(subject(seed=4)),), True, is_training=True)
+    explainer.set_query(query, (read(subject(seed=4)),), True, is_training=True)
     assert not explainer.busy
     while not explainer.busy and now[0] < 100:
         pass
     assert explainer.busy
     assert now[0] - begun > 0.1
     other = read(subject(seed=5))
-    explainer.set_query(question, (other,), True, is_training=True)
-    explainer.set_query(question, (other,), True, is_training=False)
+    explainer.set_query(query, (other,), True, is_training=True)
+    explainer.set_query(query, (other,), True, is_training=False)
     assert explainer.busy, "when training stands, nothing is left out"
 
 
 def test_a_moving_pen_is_held_up_now_and_then_only_and_what_is_left_out_comes_when_it_stands() -> None:
-    explainer, question, of = Explainer(), Query("gradient", target=0), subject()
-    answered(explainer, question, read(of))
+    explainer, query, of = Explainer(), Query("gradient", target=0), subject()
+    answered(explainer, query, read(of))
     given = [explainer.result]
     for step in range(20):
         picture = np.clip(PICTURE + 0.01 * step, -1, 1).astype(np.float32)
-        explainer.set_query(question, (read(of, picture),), False)
+        explainer.set_query(query, (read(of, picture),), False)
         assert explainer.result is not None
         given.append(explainer.result)
     # Kept meanwhile, so that no two of them can be taken for one.
-    assert len({id(answer) for answer in given}) < 20
+    assert len({id(result) for result in given}) < 20
     if not explainer.busy and explainer.seconds_until_busy is not None:
         time.sleep(explainer.seconds_until_busy)
     while explainer.busy:
@@ -243,7 +243,7 @@ def test_a_moving_pen_is_held_up_now_and_then_only_and_what_is_left_out_comes_wh
     assert explainer.seconds_until_busy is None
     np.testing.assert_allclose(explainer.result.map, score_gradient(shown(of, picture), 0)[0])
     last = np.clip(PICTURE - 0.3, -1, 1)
-    explainer.set_query(question, (read(of, last),), True)
+    explainer.set_query(query, (read(of, last),), True)
     np.testing.assert_allclose(explainer.result.map, score_gradient(shown(of, last), 0)[0])
 
 
@@ -252,20 +252,20 @@ def test_one_answer_that_took_long_does_not_end_what_follows_the_pen(monkeypatch
     monkeypatch.setattr(
         "engine.explain.explainer.perf_counter", lambda: now.__setitem__(0, now[0] + long[0]) or now[0]
     )
-    explainer, question, of = Explainer(), Query("gradient", target=0), subject()
-    explainer.set_query(question, (read(of),), True)
+    explainer, query, of = Explainer(), Query("gradient", target=0), subject()
+    explainer.set_query(query, (read(of),), True)
     long[0] = 0.1  # something else has the processor
-    explainer.set_query(question, (read(of, -PICTURE),), False)
+    explainer.set_query(query, (read(of, -PICTURE),), False)
     long[0], now[0] = 1e-4, now[0] + 100
     half = (0.5 * PICTURE).astype(np.float32)
-    explainer.set_query(question, (read(of, half),), False)
+    explainer.set_query(query, (read(of, half),), False)
     assert explainer.result is not None
     np.testing.assert_allclose(explainer.result.map, score_gradient(shown(of, half), 0)[0])
 
 
 def test_slow_questions_are_answered_in_slices_and_given_up_at_once() -> None:
-    explainer, reading = Explainer(), read(subject())
-    explainer.set_query(Query("occlusion"), (reading,), True)
+    explainer, prediction = Explainer(), read(subject())
+    explainer.set_query(Query("occlusion"), (prediction,), True)
     seen: list[float] = []
     while explainer.busy:
         explainer.run_for(0.0001)
@@ -274,32 +274,32 @@ def test_slow_questions_are_answered_in_slices_and_given_up_at_once() -> None:
         if len(seen) == 2:
             break
     assert 0 < seen[0] < seen[1]
-    explainer.set_query(None, (reading,), True)
+    explainer.set_query(None, (prediction,), True)
     assert not explainer.busy
     assert explainer.result is None
 
 
 def test_slow_questions_wait_for_the_hand_to_rest() -> None:
-    explainer, reading = Explainer(), read(subject())
-    explainer.set_query(Query("occlusion"), (reading,), False)
+    explainer, prediction = Explainer(), read(subject())
+    explainer.set_query(Query("occlusion"), (prediction,), False)
     assert not explainer.busy
-    explainer.set_query(Query("occlusion"), (reading,), True)
+    explainer.set_query(Query("occlusion"), (prediction,), True)
     assert explainer.busy
 
 
 def test_another_drawing_is_answered_anew_and_the_same_is_not() -> None:
     explainer, of = Explainer(), subject()
-    question = Query("gradient", target=0)
-    first = answered(explainer, question, read(of))
-    assert answered(explainer, question, read(of)) is first
-    other = answered(explainer, question, read(of, -PICTURE))
+    query = Query("gradient", target=0)
+    first = answered(explainer, query, read(of))
+    assert answered(explainer, query, read(of)) is first
+    other = answered(explainer, query, read(of, -PICTURE))
     assert other is not first
     assert other is not None
     np.testing.assert_allclose(other.map, score_gradient(shown(of, -PICTURE), 0)[0])
 
 
 @pytest.mark.parametrize(
-    "question",
+    "query",
     [
         Query("worth", layer=6, cell=(99,)),
         Query("worth", layer=60),
@@ -307,8 +307,8 @@ def test_another_drawing_is_answered_anew_and_the_same_is_not() -> None:
         Query("ablation", layer=60),
     ],
 )
-def test_a_value_that_is_not_there_has_no_answer(question: Query) -> None:
-    assert answered(Explainer(), question, read(subject())) is None
+def test_a_value_that_is_not_there_has_no_answer(query: Query) -> None:
+    assert answered(Explainer(), query, read(subject())) is None
 
 
 def test_the_runner_answers_beside_the_readings_and_goes_on_with_slow_ones() -> None:
@@ -338,12 +338,12 @@ XO = Network((1, 16, 16), (Conv2D(3, 5), ReLU(), MaxPool2D(3, 3), Flatten(), Den
 
 def test_ablation_says_what_switching_each_feature_off_does_to_drawings() -> None:
     of = Model("xo", XO, XO.initial_parameters(5))
-    answer = answered(Explainer(), Query("ablation", layer=1), read(of, np.zeros((1, 16, 16), np.float32)))
-    assert answer is not None
-    assert [loss.channel for loss in answer.ablations] == [0, 1, 2]
+    result = answered(Explainer(), Query("ablation", layer=1), read(of, np.zeros((1, 16, 16), np.float32)))
+    assert result is not None
+    assert [loss.channel for loss in result.ablations] == [0, 1, 2]
     given = generate_dataset(XOSettings(side=16, neither=0.0), GENERATED_COUNT, GENERATED_SEED)
     whole = evaluate(XO, of.parameters, given, CPU).metrics
-    for loss in answer.ablations:
+    for loss in result.ablations:
         parameters = dict(of.parameters)
         for part in ("weight", "bias"):
             parameters[f"01-conv2d.{part}"] = parameters[f"01-conv2d.{part}"].copy()
@@ -358,16 +358,16 @@ def test_ablation_tries_what_training_holds_out_whatever_its_classes() -> None:
     given = Dataset(
         rng.uniform(-1, 1, (30, 1, 10, 10)).astype(np.float32), rng.integers(0, 3, 30), of.network.classes
     )
-    explainer, question = Explainer(), Query("ablation", layer=4)
-    lesson = TrainingData(PoolSettings(XOSettings()), ())
-    explainer.set_query(question, (read(of),), True, available=AvailableExamples(lesson, None, given))
+    explainer, query = Explainer(), Query("ablation", layer=4)
+    training_data = TrainingData(PoolSettings(XOSettings()), ())
+    explainer.set_query(query, (read(of),), True, available=AvailableExamples(training_data, None, given))
     while explainer.busy:
         explainer.run_for(0.01)
-    answer = explainer.result
-    assert answer is not None
-    assert (answer.held_out, answer.example_count, len(answer.ablations)) == (True, 30, 5)
+    result = explainer.result
+    assert result is not None
+    assert (result.held_out, result.example_count, len(result.ablations)) == (True, 30, 5)
     whole = evaluate(of.network, of.parameters, given, CPU).metrics
-    for loss in answer.ablations:
+    for loss in result.ablations:
         without = evaluate(of.network, ablated(of, 4, loss.channel).parameters, given, CPU).metrics
         assert loss.error_increase == pytest.approx(without.loss - whole.loss, rel=1e-5, abs=1e-7)
         assert loss.accuracy_drop == pytest.approx(whole.accuracy - without.accuracy)
@@ -375,9 +375,9 @@ def test_ablation_tries_what_training_holds_out_whatever_its_classes() -> None:
 
 def test_ablation_stays_while_the_drawing_changes_and_needs_a_network_of_x_and_o() -> None:
     of, explainer = Model("xo", XO, XO.initial_parameters(5)), Explainer()
-    question = Query("ablation", layer=5)
-    first = answered(explainer, question, read(of, np.zeros((1, 16, 16), np.float32)))
-    assert answered(explainer, question, read(of, np.ones((1, 16, 16), np.float32))) is first
+    query = Query("ablation", layer=5)
+    first = answered(explainer, query, read(of, np.zeros((1, 16, 16), np.float32)))
+    assert answered(explainer, query, read(of, np.ones((1, 16, 16), np.float32))) is first
     other = answered(Explainer(), Query("ablation", layer=1), read(subject()))
     assert other is not None
     assert "X and O" in other.message

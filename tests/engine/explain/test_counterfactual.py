@@ -111,14 +111,14 @@ def test_what_the_window_puts_on_the_canvas_is_predicted_as_promised(fit: bool) 
 
 def test_a_change_found_on_another_canvas_is_searched_again() -> None:
     model, explainer = shipped_model("walkthrough"), Explainer()
-    reading = Predictor(model, CPU).predict(generate_dataset(XOSettings(side=9, neither=0.0), 1, 5).images[0, 0])
-    explainer.set_query(Query("flip"), (reading,), True)
+    prediction = Predictor(model, CPU).predict(generate_dataset(XOSettings(side=9, neither=0.0), 1, 5).images[0, 0])
+    explainer.set_query(Query("flip"), (prediction,), True)
     while explainer.busy:
         explainer.run_for(0.1)
     first = explainer.result
-    explainer.set_query(Query("flip"), (reading,), True)
+    explainer.set_query(Query("flip"), (prediction,), True)
     assert explainer.result is first
-    explainer.set_query(Query("flip"), (reading,), True, fitted=True)
+    explainer.set_query(Query("flip"), (prediction,), True, fitted=True)
     assert explainer.busy
 
 

@@ -125,10 +125,10 @@ def test_without_restraint_the_best_picture_of_one_feature_is_the_sign_of_its_we
 
 def test_with_restraint_it_still_beats_every_example_and_stays_within_its_bounds() -> None:
     of = shipped_model("default")
-    lesson = TrainingData(PoolSettings(XOSettings(side=32), count=200, held_out=1))
+    training_data = TrainingData(PoolSettings(XOSettings(side=32), count=200, held_out=1))
     for layer, channel in ((4, 5), (10, 0)):
         end = ascended(of, layer, channel)[-1]
-        best = told(found_all(TopExamples(of, layer, ExampleReader(lesson, 32))).highest(channel))[0]
+        best = told(found_all(TopExamples(of, layer, ExampleReader(training_data, 32))).highest(channel))[0]
         assert end.value > best.value
         assert np.abs(end.picture).max() <= 1
 
@@ -251,9 +251,9 @@ def test_weights_that_have_run_away_give_no_error(monkeypatch: pytest.MonkeyPatc
     of = subject()
     parameters = {name: (array + 1) * np.float32(1e30) for name, array in of.parameters.items()}
     explainer = Explainer()
-    reading = read(replace(of, parameters=parameters))
+    prediction = read(replace(of, parameters=parameters))
     for layer in (1, 4, 7):
-        explainer.set_query(Query("likes", feature=FeatureQuery(layer, 1, 1, LESSON)), (reading,), True)
+        explainer.set_query(Query("likes", feature=FeatureQuery(layer, 1, 1, LESSON)), (prediction,), True)
         while explainer.busy:
             explainer.run_for(0.02)
         assert explainer.result is not None
@@ -263,13 +263,13 @@ def test_weights_that_have_run_away_give_no_error(monkeypatch: pytest.MonkeyPatc
 def test_own_drawings_are_among_them_each_once_and_examples_at_hand_change_nothing() -> None:
     ink = np.ones((SIDE, SIDE), np.float32)
     own = (LabelledDrawing(Drawing(image=ink), "X", 7), LabelledDrawing(Drawing(), "O", 0))
-    of, lesson = subject(), replace(LESSON, labelled_drawings=own)
-    given = ExampleReader(lesson, SIDE)
+    of, training_data = subject(), replace(LESSON, labelled_drawings=own)
+    given = ExampleReader(training_data, SIDE)
     assert given.count == LESSON.generated.count + 1
     np.testing.assert_array_equal(given.picture(LESSON.generated.count), ink)
     pool = ExamplePool(LESSON.generated, own)
     pool.generate_all()
-    at_hand = found_all(TopExamples(of, 1, ExampleReader(lesson, SIDE, pool.training)))
+    at_hand = found_all(TopExamples(of, 1, ExampleReader(training_data, SIDE, pool.training)))
     made = found_all(TopExamples(of, 1, given))
     for channel in range(4):
         assert [one.index for one in told(made.highest(channel))] == [
@@ -321,14 +321,14 @@ def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_chang
 ) -> None:
     monkeypatch.setattr(explainer_module, "REST_SECONDS", 0.0)
     monkeypatch.setattr(feature_profile_module, "ASCENT_INTERVAL", 0.0)
-    explainer, question = Explainer(), Query("likes", feature=FeatureQuery(1, 0, 1, LESSON))
+    explainer, query = Explainer(), Query("likes", feature=FeatureQuery(1, 0, 1, LESSON))
 
     def finish() -> None:
         while explainer.busy:
             explainer.run_for(0.02)
 
     monkeypatch.setattr(feature_profile_module, "COARSE_EXAMPLES", 100)
-    explainer.set_query(question, (read(subject()),), True, is_training=True)
+    explainer.set_query(query, (read(subject()),), True, is_training=True)
     finish()
     first = explainer.result
     assert first is not None
@@ -336,7 +336,7 @@ def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_chang
     assert first.profile is not None
     assert first.profile.examples_read == 100
     explainer._free_at = explainer._rested_at = 0.0
-    explainer.set_query(question, (read(subject(seed=9)),), True, is_training=True)
+    explainer.set_query(query, (read(subject(seed=9)),), True, is_training=True)
     assert explainer.busy
     explainer.run_for(0.0001)
     assert explainer.result is first
@@ -345,14 +345,14 @@ def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_chang
     assert second is not None
     assert second.progress == 1
     assert second is not first
-    explainer.set_query(question, (read(subject(seed=9)),), True)  # the same weights, not learnt any more
+    explainer.set_query(query, (read(subject(seed=9)),), True)  # the same weights, not learnt any more
     finish()
     assert explainer.result is not None
     assert explainer.result.profile is not None
     assert explainer.result.profile.examples_read == LESSON.generated.count  # of which a part was enough before
-    explainer.set_query(question, (read(subject(seed=9)),), True)
+    explainer.set_query(query, (read(subject(seed=9)),), True)
     assert not explainer.busy
-    explainer.set_query(question, (read(subject(seed=10)),), True)
+    explainer.set_query(query, (read(subject(seed=10)),), True)
     assert explainer.busy
     explainer.run_for(0.0001)
     assert explainer.result is not second

@@ -69,18 +69,18 @@ def test_only_layers_of_equal_place_and_shape_match() -> None:
 def test_what_only_rounding_tells_apart_is_the_same_and_what_is_no_number_is_passed_over() -> None:
     rng = np.random.default_rng(4)
     one = network(rng, 4, ReLU())
-    reading = read(one, 1, rng.uniform(-1, 1, (12, 12)).astype(np.float32))
-    rounded = [values * np.float32(1 + 1e-7) for values in reading.activations]
-    rounded[3] = reading.activations[3] + np.float32(0.01)
-    rounded[5] = np.full_like(reading.activations[5], np.nan)
+    prediction = read(one, 1, rng.uniform(-1, 1, (12, 12)).astype(np.float32))
+    rounded = [values * np.float32(1 + 1e-7) for values in prediction.activations]
+    rounded[3] = prediction.activations[3] + np.float32(0.01)
+    rounded[5] = np.full_like(prediction.activations[5], np.nan)
     made = ModelDifference.between(
-        reading,
+        prediction,
         Prediction(
-            reading.model,
+            prediction.model,
             Activations.from_arrays(rounded),
-            reading.votes,
-            reading.predicted_class,
-            reading.layer_seconds,
+            prediction.votes,
+            prediction.predicted_class,
+            prediction.layer_seconds,
         ),
     )
     assert [made.largest(layer) for layer in (1, 2, 4, 5)] == [0, 0, 0, 0]

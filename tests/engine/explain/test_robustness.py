@@ -19,7 +19,7 @@ from engine.nn import Model, Network, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
 from engine.runtime import Request, Runner, TrainingRequest
 from engine.runtime.jobs import RobustnessJob
-from engine.training import SGD, Recipe
+from engine.training import SGD, TrainingConfig
 
 CPU = choose_backend("cpu")
 SIDE = 12
@@ -107,8 +107,8 @@ def test_the_usual_value_is_one_number_whatever_is_varied() -> None:
 
 
 def test_a_network_that_compares_whole_images_is_as_blind_as_they_are() -> None:
-    subject = comparing_network()
-    found = whole(RobustnessTest(subject.network, subject.parameters, CPU))
+    model = comparing_network()
+    found = whole(RobustnessTest(model.network, model.parameters, CPU))
     np.testing.assert_array_equal(found.network_correct, found.template_correct)
     shift = found.accuracy(found.network_correct)[0]
     assert shift[5] > 0.9
@@ -117,8 +117,8 @@ def test_a_network_that_compares_whole_images_is_as_blind_as_they_are() -> None:
 
 
 def test_a_network_that_does_not_mind_where_the_ink_is_reads_a_shifted_drawing_as_before() -> None:
-    subject = ink_counting_network()
-    found = whole(RobustnessTest(subject.network, subject.parameters, CPU))
+    model = ink_counting_network()
+    found = whole(RobustnessTest(model.network, model.parameters, CPU))
     shift, size = found.accuracy(found.network_correct)[:2]
     assert np.ptp(shift[3:8]) <= 0.05, "it stays in the frame this far"
     assert shift[5] > 0.7
@@ -143,8 +143,8 @@ def test_slices_give_the_same_numbers_as_one_go_and_the_report_only_grows() -> N
 
 
 def test_the_shipped_network_does_not_mind_a_shift_and_whole_images_do() -> None:
-    subject = shipped_model("default")
-    found = whole(RobustnessTest(subject.network, subject.parameters, CPU), 2)
+    model = shipped_model("default")
+    found = whole(RobustnessTest(model.network, model.parameters, CPU), 2)
     assert found.accuracy(found.network_correct)[0].min() > 0.95
     assert found.accuracy(found.template_correct)[0, 0] < 0.5
     assert found.accuracy(found.template_correct)[0, 5] > 0.9
@@ -213,7 +213,7 @@ def test_a_stroke_under_way_has_the_engine_to_itself() -> None:
 def test_while_it_trains_a_little_is_tried_and_all_of_it_when_training_stands() -> None:
     data = PoolSettings(XOSettings(side=SIDE, size=(0.6, 1.0)), 100, 20, seed=3)
     goal = TrainingRequest(
-        1, SUBJECT, "fresh", "first", Recipe(SGD(0.05), batch=10, epochs=400), data, running=True
+        1, SUBJECT, "fresh", "first", TrainingConfig(SGD(0.05), batch=10, epochs=400), data, running=True
     )
     request = Request(1, Document(Drawing(), (SUBJECT,)), training=goal, live=True, robustness=True)
     runner = Runner("cpu")
@@ -264,12 +264,12 @@ def test_what_cannot_be_tried_is_said_once_and_reading_goes_on(monkeypatch: pyte
 
 def test_the_same_moment_of_another_run_is_tried_anew() -> None:
     data = PoolSettings(XOSettings(side=SIDE, size=(0.6, 1.0)), 20, 20, seed=3)
-    goal = TrainingRequest(1, SUBJECT, "fresh", "first", Recipe(SGD(0.05), batch=10, epochs=4), data)
+    request = TrainingRequest(1, SUBJECT, "fresh", "first", TrainingConfig(SGD(0.05), batch=10, epochs=4), data)
     runner = Runner("cpu")
-    runner.compute(Request(1, Document(Drawing(), (SUBJECT,)), training=goal, live=True))
+    runner.compute(Request(1, Document(Drawing(), (SUBJECT,)), training=request, live=True))
     while runner.busy:
         runner.run_for(0.01)
-    training = runner.compute(Request(1, Document(Drawing(), (SUBJECT,)), training=goal, live=True)).training
+    training = runner.compute(Request(1, Document(Drawing(), (SUBJECT,)), training=request, live=True)).training
     trials, other = RobustnessJob(CPU), replace(SUBJECT, parameters=SMALL.initial_parameters(5))
     trials.update(SUBJECT, training)
     trials.run_for(60)

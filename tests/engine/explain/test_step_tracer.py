@@ -15,7 +15,7 @@ from engine.explain import StepQuery, StepTrace
 from engine.explain.step_tracer import StepStart, StepTracer
 from engine.nn import Network, Plan, RunPoint, cross_entropy
 from engine.nn.layers import Conv2D, Dense, Flatten, ReLU, Residual, Tanh
-from engine.training import SGD, AdamW, Cosine, FormulaLine, Optimizer, Recipe, Trainer
+from engine.training import SGD, AdamW, Cosine, FormulaLine, Optimizer, Trainer, TrainingConfig
 from engine.training.optimizers import Adam
 from tests.engine.small_runs import CPU, DATA, MIXED, SMALL
 
@@ -27,16 +27,18 @@ SMOOTH = Network((1, 12, 12), (Conv2D(3, 3, padding="same"), Tanh(), STACK, Flat
 STRIDED = Network(
     (1, 12, 12), (Conv2D(3, 3, stride=2, padding=1), ReLU(), Conv2D(2, 3, stride=2, mean=True), Flatten(), Dense(2))
 )
-RECIPE = Recipe(SGD(0.05), Cosine(0.1, warmup=0.2), batch=20, epochs=4, seed=3)
+CONFIG = TrainingConfig(SGD(0.05), Cosine(0.1, warmup=0.2), batch=20, epochs=4, seed=3)
 
 
-def apart(recipe: Recipe, steps: int, inspection: StepQuery, network: Network = SMALL) -> tuple[Trainer, StepTrace]:
+def apart(
+    config: TrainingConfig, steps: int, inspection: StepQuery, network: Network = SMALL
+) -> tuple[Trainer, StepTrace]:
     """A trainer that has made so many steps, and the next one taken apart."""
-    trainer = Trainer(network, FixedSource(POOL), recipe, CPU)
+    trainer = Trainer(network, FixedSource(POOL), config, CPU)
     taken = trainer.run()
     for _ in range(steps):
         next(taken)
-    standing = StepStart(RunPoint(0, steps), recipe, trainer.checkpoint())
+    standing = StepStart(RunPoint(0, steps), config, trainer.checkpoint())
     found = ended(StepTracer(network, POOL, CPU).trace_in_slices(standing, inspection))
     assert found is not None
     return trainer, found
@@ -78,10 +80,10 @@ MORE: dict[str, dict] = {
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("more", MORE.values(), ids=list(MORE))
 def test_the_step_shown_is_the_step_made_to_the_byte_and_its_formula_gives_it(name: str, more: dict) -> None:
-    recipe = replace(RECIPE, optimizer=OPTIMIZERS[name], **more)
+    config = replace(CONFIG, optimizer=OPTIMIZERS[name], **more)
     for steps in (0, 4):
         for place in (("01-conv2d.weight", (2, 0, 1, 2)), ("05-dense.weight", (1, 40)), ("05-dense.bias", (0,))):
-            trainer, found = apart(recipe, steps, StepQuery(weight=place))
+            trainer, found = apart(config, steps, StepQuery(weight=place))
             update, worked = found.update, found.weight_trace
             assert update is not None
             assert worked is not None
@@ -103,7 +105,7 @@ def test_the_step_shown_is_the_step_made_to_the_byte_and_its_formula_gives_it(na
 
 @pytest.mark.parametrize("network", [SMALL, MIXED, SMOOTH], ids=["small", "mixed", "smooth"])
 def test_a_step_with_coins_and_running_means_is_told_beforehand_too(network: Network) -> None:
-    trainer, found = apart(replace(RECIPE, optimizer=AdamW(0.01)), 5, StepQuery(), network)
+    trainer, found = apart(replace(CONFIG, optimizer=AdamW(0.01)), 5, StepQuery(), network)
     next(trainer.run())
     assert found.update is not None
     for key, values in trainer.parameters().items():
@@ -117,7 +119,7 @@ def test_every_parameter_s_gradient_is_the_sum_of_its_products(network: Network)
         if name.rpartition(".")[2] in ("mean", "variance"):
             continue
         index = tuple(int(rng.integers(size)) for size in shape)
-        _, found = apart(RECIPE, 1, StepQuery(example=13, weight=(name, index)), network)
+        _, found = apart(CONFIG, 1, StepQuery(example=13, weight=(name, index)), network)
         worked, update = found.weight_trace, found.update
         assert worked is not None
         assert update is not None
@@ -132,7 +134,7 @@ def test_every_parameter_s_gradient_is_the_sum_of_its_products(network: Network)
 
 def test_gradient_maps_are_how_fast_the_error_rises_with_each_value() -> None:
     """Finite differences in float64: the layers from one place on, as a network of their own."""
-    trainer, found = apart(RECIPE, 3, StepQuery(example=4, maps=1000), SMOOTH)
+    trainer, found = apart(CONFIG, 3, StepQuery(example=4, maps=1000), SMOOTH)
     assert found.example_pass is not None
     label = POOL.labels[found.indices[4] : found.indices[4] + 1]
     parameters = trainer.parameters()
@@ -165,7 +167,7 @@ def test_gradient_maps_are_how_fast_the_error_rises_with_each_value() -> None:
 
 
 def test_what_is_seen_of_an_example_is_its_own_pass() -> None:
-    trainer, found = apart(RECIPE, 3, StepQuery(example=17, maps=2))
+    trainer, found = apart(CONFIG, 3, StepQuery(example=17, maps=2))
     seen, place = found.example_pass, int(found.indices[17])
     assert seen is not None
     plan = Plan(SMALL, CPU, 1, keep_outputs=True)
@@ -184,7 +186,7 @@ def test_the_nudge_is_what_trying_it_gives(network: Network) -> None:
     rng = np.random.default_rng(5)
     for name in network.parameter_shapes:
         index = tuple(int(rng.integers(size)) for size in network.parameter_shapes[name])
-        trainer, found = apart(RECIPE, 3, StepQuery(weight=(name, index), nudge=0.2), network)
+        trainer, found = apart(CONFIG, 3, StepQuery(weight=(name, index), nudge=0.2), network)
         assert found.weight_trace is not None
         nudged = found.weight_trace.nudge_result
         assert nudged is not None
@@ -214,8 +216,8 @@ def test_a_kink_is_said() -> None:
     network = Network((1, 12, 12), (Conv2D(1, 12), ReLU(), Flatten(), Dense(2)))
     start = {name: np.zeros(shape, np.float32) for name, shape in network.parameter_shapes.items()}
     start["04-dense.weight"][:] = [[1], [-1]]
-    trainer = Trainer(network, FixedSource(POOL), RECIPE, CPU, start)
-    standing = StepStart(RunPoint(0, 0), RECIPE, trainer.checkpoint())
+    trainer = Trainer(network, FixedSource(POOL), CONFIG, CPU, start)
+    standing = StepStart(RunPoint(0, 0), CONFIG, trainer.checkpoint())
     found = ended(
         StepTracer(network, POOL, CPU).trace_in_slices(standing, StepQuery(weight=("01-conv2d.bias", (0,))))
     )
@@ -229,12 +231,12 @@ def test_a_kink_is_said() -> None:
 
 
 def test_no_step_comes_after_the_last_and_a_refused_one_changes_nothing() -> None:
-    trainer = Trainer(SMALL, FixedSource(POOL), replace(RECIPE, epochs=1), CPU)
+    trainer = Trainer(SMALL, FixedSource(POOL), replace(CONFIG, epochs=1), CPU)
     for _ in trainer.run():
         pass
-    standing = StepStart(RunPoint(0, trainer.steps_made), trainer.recipe, trainer.checkpoint())
+    standing = StepStart(RunPoint(0, trainer.steps_made), trainer.config, trainer.checkpoint())
     assert ended(StepTracer(SMALL, POOL, CPU).trace_in_slices(standing, StepQuery())) is None
-    _, found = apart(replace(RECIPE, optimizer=SGD(1e36, momentum=0)), 2, StepQuery())
+    _, found = apart(replace(CONFIG, optimizer=SGD(1e36, momentum=0)), 2, StepQuery())
     assert found.update is not None
     assert not found.update.is_finite
     for name, values in found.update.before.items():

@@ -56,9 +56,9 @@ def some(seed: int) -> tuple[Network, dict[str, Array], Array]:
 
 def read(network: Network, parameters: dict[str, Array], picture: Array) -> Prediction:
     outputs = tuple(output[0] for output in passed(network, parameters, picture[None]))
-    subject = Model("some", network, parameters)
+    model = Model("some", network, parameters)
     return Prediction(
-        subject, Activations.from_arrays(outputs), softmax(outputs[-1]), "X", (0.0,) * len(network.layers)
+        model, Activations.from_arrays(outputs), softmax(outputs[-1]), "X", (0.0,) * len(network.layers)
     )
 
 
@@ -70,30 +70,30 @@ def some_places(shape: tuple[int, ...], rng: np.random.Generator, count: int = 6
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_arithmetic_of_any_value_comes_to_the_engines_value(seed: int) -> None:
-    reading = read(*some(seed))
+    prediction = read(*some(seed))
     rng = np.random.default_rng(seed)
-    for layer in range(1, len(reading.activations)):
-        for place in some_places(reading.activations[layer].shape, rng):
-            spelled = value_formula(reading, layer, place)
+    for layer in range(1, len(prediction.activations)):
+        for place in some_places(prediction.activations[layer].shape, rng):
+            spelled = value_formula(prediction, layer, place)
             assert spelled is not None
-            value = float(reading.activations[layer][place])
+            value = float(prediction.activations[layer][place])
             assert spelled.result == pytest.approx(value, abs=1e-5 * max(1.0, abs(value)))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_what_a_cell_brings_to_each_map_is_its_share_there(seed: int) -> None:
-    reading, rng = read(*some(seed)), np.random.default_rng(seed)
-    for layer, made in enumerate(reading.model.network.layers, 1):
+    prediction, rng = read(*some(seed)), np.random.default_rng(seed)
+    for layer, made in enumerate(prediction.model.network.layers, 1):
         if not made.connects_channels:
             continue
-        shape = reading.activations[layer].shape
-        for place in some_places(reading.activations[layer - 1].shape, rng, 2):
+        shape = prediction.activations[layer].shape
+        for place in some_places(prediction.activations[layer - 1].shape, rng, 2):
             above = some_places(shape, rng, 1)[-1][1:]
-            mine = np.ravel_multi_index(place, reading.activations[layer - 1].shape)
-            brought = contribution(reading, layer, place, above)
+            mine = np.ravel_multi_index(place, prediction.activations[layer - 1].shape)
+            brought = contribution(prediction, layer, place, above)
             assert brought.shape == (shape[0],)
             for channel, one in enumerate(brought.tolist()):
-                spelled = value_formula(reading, layer, (channel, *above))
+                spelled = value_formula(prediction, layer, (channel, *above))
                 assert spelled is not None
                 assert one == pytest.approx(float(spelled.contributions[spelled.cells == mine].sum()), abs=1e-9)
 
@@ -107,17 +107,17 @@ def test_every_kind_of_layer_is_among_them() -> None:
 def test_the_arithmetic_names_the_cells_that_it_read(seed: int) -> None:
     """The numbers shown as read are the values that stand at the places it names, and no others matter to it."""
     network, parameters, picture = some(seed)
-    reading, rng = read(network, parameters, picture), np.random.default_rng(seed)
+    prediction, rng = read(network, parameters, picture), np.random.default_rng(seed)
     for layer, made in enumerate(network.layers, 1):
-        below = reading.activations[layer - 1]
-        place = some_places(reading.activations[layer].shape, rng, 1)[-1]
-        spelled = value_formula(reading, layer, place)
+        below = prediction.activations[layer - 1]
+        place = some_places(prediction.activations[layer].shape, rng, 1)[-1]
+        spelled = value_formula(prediction, layer, place)
         assert spelled is not None
         inside = spelled.cells[spelled.cells != OUTSIDE]
         if isinstance(spelled, WeightedSum | Maximum):
             np.testing.assert_allclose(spelled.values[spelled.cells != OUTSIDE], below.ravel()[inside])
             assert not spelled.values[spelled.cells == OUTSIDE].any()
-        one = np.zeros(reading.activations[layer].shape, bool)
+        one = np.zeros(prediction.activations[layer].shape, bool)
         one[place] = True
         if not isinstance(made, Residual):
             assert set(inside.ravel().tolist()) == set(np.flatnonzero(made.receptive_mask(below.shape, one)))
@@ -210,8 +210,8 @@ def test_the_winner_of_a_pool_and_a_tie() -> None:
     network = Network((1, 4, 4), (MaxPool2D(), Flatten(), Dense(2)))
     picture = np.zeros((1, 4, 4), np.float32)
     picture[0, 1, 1], picture[0, 0, 3] = 2.0, -1.0
-    reading = read(network, network.initial_parameters(0), picture)
-    won, tied = value_formula(reading, 1, (0, 0, 0)), value_formula(reading, 1, (0, 0, 1))
+    prediction = read(network, network.initial_parameters(0), picture)
+    won, tied = value_formula(prediction, 1, (0, 0, 0)), value_formula(prediction, 1, (0, 0, 1))
     assert isinstance(won, Maximum)
     assert isinstance(tied, Maximum)
     assert (won.argmax, won.tie_count, won.result) == (3, 1, 2.0)
@@ -222,8 +222,8 @@ def test_the_articles_first_window() -> None:
     picture = -np.ones((1, 9, 9), np.float32)
     for at in range(1, 8):
         picture[0, at, at] = picture[0, at, 8 - at] = 1.0
-    reading = read(WALKTHROUGH.network, handmade_parameters(), picture)
-    spelled = value_formula(reading, 1, (0, 1, 1))
+    prediction = read(WALKTHROUGH.network, handmade_parameters(), picture)
+    spelled = value_formula(prediction, 1, (0, 1, 1))
     assert isinstance(spelled, WeightedSum)
     assert spelled.total == 9
     assert spelled.normalizer == 9
@@ -235,20 +235,20 @@ def test_the_articles_first_window() -> None:
 def test_every_sum_of_the_articles_slides(letter: str) -> None:
     """Nine products each: their sum is nine times the number printed on the slides."""
     rows = [[1.0 if sign == "#" else -1.0 for sign in row] for row in PICTURES[letter]]
-    reading = read(WALKTHROUGH.network, handmade_parameters(), np.array([rows], np.float32))
+    prediction = read(WALKTHROUGH.network, handmade_parameters(), np.array([rows], np.float32))
     sums = np.array(MAPS_X9[letter])
     for place in np.ndindex(*sums.shape):
-        spelled = value_formula(reading, 1, place)
+        spelled = value_formula(prediction, 1, place)
         assert isinstance(spelled, WeightedSum)
         assert spelled.total == sums[place]
         assert (np.abs(spelled.products) == 1).all()
 
 
 def test_softmax_is_what_the_votes_are() -> None:
-    reading = read(*some(3))
-    made = softmax_terms(reading)
+    prediction = read(*some(3))
+    made = softmax_terms(prediction)
     assert made is not None
-    np.testing.assert_allclose(made.probabilities, reading.votes, rtol=1e-5)
+    np.testing.assert_allclose(made.probabilities, prediction.votes, rtol=1e-5)
     np.testing.assert_allclose(made.exponentials / made.exponentials.sum(), made.probabilities)
 
 

@@ -15,7 +15,7 @@ from engine.data import read_dataset
 from engine.documents import WALKTHROUGH, InterruptedRun, load_checkpoint, load_model, save_checkpoint, save_model
 from engine.formats import npz_bytes, read_idx, read_npz, read_picture
 from engine.nn import Model
-from engine.training import Recipe, Trainer
+from engine.training import Trainer, TrainingConfig
 from tests.conftest import Effort
 from tests.engine.data.test_folders import on_disk, zipped
 from tests.engine.formats.mutants import gzip_mutants, mutants, with_png_sums, zip_mutants
@@ -153,8 +153,8 @@ def test_models(tmp_path: Path, effort: Effort) -> None:
 
 
 def test_checkpoints(tmp_path: Path, effort: Effort) -> None:
-    path, recipe = tmp_path / "a.checkpoint", Recipe(batch=4, epochs=1, examples=8, data=DATA)
-    trainer = Trainer(SMALL, generated_source(recipe), recipe, CPU)
+    path, config = tmp_path / "a.checkpoint", TrainingConfig(batch=4, epochs=1, examples=8, data=DATA)
+    trainer = Trainer(SMALL, generated_source(config), config, CPU)
     next(trainer.run())
-    save_checkpoint(path, InterruptedRun("n", SMALL, recipe, trainer.checkpoint(), ("xo train",)))
+    save_checkpoint(path, InterruptedRun("n", SMALL, config, trainer.checkpoint(), ("xo train",)))
     check(path, mutants(path.read_bytes(), effort(1_000, 300_000), 14), load_checkpoint)

@@ -37,7 +37,7 @@ def test_what_is_wanted_is_what_a_whole_reading_says() -> None:
     for layer in (0, 3, -1):
         np.testing.assert_array_equal(some.activations[layer], whole.activations[layer])
     told, whole_told = (
-        value_formula(reading, 4, (5, 1, 2)) for reading in (read({**WANTED, 4: range(5, 6)}), whole)
+        value_formula(prediction, 4, (5, 1, 2)) for prediction in (read({**WANTED, 4: range(5, 6)}), whole)
     )
     assert told is not None
     assert whole_told is not None
@@ -45,23 +45,23 @@ def test_what_is_wanted_is_what_a_whole_reading_says() -> None:
 
 
 def test_what_was_not_wanted_says_so() -> None:
-    reading = read(WANTED)
-    assert len(reading.activations) == len(NETWORK.shapes)
-    assert reading.activations.has(1, range(24, 48))
+    prediction = read(WANTED)
+    assert len(prediction.activations) == len(NETWORK.shapes)
+    assert prediction.activations.has(1, range(24, 48))
     for layer in (1, 2, 4, 5):
-        assert not reading.activations.has(layer)
+        assert not prediction.activations.has(layer)
         with pytest.raises(NotComputed, match=f"of layer {layer} were not requested"):
-            reading.activations[layer]
+            prediction.activations[layer]
     with pytest.raises(NotComputed):
-        reading.activations.channels(1, range(23, 30))
+        prediction.activations.channels(1, range(23, 30))
     with pytest.raises(NotComputed):
-        list(reading.activations)
+        list(prediction.activations)
     with pytest.raises(NotComputed):
-        reading.named_activations()
+        prediction.named_activations()
     with pytest.raises(IndexError):
-        reading.activations[len(NETWORK.shapes)]
-    assert has_value_formula(reading, 4, 0) is False
-    assert has_value_formula(reading, 1, 30)
+        prediction.activations[len(NETWORK.shapes)]
+    assert has_value_formula(prediction, 4, 0) is False
+    assert has_value_formula(prediction, 1, 30)
 
 
 def test_what_is_wanted_beyond_what_there_is_is_nothing() -> None:

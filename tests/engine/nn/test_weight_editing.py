@@ -53,8 +53,8 @@ def test_the_weights_of_a_list_lie_as_its_maps_or_in_rows() -> None:
 
 
 def test_a_feature_switched_off_gives_an_empty_map() -> None:
-    subject = Model("walk", WALKTHROUGH.network, handmade_parameters())
-    off = weight_editing.ablated(weight_editing.with_bias(subject, 1, 1, 0.5), 1, 1)
+    model = Model("walk", WALKTHROUGH.network, handmade_parameters())
+    off = weight_editing.ablated(weight_editing.with_bias(model, 1, 1, 0.5), 1, 1)
     assert weight_editing.is_ablated(off, 1, 1)
     assert not weight_editing.is_ablated(off, 1, 0)
     maps = (
@@ -83,10 +83,10 @@ def test_a_kernel_is_restored_in_the_model_that_it_was_ablated_in() -> None:
 def test_a_normalised_feature_matches_itself_with_one(mean: bool) -> None:
     weights = np.random.default_rng(3).standard_normal((2, 3, 3)).astype(np.float32)
     network = Network((2, 3, 3), (Conv2D(1, 3, mean=mean, bias=False), Flatten(), Dense(2)))
-    subject = weight_editing.with_kernel_slices(
+    model = weight_editing.with_kernel_slices(
         Model("one", network, network.initial_parameters(0)), 1, 0, weight_editing.normalized_kernel(weights, mean)
     )
-    own = weight_editing.kernel_slices(subject, 1, 0)
+    own = weight_editing.kernel_slices(model, 1, 0)
     matched = float((own * own).sum()) / (own.size if mean else 1)
     assert matched == pytest.approx(1.0, rel=1e-6)
     np.testing.assert_allclose(own / own[0, 0, 0], weights / weights[0, 0, 0], rtol=1e-5)
@@ -110,6 +110,6 @@ def test_the_runner_reads_by_changed_weights_with_the_reader_it_has() -> None:
     assert after.model is changed
     assert after.activations[-1][1] == pytest.approx(before.activations[-1][1] + 3.0, abs=1e-5)
     both = runner.compute(Request(3, Document(Drawing(), (SUBJECT, changed)))).predictions
-    assert [reading.model for reading in both] == [SUBJECT, changed]
+    assert [prediction.model for prediction in both] == [SUBJECT, changed]
     assert both[0].activations[-1][1] == pytest.approx(before.activations[-1][1], abs=1e-6)
     assert both[1].activations[-1][1] == pytest.approx(after.activations[-1][1], abs=1e-6)

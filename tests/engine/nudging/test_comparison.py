@@ -26,7 +26,7 @@ from engine.nn.layers import (
     Votes,
 )
 from engine.nudging import NudgingConfig, RuleCurve, backward_multiplies, compare_rules, forward_multiplies
-from engine.training import SGD, Recipe
+from engine.training import SGD, TrainingConfig
 
 ARTICLE = article_examples()
 START = TRAINABLE_WALKTHROUGH.initial_parameters(1)
@@ -81,7 +81,7 @@ def curves() -> list[RuleCurve]:
         ARTICLE,
         START,
         MARKS,
-        Recipe(SGD(0.1, momentum=0), batch=1, epochs=1000),
+        TrainingConfig(SGD(0.1, momentum=0), batch=1, epochs=1000),
         NudgingConfig(0.3),
     )
 
@@ -117,9 +117,9 @@ def test_backpropagation_gets_further_for_the_same_multiplies(curves: list[RuleC
 
 
 def test_examples_of_a_shorter_last_batch_are_counted_as_they_are() -> None:
-    recipe, nudging = Recipe(SGD(0.1, momentum=0), batch=4, epochs=10), NudgingConfig(0.3, batch=4)
+    config, nudging = TrainingConfig(SGD(0.1, momentum=0), batch=4, epochs=10), NudgingConfig(0.3, batch=4)
     backpropagation, _, whole = compare_rules(
-        TRAINABLE_WALKTHROUGH, ARTICLE, START, [60_000, 620_000], recipe, nudging
+        TRAINABLE_WALKTHROUGH, ARTICLE, START, [60_000, 620_000], config, nudging
     )
     # 4 + 4 + 2 pictures an epoch: the first 60,000 are reached with 24 pictures, the 7th update.
     assert (backpropagation.updates[1], backpropagation.multiplies[1]) == (7, 24 * 2718)
@@ -127,8 +127,8 @@ def test_examples_of_a_shorter_last_batch_are_counted_as_they_are() -> None:
 
 
 def test_the_same_seed_gives_the_same_curves(curves: list[RuleCurve]) -> None:
-    recipe = Recipe(SGD(0.1, momentum=0), batch=1, epochs=1000)
-    again = compare_rules(TRAINABLE_WALKTHROUGH, ARTICLE, START, MARKS[:2], recipe, NudgingConfig(0.3))
+    config = TrainingConfig(SGD(0.1, momentum=0), batch=1, epochs=1000)
+    again = compare_rules(TRAINABLE_WALKTHROUGH, ARTICLE, START, MARKS[:2], config, NudgingConfig(0.3))
     for curve, other in zip(curves, again, strict=True):
         assert curve.errors[:3] == other.errors
         assert np.isfinite(curve.errors).all()

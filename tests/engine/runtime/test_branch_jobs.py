@@ -34,22 +34,22 @@ def test_after_every_epoch_some_of_what_is_learnt_from_is_read() -> None:
 
 def test_branches_are_called_what_the_person_calls_them() -> None:
     run = TrainingRun(CPU)
-    goal = replace(GOAL, running=True, stop_at_step=3)
-    following(run, goal)
+    request = replace(GOAL, running=True, stop_at_step=3)
+    following(run, request)
     assert run._history is not None
     # One that is not there yet is none to name.
-    report = following(run, replace(goal, branch_names={0: "mine", 4: "nobody"}))
+    report = following(run, replace(request, branch_names={0: "mine", 4: "nobody"}))
     assert [branch.name for branch in report.branches] == ["mine"]
     written = run._history.revision
-    following(run, replace(goal, branch_names={0: "mine"}))
+    following(run, replace(request, branch_names={0: "mine"}))
     assert run._history.revision == written
 
 
 def test_the_film_of_a_branch_begins_where_its_training_began() -> None:
     run = TrainingRun(CPU)
     following(run, replace(GOAL, running=True, stop_at_step=30))
-    goal = replace(GOAL, run_id=2, origin=RunPoint(0, 12), branch_name="other", running=True, stop_at_step=20)
-    report = following(run, goal)
+    request = replace(GOAL, run_id=2, origin=RunPoint(0, 12), branch_name="other", running=True, stop_at_step=20)
+    report = following(run, request)
     steps = [frame.point.step for frame in report.keyframes]
     assert (steps[0], steps[-1]) == (0, 20)
     assert steps == sorted(set(steps))
@@ -59,5 +59,5 @@ def test_the_film_of_a_branch_begins_where_its_training_began() -> None:
         for name, values in expected.items():
             np.testing.assert_array_equal(frame.parameters[name], values)
     # Looking at the other branch shows that one's.
-    back = following(run, replace(goal, shown_point=RunPoint(0, 25)))
+    back = following(run, replace(request, shown_point=RunPoint(0, 25)))
     assert back.keyframes[-1].point == RunPoint(0, 30)

@@ -16,7 +16,7 @@ from engine.drawings import Drawing
 from engine.nn import Model, Network
 from engine.nn.layers import Dense, Flatten
 from engine.runtime import Request, Runner, TrainingRequest
-from engine.training import Recipe
+from engine.training import TrainingConfig
 from engine.training.optimizers import Adam
 from tests.conftest import Effort
 
@@ -36,11 +36,11 @@ def resident() -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is counted otherwise there")
 def test_memory_is_flat_while_it_trains(effort: Effort) -> None:
-    subject = Model("Tiny", NETWORK, NETWORK.initial_parameters(1))
+    model = Model("Tiny", NETWORK, NETWORK.initial_parameters(1))
     goal = TrainingRequest(
-        1, subject, "fresh", "start 1", Recipe(Adam(1e-4), batch=20, epochs=10**6), DATA, running=True
+        1, model, "fresh", "start 1", TrainingConfig(Adam(1e-4), batch=20, epochs=10**6), DATA, running=True
     )
-    request = Request(1, Document(Drawing(), (subject,)), training=goal, live=True)
+    request = Request(1, Document(Drawing(), (model,)), training=goal, live=True)
     runner = Runner("cpu", save_interval=0.1)
 
     def train_to(step: int) -> None:

@@ -44,9 +44,9 @@ def test_each_is_read_as_it_would_be_on_the_canvas() -> None:
     found = finished(reader).report()
     canvas = Predictor(SUBJECT, CPU)
     for own in OWN:
-        reading = canvas.predict(render(own.drawing, 32))
-        assert found[own.drawing].predicted_class == reading.predicted_class
-        assert found[own.drawing].vote == pytest.approx(reading.votes.max(), abs=1e-5)
+        prediction = canvas.predict(render(own.drawing, 32))
+        assert found[own.drawing].predicted_class == prediction.predicted_class
+        assert found[own.drawing].vote == pytest.approx(prediction.votes.max(), abs=1e-5)
 
 
 def test_other_weights_give_other_verdicts_and_the_same_ones_none() -> None:

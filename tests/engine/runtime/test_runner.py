@@ -41,16 +41,16 @@ def test_a_snapshot_carries_the_drawing_it_belongs_to_and_every_layer() -> None:
     snapshot = Runner("cpu").compute(request(untrained(), requested_at=7.5, settled=False))
     assert snapshot.drawing is LINE
     assert (snapshot.generation, snapshot.requested_at, snapshot.settled) == (1, 7.5, False)
-    (reading,) = snapshot.predictions
-    assert [output.shape for output in reading.activations] == list(DEFAULT.network.shapes)
-    assert len(reading.layer_seconds) == len(DEFAULT.network.layers)
-    assert reading.votes.sum() == pytest.approx(1)
+    (prediction,) = snapshot.predictions
+    assert [output.shape for output in prediction.activations] == list(DEFAULT.network.shapes)
+    assert len(prediction.layer_seconds) == len(DEFAULT.network.layers)
+    assert prediction.votes.sum() == pytest.approx(1)
     assert snapshot.device.title == "CPU"
 
 
 def test_arrays_cross_read_only() -> None:
-    (reading,) = Runner("cpu").compute(request(untrained())).predictions
-    for array in (*reading.activations, reading.votes):
+    (prediction,) = Runner("cpu").compute(request(untrained())).predictions
+    for array in (*prediction.activations, prediction.votes):
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0
 
@@ -63,10 +63,10 @@ def test_two_subjects_read_the_same_drawing_each_in_its_own_size() -> None:
 
 
 def test_later_snapshots_leave_earlier_ones_as_they_were() -> None:
-    runner, subject = Runner("cpu"), untrained()
-    first = runner.compute(request(subject))
+    runner, model = Runner("cpu"), untrained()
+    first = runner.compute(request(model))
     before = [output.copy() for output in first.predictions[0].activations]
-    runner.compute(request(subject, drawing=Drawing()))
+    runner.compute(request(model, drawing=Drawing()))
     for now, then in zip(first.predictions[0].activations, before, strict=True):
         np.testing.assert_array_equal(now, then)
 
@@ -80,17 +80,17 @@ def test_fit_reads_a_small_drawing_as_large() -> None:
 
 
 def test_a_blank_canvas_is_unsure_for_every_network() -> None:
-    for subject in (untrained(), walkthrough()):
-        (reading,) = Runner("cpu").compute(request(subject, drawing=Drawing())).predictions
-        assert reading.predicted_class == "unsure"
+    for model in (untrained(), walkthrough()):
+        (prediction,) = Runner("cpu").compute(request(model, drawing=Drawing())).predictions
+        assert prediction.predicted_class == "unsure"
 
 
 def test_a_vote_below_the_threshold_is_unsure() -> None:
-    subject = untrained()
-    vote = float(Runner("cpu").compute(request(subject)).predictions[0].votes.max())
+    model = untrained()
+    vote = float(Runner("cpu").compute(request(model)).predictions[0].votes.max())
     for threshold, unsure in ((vote + 1e-4, True), (vote - 1e-4, False)):
-        (reading,) = Runner("cpu").compute(request(replace(subject, threshold=threshold))).predictions
-        assert (reading.predicted_class == "unsure") is unsure
+        (prediction,) = Runner("cpu").compute(request(replace(model, threshold=threshold))).predictions
+        assert (prediction.predicted_class == "unsure") is unsure
 
 
 def test_a_network_that_cannot_read_drawings_is_one_sentence_and_the_next_request_works() -> None:
@@ -143,9 +143,9 @@ def test_the_plan_of_a_subject_is_kept_from_stroke_to_stroke(monkeypatch: pytest
 
     monkeypatch.setattr("engine.runtime.runner.Predictor", counted)
     runner, first, second = Runner("cpu"), untrained(), walkthrough()
-    for subjects in ((first, second), (first, second), (second, first), (first,), (second,)):
-        readings = runner.compute(request(*subjects)).predictions
-        assert tuple(reading.model for reading in readings) == subjects
+    for models in ((first, second), (first, second), (second, first), (first,), (second,)):
+        predictions = runner.compute(request(*models)).predictions
+        assert tuple(prediction.model for prediction in predictions) == models
     assert made == [first, second, second]
 
 

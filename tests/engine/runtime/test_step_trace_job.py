@@ -40,8 +40,8 @@ def test_where_it_stands_the_coming_step_is_shown_and_comes_so() -> None:
 def test_a_slow_step_is_taken_apart_before_it_is_made_and_waits_to_be_seen() -> None:
     run = TrainingRun(CPU)
     following(run, GOAL)
-    goal = replace(LOOK, running=True, speed_limit=1.0)
-    run.set_request(goal)
+    request = replace(LOOK, running=True, speed_limit=1.0)
+    run.set_request(request)
     for _ in range(100):
         run.run_for(0.001)
     report = run.report()
@@ -50,7 +50,7 @@ def test_a_slow_step_is_taken_apart_before_it_is_made_and_waits_to_be_seen() -> 
     run.run_for(0.001)
     assert run.report().current_point == RunPoint(0, 1)
     # Whoever asks for one step waits for nothing.
-    assert following(run, replace(goal, stop_at_step=2)).current_point == RunPoint(0, 2)
+    assert following(run, replace(request, stop_at_step=2)).current_point == RunPoint(0, 2)
 
 
 def test_while_it_goes_fast_a_step_is_taken_apart_now_and_then() -> None:
@@ -75,17 +75,17 @@ def test_another_example_or_value_of_the_same_step_is_shown_at_once_even_while_i
         assert report.step_trace.weight_trace.parameter == wanted.weight
 
 
-def test_looking_back_shows_the_step_that_would_come_from_there_by_the_recipe_of_now() -> None:
+def test_looking_back_shows_the_step_that_would_come_from_there_by_the_config_of_now() -> None:
     run = TrainingRun(CPU, budget=1)
     following(run, replace(GOAL, running=True, stop_at_step=20))
-    other = replace(GOAL.recipe, optimizer=SGD(0.02))
-    for recipe in (GOAL.recipe, other):
-        goal = replace(LOOK, recipe=recipe, running=True, stop_at_step=20, shown_point=RunPoint(0, 9))
-        found = following(run, goal).step_trace
+    other = replace(GOAL.config, optimizer=SGD(0.02))
+    for config in (GOAL.config, other):
+        request = replace(LOOK, config=config, running=True, stop_at_step=20, shown_point=RunPoint(0, 9))
+        found = following(run, request).step_trace
         assert found.run_point == RunPoint(0, 9)
-        assert found.update.rate == np.float32(recipe.optimizer.rate)
-        branch = replace(goal, run_id=2, origin=RunPoint(0, 9), shown_point=None, stop_at_step=10)
-        if recipe is other:
+        assert found.update.rate == np.float32(config.optimizer.rate)
+        branch = replace(request, run_id=2, origin=RunPoint(0, 9), shown_point=None, stop_at_step=10)
+        if config is other:
             following(run, branch)
             for name, values in found.update.after.items():
                 np.testing.assert_array_equal(run.shown_parameters()[name], values)
@@ -93,9 +93,9 @@ def test_looking_back_shows_the_step_that_would_come_from_there_by_the_recipe_of
 
 def test_what_cannot_go_on_is_not_taken_apart() -> None:
     run = TrainingRun(CPU)
-    goal = replace(LOOK, recipe=replace(GOAL.recipe, optimizer=SGD(1e30)), running=True)
-    assert following(run, goal).state == "diverged"
+    request = replace(LOOK, config=replace(GOAL.config, optimizer=SGD(1e30)), running=True)
+    assert following(run, request).state == "diverged"
     assert not run.busy
-    ended = replace(LOOK, run_id=2, recipe=replace(GOAL.recipe, optimizer=Adam(0.01), epochs=1), running=True)
+    ended = replace(LOOK, run_id=2, config=replace(GOAL.config, optimizer=Adam(0.01), epochs=1), running=True)
     assert following(run, ended).state == "ended"
     assert not run.busy

@@ -1,4 +1,4 @@
-"""TrainingRun: pause, step, replay, branch, change of recipe, divergence."""
+"""TrainingRun: pause, step, replay, branch, change of configuration, divergence."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.runtime import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
-from engine.training import SGD, Recipe, Trainer, evaluate
+from engine.training import SGD, Trainer, TrainingConfig, evaluate
 from engine.training.optimizers import Adam
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)))
 SUBJECT = Model("Small", NETWORK, NETWORK.initial_parameters(9))
 DATA = PoolSettings(XOSettings(side=10, size=(0.6, 1.0)), 150, 40, seed=3)
-GOAL = TrainingRequest(1, SUBJECT, "fresh", "first", Recipe(Adam(0.01), batch=20, epochs=100, seed=5), DATA)
+GOAL = TrainingRequest(1, SUBJECT, "fresh", "first", TrainingConfig(Adam(0.01), batch=20, epochs=100, seed=5), DATA)
 
 DOT = Drawing((Stroke(np.array([[0.5, 0.5, 0.3]], np.float32)),))
 OWN = (LabelledDrawing(DOT, "neither", 2),)
 
 
-def following(run: TrainingRun, goal: TrainingRequest) -> TrainingReport:
+def following(run: TrainingRun, request: TrainingRequest) -> TrainingReport:
     """The report of a request once no work is left."""
-    run.set_request(goal)
+    run.set_request(request)
     for _ in range(10_000):
         if not run.busy:
             break
@@ -41,13 +41,16 @@ def following(run: TrainingRun, goal: TrainingRequest) -> TrainingReport:
 
 
 def straight(
-    steps: int, recipe: Recipe = GOAL.recipe, data: PoolSettings = DATA, own: tuple[LabelledDrawing, ...] = ()
+    steps: int,
+    config: TrainingConfig = GOAL.config,
+    data: PoolSettings = DATA,
+    own: tuple[LabelledDrawing, ...] = (),
 ) -> dict[str, np.ndarray]:
     """The parameters after so many steps of an uninterrupted trainer."""
     pool = ExamplePool(data, own)
     while pool.progress < 1:
         pool.generate_next()
-    trainer = Trainer(NETWORK, FixedSource(pool.training), recipe, CPU)
+    trainer = Trainer(NETWORK, FixedSource(pool.training), config, CPU)
     for step in trainer.run():
         if step.number == steps:
             break
@@ -78,20 +81,20 @@ def test_steps_taken_one_by_one_are_those_of_a_run() -> None:
 
 def test_every_moment_can_be_looked_back_at_exactly_however_few_are_kept() -> None:
     run = TrainingRun(CPU, budget=1)
-    goal = replace(GOAL, running=True, stop_at_step=40)
-    following(run, goal)
+    request = replace(GOAL, running=True, stop_at_step=40)
+    following(run, request)
     for step in (0, 7, 23, 39):
-        report = following(run, replace(goal, shown_point=RunPoint(0, step)))
+        report = following(run, replace(request, shown_point=RunPoint(0, step)))
         assert (report.shown_point, report.is_exact) == (RunPoint(0, step), True)
         assert_same(run.shown_parameters(), straight(step) if step else NETWORK.initial_parameters(5))
-    assert_same(following(run, goal) and run.shown_parameters(), straight(40))
+    assert_same(following(run, request) and run.shown_parameters(), straight(40))
 
 
 def test_the_nearest_kept_moment_is_shown_at_once() -> None:
     run = TrainingRun(CPU, budget=1)
-    goal = replace(GOAL, running=True, stop_at_step=39)
-    following(run, goal)
-    run.set_request(replace(goal, shown_point=RunPoint(0, 31)))  # and before anything is worked at
+    request = replace(GOAL, running=True, stop_at_step=39)
+    following(run, request)
+    run.set_request(replace(request, shown_point=RunPoint(0, 31)))  # and before anything is worked at
     report = run.report()
     assert report is not None
     assert not report.is_exact
@@ -102,9 +105,9 @@ def test_the_nearest_kept_moment_is_shown_at_once() -> None:
 def test_a_branch_goes_on_from_its_moment_and_overwrites_nothing() -> None:
     run = TrainingRun(CPU)
     following(run, replace(GOAL, running=True, stop_at_step=30))
-    changed = replace(GOAL.recipe, optimizer=Adam(0.05))
+    changed = replace(GOAL.config, optimizer=Adam(0.05))
     branch = replace(
-        GOAL, run_id=2, origin=RunPoint(0, 12), branch_name="faster", recipe=changed, running=True, stop_at_step=20
+        GOAL, run_id=2, origin=RunPoint(0, 12), branch_name="faster", config=changed, running=True, stop_at_step=20
     )
     report = following(run, branch)
     assert [(b.name, b.start, b.end, b.parent) for b in report.branches] == [
@@ -120,28 +123,28 @@ def test_a_branch_goes_on_from_its_moment_and_overwrites_nothing() -> None:
 
 def test_a_change_on_the_fly_is_marked_and_replayed() -> None:
     run = TrainingRun(CPU, budget=1)
-    goal = replace(GOAL, running=True, stop_at_step=10)
-    following(run, goal)
-    goal = replace(goal, recipe=replace(GOAL.recipe, optimizer=Adam(0.03), l2=0.01), stop_at_step=25)
-    report = following(run, goal)
+    request = replace(GOAL, running=True, stop_at_step=10)
+    following(run, request)
+    request = replace(request, config=replace(GOAL.config, optimizer=Adam(0.03), l2=0.01), stop_at_step=25)
+    report = following(run, request)
     assert [(mark.step, mark.text) for mark in report.branches[0].marks] == [(10, "rate 0.03, L2 0.01")]
     then = run.shown_parameters()
-    following(run, replace(goal, stop_at_step=40))
-    following(run, replace(goal, stop_at_step=40, shown_point=RunPoint(0, 25)))
+    following(run, replace(request, stop_at_step=40))
+    following(run, replace(request, stop_at_step=40, shown_point=RunPoint(0, 25)))
     assert_same(run.shown_parameters(), then)
 
 
 def test_only_what_a_step_is_made_with_is_marked() -> None:
     """A slider dragged while paused passes many values, of which only the last is used."""
     run = TrainingRun(CPU)
-    goal = replace(GOAL, running=True, stop_at_step=10)
-    following(run, goal)
+    request = replace(GOAL, running=True, stop_at_step=10)
+    following(run, request)
     for rate in (0.02, 0.05, 0.04):
-        following(run, replace(goal, recipe=replace(GOAL.recipe, optimizer=Adam(rate))))
-    report = following(run, replace(goal, recipe=replace(GOAL.recipe, optimizer=Adam(0.04)), stop_at_step=11))
+        following(run, replace(request, config=replace(GOAL.config, optimizer=Adam(rate))))
+    report = following(run, replace(request, config=replace(GOAL.config, optimizer=Adam(0.04)), stop_at_step=11))
     assert [(mark.step, mark.text) for mark in report.branches[0].marks] == [(10, "rate 0.04")]
-    following(run, replace(goal, recipe=replace(GOAL.recipe, optimizer=SGD(0.04)), stop_at_step=11))
-    report = following(run, replace(goal, recipe=replace(GOAL.recipe, optimizer=Adam(0.04)), stop_at_step=12))
+    following(run, replace(request, config=replace(GOAL.config, optimizer=SGD(0.04)), stop_at_step=11))
+    report = following(run, replace(request, config=replace(GOAL.config, optimizer=Adam(0.04)), stop_at_step=12))
     assert len(report.branches[0].marks) == 1
 
 
@@ -149,7 +152,7 @@ def test_a_branch_marks_what_it_does_otherwise_than_the_one_it_left() -> None:
     run = TrainingRun(CPU)
     following(run, replace(GOAL, running=True, stop_at_step=10))
     branch = replace(GOAL, run_id=2, origin=RunPoint(0, 4), running=True, stop_at_step=6)
-    report = following(run, replace(branch, recipe=replace(GOAL.recipe, optimizer=SGD(0.1))))
+    report = following(run, replace(branch, config=replace(GOAL.config, optimizer=SGD(0.1))))
     assert [mark.step for mark in report.branches[1].marks] == [4]
     assert report.branches[1].marks[0].text.startswith("SGD, rate 0.1, momentum 0.9")
     assert not following(run, replace(branch, run_id=3)).branches[2].marks
@@ -160,9 +163,9 @@ def test_reset_and_a_new_seed_start_over_beside_what_was() -> None:
     following(run, replace(GOAL, running=True, stop_at_step=10))
     following(run, replace(GOAL, run_id=2, branch_name="again", running=True, stop_at_step=10))
     assert_same(run.shown_parameters(), straight(10))
-    other = replace(GOAL.recipe, seed=6)
+    other = replace(GOAL.config, seed=6)
     report = following(
-        run, replace(GOAL, run_id=3, branch_name="other", recipe=other, running=True, stop_at_step=10)
+        run, replace(GOAL, run_id=3, branch_name="other", config=other, running=True, stop_at_step=10)
     )
     assert_same(run.shown_parameters(), straight(10, other))
     assert [branch.name for branch in report.branches] == ["first", "again", "other"]
@@ -226,14 +229,14 @@ def test_each_epoch_is_judged_and_what_is_held_out_is_known() -> None:
 
 def test_a_request_between_a_step_and_its_judgement_does_not_lose_it() -> None:
     run = TrainingRun(CPU)
-    goal = replace(GOAL, running=True, stop_at_step=8)
-    run.set_request(goal)
+    request = replace(GOAL, running=True, stop_at_step=8)
+    run.set_request(request)
     for _ in range(10_000):
         if not run.busy:
             break
         run.run_for(0)
         run.run_for(0.001)
-        run.set_request(replace(goal))
+        run.set_request(replace(request))
     report = run.report()
     assert report is not None
     assert report.branches[0].curves.held_out_steps.tolist() == [8]
@@ -241,9 +244,9 @@ def test_a_request_between_a_step_and_its_judgement_does_not_lose_it() -> None:
 
 def test_what_stands_still_is_judged_wherever_that_is() -> None:
     run = TrainingRun(CPU)
-    goal = replace(GOAL, running=True, stop_at_step=13)
-    now = following(run, goal).evaluation
-    then = following(run, replace(goal, shown_point=RunPoint(0, 3))).evaluation
+    request = replace(GOAL, running=True, stop_at_step=13)
+    now = following(run, request).evaluation
+    then = following(run, replace(request, shown_point=RunPoint(0, 3))).evaluation
     assert now is not None
     assert then is not None
     pool = ExamplePool(DATA)
@@ -256,36 +259,36 @@ def test_what_stands_still_is_judged_wherever_that_is() -> None:
 
 def test_divergence_is_said_and_a_stroke_or_a_step_does_not_revive_it() -> None:
     run = TrainingRun(CPU)
-    recipe = replace(GOAL.recipe, optimizer=SGD(1e30))
-    goal = replace(GOAL, recipe=recipe, running=True)
-    report = following(run, goal)
+    config = replace(GOAL.config, optimizer=SGD(1e30))
+    request = replace(GOAL, config=config, running=True)
+    report = following(run, request)
     assert report.state == "diverged"
     assert "choose a smaller one" in report.message
     last = report.current_point
     assert all(np.isfinite(values).all() for values in run.shown_parameters().values())
-    assert following(run, replace(goal, stop_at_step=last.step + 1)).state == "diverged"
+    assert following(run, replace(request, stop_at_step=last.step + 1)).state == "diverged"
     assert report.restart_point == RunPoint(0, 0)
-    again = replace(goal, run_id=2, origin=report.restart_point, recipe=GOAL.recipe, stop_at_step=5)
+    again = replace(request, run_id=2, origin=report.restart_point, config=GOAL.config, stop_at_step=5)
     assert following(run, again).state == "paused"
 
 
 def test_a_stop_condition_ends_it_and_says_which() -> None:
-    report = following(TrainingRun(CPU), replace(GOAL, recipe=replace(GOAL.recipe, epochs=2), running=True))
+    report = following(TrainingRun(CPU), replace(GOAL, config=replace(GOAL.config, epochs=2), running=True))
     assert (report.state, report.message, report.current_point.step) == ("ended", "All epochs are done.", 16)
 
 
 def test_a_condition_that_ended_it_holds_until_it_is_lifted() -> None:
     run = TrainingRun(CPU)
-    goal = replace(GOAL, recipe=replace(GOAL.recipe, steps=5), running=True)
-    report = following(run, goal)
+    request = replace(GOAL, config=replace(GOAL.config, steps=5), running=True)
+    report = following(run, request)
     assert (report.state, report.stop_reason, report.current_point.step) == ("ended", "steps", 5)
-    report = following(run, replace(goal, recipe=replace(goal.recipe, l2=0.01)))
+    report = following(run, replace(request, config=replace(request.config, l2=0.01)))
     assert (report.state, report.stop_reason, report.current_point.step) == ("ended", "steps", 5)
-    lifted = replace(goal, recipe=replace(goal.recipe, steps=None), stop_at_step=20)
+    lifted = replace(request, config=replace(request.config, steps=None), stop_at_step=20)
     report = following(run, lifted)
     assert (report.state, report.stop_reason, report.current_point.step) == ("paused", None, 20)
     assert_same(run.shown_parameters(), straight(20))
-    report = following(run, replace(lifted, recipe=replace(goal.recipe, steps=20), stop_at_step=None))
+    report = following(run, replace(lifted, config=replace(request.config, steps=20), stop_at_step=None))
     assert (report.state, report.stop_reason, report.message) == ("ended", "steps", "All requested steps are done.")
 
 
@@ -300,21 +303,21 @@ def test_what_a_run_made_until_its_time_was_up_can_be_looked_back_at(monkeypatch
 
     monkeypatch.setattr("engine.training.trainer.perf_counter", clock)
     run = TrainingRun(CPU, budget=1)
-    goal = replace(GOAL, recipe=replace(GOAL.recipe, seconds=100.0), running=True)
-    report = following(run, goal)
+    request = replace(GOAL, config=replace(GOAL.config, seconds=100.0), running=True)
+    report = following(run, request)
     assert (report.state, report.stop_reason) == ("ended", "seconds")
     assert report.current_point.step > 20
     pace = 50.0
     look = RunPoint(0, report.current_point.step - 1)
-    report = following(run, replace(goal, shown_point=look))
+    report = following(run, replace(request, shown_point=look))
     assert (report.shown_point, report.is_exact) == (look, True)
     assert_same(run.shown_parameters(), straight(look.step))
 
 
 def test_where_patience_ended_it_the_best_moment_is_known() -> None:
     """At this rate the held-out loss soon oscillates."""
-    recipe = replace(GOAL.recipe, optimizer=SGD(0.4), patience=3)
-    report = following(TrainingRun(CPU), replace(GOAL, recipe=recipe, running=True))
+    config = replace(GOAL.config, optimizer=SGD(0.4), patience=3)
+    report = following(TrainingRun(CPU), replace(GOAL, config=config, running=True))
     assert (report.state, report.stop_reason) == ("ended", "patience")
     curves = report.branches[0].curves
     assert report.restart_point is not None

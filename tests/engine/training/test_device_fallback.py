@@ -20,13 +20,13 @@ from engine.drawings import Drawing
 from engine.nn import Model, Network
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.runtime import Request, Runner
-from engine.training import Evaluated, Recipe, StepDone, Trainer
+from engine.training import Evaluated, StepDone, Trainer, TrainingConfig
 from engine.training.optimizers import Adam
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(3, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
 EXAMPLES = GeneratedSource(XOSettings(side=10, size=(0.6, 1.0)), 60, 1).epoch(0)
-RECIPE = Recipe(Adam(0.01), batch=20, epochs=5)
+CONFIG = TrainingConfig(Adam(0.01), batch=20, epochs=5)
 
 
 class Failing(NumpyOps):
@@ -74,7 +74,7 @@ def failing(at: int, out_of_memory: bool) -> tuple[Failing, Backend]:
 
 
 def finished(backend: Backend) -> tuple[Trainer, list[StepDone | Evaluated]]:
-    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), RECIPE, backend, held_out=EXAMPLES)
+    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), CONFIG, backend, held_out=EXAMPLES)
     return trainer, list(trainer.run())
 
 
@@ -100,7 +100,7 @@ def test_a_fault_at_any_call_loses_nothing_and_is_told(out_of_memory: bool) -> N
 def test_the_second_lack_of_memory_hands_over_to_the_processor() -> None:
     operations, backend = failing(60, True)
     operations.out_of_memory = True
-    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), RECIPE, backend)
+    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), CONFIG, backend)
     events = trainer.run()
     while not operations.failures:
         next(events)
@@ -116,7 +116,7 @@ def test_a_copy_on_the_host_is_at_most_a_second_old(monkeypatch: pytest.MonkeyPa
     clock = [100.0]
     monkeypatch.setattr("engine.training.trainer.perf_counter", lambda: clock[0])
     operations, backend = failing(10**9, False)
-    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), RECIPE, backend)
+    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), CONFIG, backend)
     events = trainer.run()
     for _ in range(9):
         next(events)
@@ -129,7 +129,7 @@ def test_a_copy_on_the_host_is_at_most_a_second_old(monkeypatch: pytest.MonkeyPa
 
 def test_a_fault_while_copying_does_not_lose_the_place() -> None:
     operations, backend = failing(10**9, False)
-    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), RECIPE, backend, held_out=EXAMPLES)
+    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), CONFIG, backend, held_out=EXAMPLES)
     events = trainer.run()
     numbers = [next(events).number for _ in range(6)]
     operations.left = 1

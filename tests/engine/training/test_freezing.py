@@ -10,7 +10,7 @@ import pytest
 from engine.data import Dataset, FixedSource
 from engine.nn import Network, Plan
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
-from engine.training import SGD, AdamW, Optimizer, Recipe, Trainer
+from engine.training import SGD, AdamW, Optimizer, Trainer, TrainingConfig
 from engine.training.optimizers import Adam
 from tests.engine.small_runs import CPU, DATA, MIXED, generated_source
 
@@ -33,11 +33,13 @@ def belongs(name: str, layers: tuple[str, ...]) -> bool:
 @pytest.mark.parametrize("frozen", FROZEN, ids="+".join)
 def test_not_a_byte_of_a_frozen_layer_changes(optimizer: Optimizer, frozen: tuple[str, ...]) -> None:
     """The values include both zeros, because -0 plus 0 is 0."""
-    recipe = Recipe(optimizer, batch=16, epochs=2, l2=0.1, clip=1.0, frozen=frozen, examples=40, data=DATA, seed=2)
+    config = TrainingConfig(
+        optimizer, batch=16, epochs=2, l2=0.1, clip=1.0, frozen=frozen, examples=40, data=DATA, seed=2
+    )
     start = MIXED.initial_parameters(2)
     for values in start.values():
         values.ravel()[:2] = -0.0, 0.0
-    trainer = Trainer(MIXED, generated_source(recipe), recipe, CPU, start)
+    trainer = Trainer(MIXED, generated_source(config), config, CPU, start)
     assert len(list(trainer.run())) == 6
     for name, values in trainer.parameters().items():
         assert (values.tobytes() == start[name].tobytes()) is belongs(name, frozen), name
@@ -57,7 +59,7 @@ ABOVE = (Conv2D(3, 3, bias=False), BatchNorm2D(), ReLU(), MaxPool2D(), Flatten()
 def test_the_others_learn_as_from_pictures_that_the_frozen_ones_made(
     optimizer: Optimizer, clip: float | None
 ) -> None:
-    given = generated_source(Recipe(examples=48, data=DATA)).epoch(0)
+    given = generated_source(TrainingConfig(examples=48, data=DATA)).epoch(0)
     whole, rest = Network((1, 12, 12), (*BELOW, *ABOVE)), Network((1, 12, 12), ABOVE)
     start = whole.initial_parameters(1)
     start["02-batchnorm2d.mean"], start["02-batchnorm2d.variance"] = np.float32([0.2]), np.float32([0.7])
@@ -66,14 +68,14 @@ def test_the_others_learn_as_from_pictures_that_the_frozen_ones_made(
     plan.forward(given.images)
     made = Dataset(plan.outputs()[3], given.labels, given.classes)
 
-    recipe = Recipe(optimizer, batch=16, epochs=3, l2=0.01, clip=clip, seed=1)
-    frozen = Recipe(
+    config = TrainingConfig(optimizer, batch=16, epochs=3, l2=0.01, clip=clip, seed=1)
+    frozen = TrainingConfig(
         optimizer, batch=16, epochs=3, l2=0.01, clip=clip, seed=1, frozen=("01-conv2d", "02-batchnorm2d", "03-tanh")
     )
     above = {f"{int(name[:2]) - 3:02}{name[2:]}": values for name, values in start.items() if int(name[:2]) > 3}
     one, other = (
         Trainer(whole, FixedSource(given), frozen, CPU, start),
-        Trainer(rest, FixedSource(made), recipe, CPU, above),
+        Trainer(rest, FixedSource(made), config, CPU, above),
     )
     losses = [[step.loss for step in islice(trainer.run(), 9)] for trainer in (one, other)]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from engine.nn import RunPoint
-from engine.training import Checkpoint, History, Recipe, recipes_up_to
+from engine.training import Checkpoint, History, TrainingConfig, configs_up_to
 from engine.training.history import GrowingArray
 
-RECIPE = Recipe()
+CONFIG = TrainingConfig()
 
 
 def kept(step: int) -> Checkpoint:
@@ -17,7 +17,7 @@ def kept(step: int) -> Checkpoint:
 
 
 def trained(history: History, steps: int, start: int = 0, parent: RunPoint | None = None) -> int:
-    branch = history.add_branch("a", RECIPE, start, kept(start), parent)
+    branch = history.add_branch("a", CONFIG, start, kept(start), parent)
     for step in range(start + 1, start + steps + 1):
         history.record_step(branch, step, 1 / step, 0.1, lambda step=step: kept(step))
     return branch
@@ -73,13 +73,13 @@ def test_what_is_pinned_stays_when_the_rest_is_thinned() -> None:
     assert 0 in history.branches()[branch].keyframes
 
 
-def test_the_recipe_of_a_step_is_the_one_that_was_in_force() -> None:
+def test_the_config_of_a_step_is_the_one_that_was_in_force() -> None:
     history = History(keyframe_bytes=100)
     branch = trained(history, 5)
-    other = Recipe(batch=7)
-    history.change_recipe(branch, 5, other, "batch 7")
-    assert history.recipe_at(RunPoint(branch, 4)) == (RECIPE, 5)
-    assert history.recipe_at(RunPoint(branch, 5)) == (other, None)
+    other = TrainingConfig(batch=7)
+    history.change_config(branch, 5, other, "batch 7")
+    assert history.config_at(RunPoint(branch, 4)) == (CONFIG, 5)
+    assert history.config_at(RunPoint(branch, 5)) == (other, None)
     assert [(mark.step, mark.text) for mark in history.branches()[branch].marks] == [(5, "batch 7")]
 
 
@@ -87,16 +87,20 @@ def test_what_a_branch_came_from_is_told_with_it() -> None:
     """10 steps, the last 4 with batches of 7; a branch from step 8 has batches of 9 from step 11."""
     history = History(keyframe_bytes=100)
     trained(history, 10)
-    history.change_recipe(0, 6, Recipe(batch=7), "batch 7")
-    branch = history.add_branch("b", Recipe(batch=7), 8, kept(8), RunPoint(0, 8))
-    history.change_recipe(branch, 11, Recipe(batch=9), "batch 9")
+    history.change_config(0, 6, TrainingConfig(batch=7), "batch 7")
+    branch = history.add_branch("b", TrainingConfig(batch=7), 8, kept(8), RunPoint(0, 8))
+    history.change_config(branch, 11, TrainingConfig(batch=9), "batch 9")
     for step in (9, 10, 11, 12):
         history.record_step(branch, step, 0.1, 0.1, lambda: kept(12))
     seen = history.branches()
-    assert recipes_up_to(seen, RunPoint(branch, 12)) == ((0, RECIPE), (6, Recipe(batch=7)), (11, Recipe(batch=9)))
-    assert recipes_up_to(seen, RunPoint(branch, 11)) == ((0, RECIPE), (6, Recipe(batch=7)))
-    assert recipes_up_to(seen, RunPoint(branch, 4)) == recipes_up_to(seen, RunPoint(0, 4)) == ((0, RECIPE),)
-    assert history.recipe_at(RunPoint(branch, 4)) == (RECIPE, 6)
+    assert configs_up_to(seen, RunPoint(branch, 12)) == (
+        (0, CONFIG),
+        (6, TrainingConfig(batch=7)),
+        (11, TrainingConfig(batch=9)),
+    )
+    assert configs_up_to(seen, RunPoint(branch, 11)) == ((0, CONFIG), (6, TrainingConfig(batch=7)))
+    assert configs_up_to(seen, RunPoint(branch, 4)) == configs_up_to(seen, RunPoint(0, 4)) == ((0, CONFIG),)
+    assert history.config_at(RunPoint(branch, 4)) == (CONFIG, 6)
 
 
 def test_a_branch_that_is_not_there_is_refused() -> None:

@@ -13,19 +13,19 @@ from engine.data import GeneratedSource
 from engine.data.xo import XOSettings
 from engine.nn import Network
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
-from engine.training import SGD, Recipe, StepDone, Trainer, TrainingError
+from engine.training import SGD, StepDone, Trainer, TrainingConfig, TrainingError
 from engine.training.optimizers import Adam
 
 CPU = choose_backend("cpu")
 DATA = XOSettings(side=12, size=(0.6, 1.0))
 NETWORK = Network((1, 12, 12), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
-RECIPE = Recipe(Adam(0.01), batch=10, epochs=3, examples=47, data=DATA)
+CONFIG = TrainingConfig(Adam(0.01), batch=10, epochs=3, examples=47, data=DATA)
 
 
-def trainer_of(stride: int, recipe: Recipe = RECIPE, judged: bool = False) -> Trainer:
-    source = GeneratedSource(DATA, recipe.examples, 1)
+def trainer_of(stride: int, config: TrainingConfig = CONFIG, judged: bool = False) -> Trainer:
+    source = GeneratedSource(DATA, config.examples, 1)
     held_out = source.held_out(20) if judged else None
-    return Trainer(NETWORK, source, recipe, CPU, held_out=held_out, steps_per_call=stride)
+    return Trainer(NETWORK, source, config, CPU, held_out=held_out, steps_per_call=stride)
 
 
 def told(trainer: Trainer) -> list[tuple[object, ...]]:
@@ -59,7 +59,7 @@ def test_a_run_left_between_two_told_steps_stands_behind_all_that_are_made() -> 
 
 
 def test_a_run_left_before_its_last_steps_are_told_is_over() -> None:
-    trainer = trainer_of(32, replace(RECIPE, epochs=1, examples=40))
+    trainer = trainer_of(32, replace(CONFIG, epochs=1, examples=40))
     list(islice(trainer.run(), 1))
     assert list(trainer.run()) == []
     assert trainer.stop_reason == "epochs"
@@ -68,7 +68,7 @@ def test_a_run_left_before_its_last_steps_are_told_is_over() -> None:
 def test_divergence_within_a_stride_keeps_the_steps_before_it() -> None:
     ends = []
     for stride in (1, 3):
-        trainer = trainer_of(stride, replace(RECIPE, optimizer=SGD(1e12)))
+        trainer = trainer_of(stride, replace(CONFIG, optimizer=SGD(1e12)))
         steps = []
         with pytest.raises(TrainingError) as error:
             steps.extend(trainer.run())

@@ -25,7 +25,7 @@ from engine.nn.layers import (
 )
 from engine.runtime import TrainingRequest
 from engine.runtime.training_run import TrainingRun
-from engine.training import BINS, SGD, DeadFeatures, NetworkStatistics, Recipe
+from engine.training import BINS, SGD, DeadFeatures, NetworkStatistics, TrainingConfig
 from engine.training.layer_statistics import MAX_EXAMPLES, histogram, layer_groups, relu_layers
 from tests.engine.runtime.test_training_run import following
 
@@ -34,21 +34,21 @@ NETWORK = Network(
     (1, 10, 10), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(6), ReLU(), Dense(2))
 )
 DATA = PoolSettings(XOSettings(side=10, size=(0.6, 1.0)), 150, 100, seed=3)
-RECIPE = Recipe(SGD(0.05, momentum=0), batch=20, epochs=100, seed=5, l2=0.01)
+CONFIG = TrainingConfig(SGD(0.05, momentum=0), batch=20, epochs=100, seed=5, l2=0.01)
 
 
 def goal_of(parameters: dict[str, np.ndarray]) -> TrainingRequest:
     """A request to train from these weights with visible statistics."""
-    subject = Model("Small", NETWORK, parameters)
-    return TrainingRequest(1, subject, "weights", "first", RECIPE, DATA, layer_statistics=True)
+    model = Model("Small", NETWORK, parameters)
+    return TrainingRequest(1, model, "weights", "first", CONFIG, DATA, layer_statistics=True)
 
 
 def fresh() -> dict[str, np.ndarray]:
     return NETWORK.initial_parameters(9)
 
 
-def found(run: TrainingRun, goal: TrainingRequest) -> NetworkStatistics:
-    report = following(run, goal)
+def found(run: TrainingRun, request: TrainingRequest) -> NetworkStatistics:
+    report = following(run, request)
     assert report.statistics is not None
     assert report.statistics.point == report.shown_point
     return report.statistics
@@ -133,8 +133,8 @@ def test_values_are_those_of_the_sample_and_weights_those_of_the_moment() -> Non
     assert seen.rows[0].gradients is None
 
 
-def moved(run: TrainingRun, goal: TrainingRequest, step: int) -> dict[str, np.ndarray]:
-    following(run, replace(goal, shown_point=RunPoint(0, step), layer_statistics=False))
+def moved(run: TrainingRun, request: TrainingRequest, step: int) -> dict[str, np.ndarray]:
+    following(run, replace(request, shown_point=RunPoint(0, step), layer_statistics=False))
     parameters = run.shown_parameters()
     assert parameters is not None
     return dict(parameters)
@@ -143,9 +143,9 @@ def moved(run: TrainingRun, goal: TrainingRequest, step: int) -> dict[str, np.nd
 @pytest.mark.parametrize("budget", [2**20, 1])
 def test_gradient_and_change_are_those_of_the_step_that_led_there_also_looking_back(budget: int) -> None:
     run = TrainingRun(CPU, budget)
-    goal = replace(goal_of(fresh()), running=True, stop_at_step=12)
-    now = found(run, goal)
-    before, after = moved(run, goal, 11), moved(run, goal, 12)
+    request = replace(goal_of(fresh()), running=True, stop_at_step=12)
+    now = found(run, request)
+    before, after = moved(run, request, 11), moved(run, request, 12)
     names = ("01-conv2d.weight", "01-conv2d.bias")
     step = np.concatenate([(after[name] - before[name]).ravel() for name in names])
     length = np.linalg.norm(np.concatenate([after[name].ravel() for name in names]))
@@ -153,21 +153,21 @@ def test_gradient_and_change_are_those_of_the_step_that_led_there_also_looking_b
     # Plain descent: the change is the rate times the gradient.
     assert now.rows[0].gradient_norm == pytest.approx(np.linalg.norm(step) / 0.05, rel=1e-3)
     assert now.rows[0].gradients.maximum == pytest.approx(-step.min() / 0.05, rel=1e-2)
-    back = found(run, replace(goal, shown_point=RunPoint(0, 7)))
+    back = found(run, replace(request, shown_point=RunPoint(0, 7)))
     assert back.point == RunPoint(0, 7)
-    earlier, then = moved(run, goal, 6), moved(run, goal, 7)
+    earlier, then = moved(run, request, 6), moved(run, request, 7)
     step = np.concatenate([(then[name] - earlier[name]).ravel() for name in names])
     assert back.rows[0].gradient_norm == pytest.approx(np.linalg.norm(step) / 0.05, rel=1e-3)
-    assert found(run, replace(goal, shown_point=RunPoint(0, 0))).rows[0].gradients is None
+    assert found(run, replace(request, shown_point=RunPoint(0, 0))).rows[0].gradients is None
     assert back.history.steps.tolist() == [7, 12]
     np.testing.assert_allclose(back.history.gradient_norms[1, 0], now.rows[0].gradient_norm, rtol=1e-6)
 
 
 def test_rows_are_only_made_while_somebody_looks() -> None:
     run = TrainingRun(CPU)
-    goal = replace(goal_of(fresh()), running=True, stop_at_step=2, layer_statistics=False)
-    assert found(run, goal).rows == ()
-    assert len(found(run, replace(goal, layer_statistics=True)).rows) == 4
+    request = replace(goal_of(fresh()), running=True, stop_at_step=2, layer_statistics=False)
+    assert found(run, request).rows == ()
+    assert len(found(run, replace(request, layer_statistics=True)).rows) == 4
 
 
 def test_looking_changes_nothing_of_what_training_comes_to() -> None:
@@ -201,8 +201,8 @@ def test_a_dead_feature_does_not_learn() -> None:
     parameters = fresh()
     parameters["01-conv2d.bias"][2] = -100
     run = TrainingRun(CPU)
-    goal = replace(goal_of(parameters), recipe=replace(RECIPE, l2=0.0), running=True, stop_at_step=10)
-    assert DeadFeatures(1, 2, (2,)) in found(run, goal).dead
+    request = replace(goal_of(parameters), config=replace(CONFIG, l2=0.0), running=True, stop_at_step=10)
+    assert DeadFeatures(1, 2, (2,)) in found(run, request).dead
     learnt = run.shown_parameters()["01-conv2d.weight"]
     np.testing.assert_array_equal(learnt[2], parameters["01-conv2d.weight"][2])
     assert not np.array_equal(learnt[1], parameters["01-conv2d.weight"][1])

@@ -13,7 +13,7 @@ import pytest
 from engine.backends import UpdateArrays, choose_backend, replay
 from engine.nn import Network, Plan, targets
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, Residual, Tanh
-from engine.training import SGD, AdamW, Optimizer, Recipe, TrainStep
+from engine.training import SGD, AdamW, Optimizer, TrainingConfig, TrainStep
 from engine.training.optimizers import Adam
 
 CPU = choose_backend("cpu")
@@ -140,11 +140,11 @@ def gradients(parameters: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return plan.parameter_gradients()
 
 
-def steps_of(recipe: Recipe, count: int) -> list[dict[str, np.ndarray]]:
+def steps_of(config: TrainingConfig, count: int) -> list[dict[str, np.ndarray]]:
     """The parameters at the start, and after each of `count` steps with all examples."""
-    stepper = TrainStep(NETWORK, CPU, recipe, START)
+    stepper = TrainStep(NETWORK, CPU, config, START)
     order = np.tile(np.arange(8), (count, 1))
-    stepper.load_epoch(IMAGES, targets(LABELS, 3), order, np.full(count, recipe.optimizer.rate, np.float32))
+    stepper.load_epoch(IMAGES, targets(LABELS, 3), order, np.full(count, config.optimizer.rate, np.float32))
     found = [stepper.parameters()]
     for _ in range(count):
         stepper.run(8)
@@ -159,7 +159,7 @@ def length(arrays: dict[str, np.ndarray]) -> float:
 @pytest.mark.parametrize("l2", [0.0, 0.7])
 @pytest.mark.parametrize("clip", [None, 0.05, 1e3])
 def test_l2_is_added_to_weights_alone_and_then_the_whole_is_clipped(l2: float, clip: float | None) -> None:
-    went = steps_of(Recipe(SGD(0.1, 0.0), batch=8, l2=l2, clip=clip), 3)
+    went = steps_of(TrainingConfig(SGD(0.1, 0.0), batch=8, l2=l2, clip=clip), 3)
     for before, after in pairwise(went):
         wanted = gradients(before)
         wanted = {name: g + l2 * before[name] if name in WEIGHTS else g for name, g in wanted.items()}
@@ -172,8 +172,8 @@ def test_l2_is_added_to_weights_alone_and_then_the_whole_is_clipped(l2: float, c
 
 def test_decay_shortens_weights_alone() -> None:
     plain, decayed = (
-        steps_of(Recipe(Adam(0.1), batch=8), 1)[1],
-        steps_of(Recipe(AdamW(0.1, decay=0.5), batch=8), 1)[1],
+        steps_of(TrainingConfig(Adam(0.1), batch=8), 1)[1],
+        steps_of(TrainingConfig(AdamW(0.1, decay=0.5), batch=8), 1)[1],
     )
     for name, values in plain.items():
         shorter = 0.1 * 0.5 * START[name] if name in WEIGHTS else 0.0
@@ -204,14 +204,14 @@ TORCH_LAYERS = (Conv2D(4, 3, padding=1), Tanh(), MaxPool2D(), Flatten(), Dense(3
 
 
 def torch_path(
-    torch: Any, recipe: Recipe, start: dict[str, np.ndarray], order: np.ndarray
+    torch: Any, config: TrainingConfig, start: dict[str, np.ndarray], order: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The final values of PyTorch's optimizer of the same kind."""
     values = {name: torch.tensor(array, requires_grad=True) for name, array in start.items()}
     proper = [value for value in values.values() if value.ndim > 1]
     others = [value for value in values.values() if value.ndim == 1]
-    optimizer, chosen = recipe.optimizer, torch.optim
-    groups = [{"params": proper, "weight_decay": getattr(optimizer, "decay", recipe.l2)}]
+    optimizer, chosen = config.optimizer, torch.optim
+    groups = [{"params": proper, "weight_decay": getattr(optimizer, "decay", config.l2)}]
     groups.append({"params": others, "weight_decay": 0.0})
     if isinstance(optimizer, Adam):
         kind = chosen.AdamW if isinstance(optimizer, AdamW) else chosen.Adam
@@ -227,32 +227,32 @@ def torch_path(
         x = functional.linear(x, values["05-dense.weight"], values["05-dense.bias"])
         partner.zero_grad()
         functional.cross_entropy(x, torch.tensor(LABELS[row])).backward()
-        if recipe.clip is not None:
-            torch.nn.utils.clip_grad_norm_(values.values(), recipe.clip)
+        if config.clip is not None:
+            torch.nn.utils.clip_grad_norm_(values.values(), config.clip)
         partner.step()
     return {name: value.detach().numpy() for name, value in values.items()}
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "config",
     [
-        Recipe(SGD(0.1, 0.0), batch=4),
-        Recipe(SGD(0.1, 0.9), batch=4, l2=0.05),
-        Recipe(SGD(0.1, 0.9, nesterov=True), batch=4, clip=0.2),
-        Recipe(Adam(0.01), batch=4, l2=0.05),
-        Recipe(Adam(0.01, 0.5, 0.9, 1e-3), batch=4),
-        Recipe(AdamW(0.01, decay=0.3), batch=4, clip=0.2),
+        TrainingConfig(SGD(0.1, 0.0), batch=4),
+        TrainingConfig(SGD(0.1, 0.9), batch=4, l2=0.05),
+        TrainingConfig(SGD(0.1, 0.9, nesterov=True), batch=4, clip=0.2),
+        TrainingConfig(Adam(0.01), batch=4, l2=0.05),
+        TrainingConfig(Adam(0.01, 0.5, 0.9, 1e-3), batch=4),
+        TrainingConfig(AdamW(0.01, decay=0.3), batch=4, clip=0.2),
     ],
-    ids=lambda recipe: f"{recipe.optimizer.kind}-{recipe.l2}-{recipe.clip}",
+    ids=lambda config: f"{config.optimizer.kind}-{config.l2}-{config.clip}",
 )
-def test_pytorch_goes_the_same_way_while_the_rate_stays(recipe: Recipe) -> None:
+def test_pytorch_goes_the_same_way_while_the_rate_stays(config: TrainingConfig) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch, an optional partner, is not installed")
     network = Network((1, 6, 6), TORCH_LAYERS, ("a", "b", "c"))
     start, order = network.initial_parameters(3), np.random.default_rng(5).integers(0, 8, (25, 4))
-    stepper = TrainStep(network, CPU, recipe, start)
-    stepper.load_epoch(IMAGES, targets(LABELS, 3), order, np.full(25, recipe.optimizer.rate, np.float32))
+    stepper = TrainStep(network, CPU, config, start)
+    stepper.load_epoch(IMAGES, targets(LABELS, 3), order, np.full(25, config.optimizer.rate, np.float32))
     stepper.run(4, 25)
-    expected = torch_path(torch, recipe, start, order)
+    expected = torch_path(torch, config, start, order)
     for name, values in stepper.parameters().items():
         assert np.abs(values - start[name]).max() > 0.01
         np.testing.assert_allclose(values, expected[name], rtol=0, atol=2e-5)

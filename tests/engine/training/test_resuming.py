@@ -15,12 +15,12 @@ import pytest
 
 from engine.nn import Network
 from engine.nn.layers import ShapeError
-from engine.training import SGD, AdamW, Checkpoint, Cosine, Evaluated, Recipe, StepDone, Trainer
+from engine.training import SGD, AdamW, Checkpoint, Cosine, Evaluated, StepDone, Trainer, TrainingConfig
 from engine.training.optimizers import Adam
 from tests.engine.small_runs import CPU, DATA, MIXED, SLICEABLE, SMALL, digest, generated_source
 
 # Two epochs of three batches, the last of each shorter, each followed by a judgement: eight events.
-BASE = Recipe(Adam(0.01), Cosine(0.1), batch=16, epochs=2, examples=40, data=DATA, seed=4)
+BASE = TrainingConfig(Adam(0.01), Cosine(0.1), batch=16, epochs=2, examples=40, data=DATA, seed=4)
 RUNS = {
     "everything": (MIXED, replace(BASE, clip=1.0, l2=0.01)),
     "momentum": (MIXED, replace(BASE, optimizer=SGD(0.05, 0.9, nesterov=True))),
@@ -30,9 +30,9 @@ RUNS = {
 }
 
 
-def begin(network: Network, recipe: Recipe, checkpoint: Checkpoint | None = None) -> Trainer:
-    source = generated_source(recipe)
-    return Trainer(network, source, recipe, CPU, None, source.held_out(30), checkpoint)
+def begin(network: Network, config: TrainingConfig, checkpoint: Checkpoint | None = None) -> Trainer:
+    source = generated_source(config)
+    return Trainer(network, source, config, CPU, None, source.held_out(30), checkpoint)
 
 
 def told(event: StepDone | Evaluated) -> tuple[object, ...]:
@@ -100,25 +100,25 @@ def test_steps_may_be_left_and_asked_for_again(name: str) -> None:
 
 
 def test_a_judgement_left_halfway_is_made_again() -> None:
-    network, recipe = RUNS["cut into chunks"]
-    straight = [told(event) for event in begin(network, recipe).run()]
-    trainer, events = begin(network, recipe), []
+    network, config = RUNS["cut into chunks"]
+    straight = [told(event) for event in begin(network, config).run()]
+    trainer, events = begin(network, config), []
     for piece in trainer.iter_slices():
         if piece is not None:
             events.append(told(piece))
         elif trainer.is_evaluation_due:
             break
-    resumed = begin(network, recipe, trainer.checkpoint())
+    resumed = begin(network, config, trainer.checkpoint())
     assert events + [told(event) for event in resumed.run()] == straight
 
 
 def test_a_run_that_has_ended_stays_ended_until_its_condition_is_lifted() -> None:
-    network, recipe = RUNS["patience"]
-    ended = begin(network, recipe)
+    network, config = RUNS["patience"]
+    ended = begin(network, config)
     wanted = len([None for _ in ended.run()])
-    again = begin(network, recipe, ended.checkpoint())
+    again = begin(network, config, ended.checkpoint())
     assert (list(again.run()), again.stop_reason) == ([], "patience")
-    longer = begin(network, replace(recipe, patience=None), ended.checkpoint())
+    longer = begin(network, replace(config, patience=None), ended.checkpoint())
     assert wanted + len(list(longer.run())) == 12 * 4
     assert longer.stop_reason == "epochs"
 
@@ -126,13 +126,13 @@ def test_a_run_that_has_ended_stays_ended_until_its_condition_is_lifted() -> Non
 @pytest.mark.parametrize("spoil", ["parameters", "optimizer_state"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_checkpoint_with_values_that_are_no_numbers_is_refused(spoil: str, value: float) -> None:
-    network, recipe = RUNS["momentum"]
-    at = begin(network, recipe).checkpoint()
+    network, config = RUNS["momentum"]
+    at = begin(network, config).checkpoint()
     values = getattr(at, spoil)
     name = next(name for name in values if name.endswith("01-conv2d.weight"))
     spoilt = replace(at, **{spoil: values | {name: np.full_like(values[name], value)}})
     with pytest.raises(ValueError, match="not finite numbers"):
-        begin(network, recipe, spoilt)
+        begin(network, config, spoilt)
 
 
 def test_a_checkpoint_of_another_network_or_optimizer_is_refused() -> None:
@@ -154,7 +154,7 @@ from dataclasses import replace
 from engine.backends.backend import one_blas_thread
 from engine.training.optimizers import Adam
 from tests.engine.small_runs import *
-recipe = Recipe(Adam(0.01), batch=16, epochs=1, examples=32, data=DATA, seed={seed})
+recipe = TrainingConfig(Adam(0.01), batch=16, epochs=1, examples=32, data=DATA, seed={seed})
 wide = Network((1, 12, 12), (Flatten(), Dense(300), ReLU(), Dense(300), ReLU(), Dense(2)))
 with one_blas_thread():
     print(*(digest(train_to_end(recipe, network).parameters()) for network in (MIXED, wide)))
@@ -187,15 +187,15 @@ def test_the_same_seed_gives_the_same_bytes_in_ten_fresh_processes() -> None:
 
 @pytest.mark.parametrize("name", sorted(RUNS))
 def test_a_run_left_between_any_two_calls_comes_to_the_same_bytes(name: str) -> None:
-    network, recipe = RUNS[name]
-    whole, sliced = begin(network, recipe), begin_in_slices(network, recipe)
+    network, config = RUNS[name]
+    whole, sliced = begin(network, config), begin_in_slices(network, config)
     assert [told(event) for event in sliced.run()] == [told(event) for event in whole.run()]
     assert state(sliced) == state(whole)
 
 
 def test_between_the_pieces_of_a_step_nothing_has_changed_and_it_may_be_begun_again() -> None:
-    network, recipe = RUNS["momentum"]
-    whole, sliced = begin(network, recipe), begin_in_slices(network, recipe)
+    network, config = RUNS["momentum"]
+    whole, sliced = begin(network, config), begin_in_slices(network, config)
     next(whole.run())
     before, pieces = state(sliced), 0
     for event in sliced.iter_slices():
@@ -210,7 +210,7 @@ def test_between_the_pieces_of_a_step_nothing_has_changed_and_it_may_be_begun_ag
     assert state(sliced) == state(whole)
 
 
-def begin_in_slices(network: Network, recipe: Recipe) -> Trainer:
+def begin_in_slices(network: Network, config: TrainingConfig) -> Trainer:
     """A run that is interrupted after every slice."""
-    source = generated_source(recipe)
-    return Trainer(network, source, recipe, CPU, None, source.held_out(30), slice_seconds=0.0)
+    source = generated_source(config)
+    return Trainer(network, source, config, CPU, None, source.held_out(30), slice_seconds=0.0)

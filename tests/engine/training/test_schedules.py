@@ -13,8 +13,8 @@ from engine.backends import choose_backend
 from engine.data import Dataset, FixedSource
 from engine.nn import Network
 from engine.nn.layers import Dense, Flatten
-from engine.training import SCHEDULES, AdamW, Cosine, Recipe, Schedule, StepDone, Trainer
-from engine.training.recipe import Linear, StepDecay
+from engine.training import SCHEDULES, AdamW, Cosine, Schedule, StepDone, Trainer, TrainingConfig
+from engine.training.config import Linear, StepDecay
 
 # Five blank pictures that are neither: nothing pulls at a weight, so that what decay leaves of it tells the rate.
 BLANK = FixedSource(Dataset(np.zeros((5, 1, 1, 1), np.float32), np.full(5, -1), ("X", "O")))
@@ -39,8 +39,8 @@ CURVES: list[tuple[Schedule, Callable[[int], float]]] = [
 
 
 def trainer(schedule: Schedule, resumed: Trainer | None = None) -> Trainer:
-    recipe = Recipe(AdamW(0.5, decay=0.5), schedule, batch=2, epochs=4)
-    return Trainer(NETWORK, BLANK, recipe, choose_backend("cpu"), ONES, None, resumed and resumed.checkpoint())
+    config = TrainingConfig(AdamW(0.5, decay=0.5), schedule, batch=2, epochs=4)
+    return Trainer(NETWORK, BLANK, config, choose_backend("cpu"), ONES, None, resumed and resumed.checkpoint())
 
 
 @pytest.mark.parametrize(("schedule", "curve"), CURVES, ids=[repr(schedule) for schedule, _ in CURVES])

@@ -19,9 +19,9 @@ from engine.training import (
     Cosine,
     Evaluated,
     Optimizer,
-    Recipe,
     StepDone,
     Trainer,
+    TrainingConfig,
     TrainingError,
     evaluate,
 )
@@ -30,10 +30,10 @@ from tests.engine.small_runs import CPU, DATA, SMALL, chunk_sizes, digest, gener
 
 
 def test_training_learns_to_tell_x_from_o() -> None:
-    recipe = Recipe(Adam(0.01), Cosine(0.05), batch=32, epochs=4, examples=2000, data=DATA)
+    config = TrainingConfig(Adam(0.01), Cosine(0.05), batch=32, epochs=4, examples=2000, data=DATA)
     held_out = GeneratedSource(DATA, 2000, 1).held_out(600)
     before = evaluate(SMALL, SMALL.initial_parameters(1), held_out, CPU).metrics
-    after = evaluate(SMALL, train_to_end(recipe).parameters(), held_out, CPU).metrics
+    after = evaluate(SMALL, train_to_end(config).parameters(), held_out, CPU).metrics
     assert before.accuracy < 0.8
     assert after.accuracy > 0.9
     assert after.loss < before.loss
@@ -41,10 +41,10 @@ def test_training_learns_to_tell_x_from_o() -> None:
 
 
 def test_a_batch_cut_into_chunks_moves_the_weights_as_a_whole_one_would(monkeypatch) -> None:
-    recipe = Recipe(SGD(0.05), batch=20, epochs=1, examples=70, data=DATA)
-    coarse = train_to_end(recipe)
+    config = TrainingConfig(SGD(0.05), batch=20, epochs=1, examples=70, data=DATA)
+    coarse = train_to_end(config)
     monkeypatch.setattr("engine.training.train_step.CACHE_BYTES", 30_000)
-    fine = train_to_end(recipe)
+    fine = train_to_end(config)
     assert chunk_sizes(fine) == {5}
     assert chunk_sizes(coarse) == {20, 10}
     for name, values in fine.parameters().items():
@@ -52,15 +52,15 @@ def test_a_batch_cut_into_chunks_moves_the_weights_as_a_whole_one_would(monkeypa
 
 
 def test_steps_and_epochs_are_counted_and_the_last_batch_may_be_short() -> None:
-    recipe = Recipe(SGD(0.01), batch=32, epochs=2, examples=70, data=DATA)
-    trainer = Trainer(SMALL, GeneratedSource(DATA, 70, 1), recipe, CPU)
+    config = TrainingConfig(SGD(0.01), batch=32, epochs=2, examples=70, data=DATA)
+    trainer = Trainer(SMALL, GeneratedSource(DATA, 70, 1), config, CPU)
     assert [(step.number, step.epoch) for step in trainer.run()] == [
         (1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 2)]  # fmt: skip
 
 
 def test_divergence_stops_within_one_step_and_keeps_the_last_finite_weights() -> None:
-    recipe = Recipe(SGD(1e30), batch=32, epochs=3, examples=320, data=DATA)
-    trainer = Trainer(SMALL, GeneratedSource(DATA, 320, 1), recipe, CPU)
+    config = TrainingConfig(SGD(1e30), batch=32, epochs=3, examples=320, data=DATA)
+    trainer = Trainer(SMALL, GeneratedSource(DATA, 320, 1), config, CPU)
     with pytest.raises(TrainingError, match=r"step \d+: the learning rate, 1e\+30"):
         for _ in trainer.run():
             pass
@@ -83,7 +83,7 @@ def test_a_step_that_overflows_leaves_the_weights_as_they_were(
         "02-dense.weight": np.array(weights, np.float32)[:, None],
         "02-dense.bias": np.zeros(2, np.float32),
     }
-    trainer = Trainer(network, source, Recipe(optimizer, epochs=1), CPU, start)
+    trainer = Trainer(network, source, TrainingConfig(optimizer, epochs=1), CPU, start)
     with pytest.raises(TrainingError, match=r"step 1: .* those of the step before\.$"):
         list(trainer.run())
     for name, values in trainer.parameters().items():
@@ -96,7 +96,7 @@ def test_an_average_that_overflows_stops_the_run() -> None:
     start = {name: np.zeros(shape, np.float32) for name, shape in network.parameter_shapes.items()}
     start["03-dense.weight"][:, 0] = 1e20, -1e20
     source = FixedSource(Dataset(np.ones((1, 1, 1, 1), np.float32), np.array([0]), ("X", "O")))
-    trainer = Trainer(network, source, Recipe(Adam(), epochs=1), CPU, start)
+    trainer = Trainer(network, source, TrainingConfig(Adam(), epochs=1), CPU, start)
     with pytest.raises(TrainingError, match="step 1"):
         list(trainer.run())
 
@@ -107,7 +107,7 @@ def order_of(seed: int) -> list[list[int]]:
     network = Network((1, 1, 1), (Flatten(), Dense(2)))
     start = {"02-dense.weight": np.array([[1], [0]], np.float32), "02-dense.bias": np.zeros(2, np.float32)}
     source = FixedSource(Dataset(images, np.zeros(6, np.int64), ("X", "O")))
-    trainer = Trainer(network, source, Recipe(SGD(1e-30), batch=1, epochs=2, seed=seed), CPU, start)
+    trainer = Trainer(network, source, TrainingConfig(SGD(1e-30), batch=1, epochs=2, seed=seed), CPU, start)
     errors = list(cross_entropy(np.stack([images.ravel(), np.zeros(6, np.float32)], 1), np.zeros(6, np.int64)))
     found = [int(np.argmin(np.abs(np.array(errors) - step.loss))) for step in trainer.run()]
     return [found[:6], found[6:]]
@@ -124,16 +124,16 @@ def test_the_loss_of_a_step_is_the_mean_error_of_its_batch_however_it_is_cut(mon
     examples = GeneratedSource(DATA, 7, 1).epoch(0)
     start = SMALL.initial_parameters(1)
     monkeypatch.setattr("engine.training.train_step.CACHE_BYTES", 15_000)
-    trainer = Trainer(SMALL, FixedSource(examples), Recipe(batch=7, epochs=1), CPU, start)
+    trainer = Trainer(SMALL, FixedSource(examples), TrainingConfig(batch=7, epochs=1), CPU, start)
     (step,) = trainer.run()
     assert chunk_sizes(trainer) == {4, 3}
     assert step.loss == pytest.approx(evaluate(SMALL, start, examples, CPU).metrics.loss, rel=1e-5)
 
 
 def test_the_mean_of_an_epoch_is_that_of_its_steps_losses() -> None:
-    recipe = Recipe(SGD(0.05), batch=32, epochs=2, examples=70, data=DATA)
+    config = TrainingConfig(SGD(0.05), batch=32, epochs=2, examples=70, data=DATA)
     source, losses = GeneratedSource(DATA, 70, 1), []
-    for event in Trainer(SMALL, source, recipe, CPU, None, source.held_out(10)).run():
+    for event in Trainer(SMALL, source, config, CPU, None, source.held_out(10)).run():
         if isinstance(event, Evaluated):
             assert event.mean_loss == pytest.approx(np.mean(losses))
             losses.clear()
@@ -158,15 +158,17 @@ def start(first: float, second: float) -> dict[str, np.ndarray]:
     return {"02-dense.weight": weight, "02-dense.bias": np.zeros(2, np.float32)}
 
 
-def run(recipe: Recipe, *, held_out: int | None, scores: tuple[float, float] = (0, 0)) -> tuple[Trainer, list]:
+def run(
+    config: TrainingConfig, *, held_out: int | None, scores: tuple[float, float] = (0, 0)
+) -> tuple[Trainer, list]:
     """The events of a run on one X that is evaluated on an image with another label."""
     judges = None if held_out is None else picture(held_out)
-    trainer = Trainer(ONE, FixedSource(picture(0)), recipe, CPU, start(*scores), judges)
+    trainer = Trainer(ONE, FixedSource(picture(0)), config, CPU, start(*scores), judges)
     return trainer, list(trainer.run())
 
 
 def test_a_run_without_conditions_ends_with_its_epochs() -> None:
-    trainer, events = run(Recipe(SGD(0.1), epochs=3), held_out=1)
+    trainer, events = run(TrainingConfig(SGD(0.1), epochs=3), held_out=1)
     assert [type(event) for event in events] == [StepDone, Evaluated] * 3
     assert trainer.stop_reason == "epochs"
     assert list(trainer.run()) == []
@@ -174,7 +176,7 @@ def test_a_run_without_conditions_ends_with_its_epochs() -> None:
 
 def test_a_target_ends_the_run_after_the_epoch_that_reaches_it() -> None:
     """The X is first predicted as an O, and each step of gradient descent moves the scores towards X."""
-    trainer, events = run(Recipe(SGD(0.1, 0.0), epochs=100, target=1.0), held_out=0, scores=(0, 0.5))
+    trainer, events = run(TrainingConfig(SGD(0.1, 0.0), epochs=100, target=1.0), held_out=0, scores=(0, 0.5))
     accuracies = [event.evaluation.metrics.accuracy for event in events if isinstance(event, Evaluated)]
     assert trainer.stop_reason == "target"
     assert len(accuracies) > 1
@@ -184,34 +186,34 @@ def test_a_target_ends_the_run_after_the_epoch_that_reaches_it() -> None:
 
 @pytest.mark.parametrize("stride", [1, 4])
 def test_a_run_ends_after_the_steps_asked_for_and_goes_on_to_the_same_bytes_when_more_are(stride: int) -> None:
-    recipe = Recipe(Adam(0.01), Cosine(), batch=5, epochs=3, examples=50, data=DATA)
-    short = Trainer(SMALL, generated_source(recipe), replace(recipe, steps=13), CPU, steps_per_call=stride)
+    config = TrainingConfig(Adam(0.01), Cosine(), batch=5, epochs=3, examples=50, data=DATA)
+    short = Trainer(SMALL, generated_source(config), replace(config, steps=13), CPU, steps_per_call=stride)
     assert [step.number for step in short.run() if isinstance(step, StepDone)] == list(range(1, 14))
     assert short.stop_reason == "steps"
     assert list(short.run()) == []
-    longer = replace(recipe, steps=17)
+    longer = replace(config, steps=17)
     more = Trainer(
-        SMALL, generated_source(recipe), longer, CPU, resume_from=short.checkpoint(), steps_per_call=stride
+        SMALL, generated_source(config), longer, CPU, resume_from=short.checkpoint(), steps_per_call=stride
     )
     assert [step.number for step in more.run()] == [14, 15, 16, 17]
     assert digest(more.parameters()) == digest(train_to_end(longer).parameters())
 
 
 def test_an_epoch_that_ends_with_the_last_step_is_judged() -> None:
-    trainer, events = run(Recipe(SGD(0.1), epochs=3, steps=2), held_out=1)
+    trainer, events = run(TrainingConfig(SGD(0.1), epochs=3, steps=2), held_out=1)
     assert [type(event) for event in events] == [StepDone, Evaluated] * 2
     assert trainer.stop_reason == "steps"
 
 
 def test_patience_ends_the_run_and_keeps_the_best_epoch() -> None:
     """Training makes the held-out O less and less likely, so the first epoch is the best."""
-    recipe = Recipe(SGD(0.1, 0.0), epochs=100, patience=4)
-    trainer, events = run(recipe, held_out=1)
+    config = TrainingConfig(SGD(0.1, 0.0), epochs=100, patience=4)
+    trainer, events = run(config, held_out=1)
     losses = [event.evaluation.metrics.loss for event in events if isinstance(event, Evaluated)]
     assert trainer.stop_reason == "patience"
     assert len(losses) == 5
     assert losses == sorted(losses)
-    best, _ = run(replace(recipe, epochs=1), held_out=1)
+    best, _ = run(replace(config, epochs=1), held_out=1)
     for name, values in best.parameters().items():
         np.testing.assert_array_equal(trainer.final_parameters()[name], values)
         assert not np.array_equal(trainer.parameters()[name], values)
@@ -219,7 +221,7 @@ def test_patience_ends_the_run_and_keeps_the_best_epoch() -> None:
 
 def test_patience_counts_anew_when_the_error_falls() -> None:
     """The loss falls in each epoch, so patience never ends the run, and the last epoch is the result."""
-    trainer, events = run(Recipe(SGD(0.1, 0.0), epochs=9, patience=1), held_out=0)
+    trainer, events = run(TrainingConfig(SGD(0.1, 0.0), epochs=9, patience=1), held_out=0)
     assert (trainer.stop_reason, len(events)) == ("epochs", 18)
     for name, values in trainer.parameters().items():
         np.testing.assert_array_equal(trainer.final_parameters()[name], values)
@@ -235,7 +237,7 @@ def test_time_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
         return now
 
     monkeypatch.setattr("engine.training.trainer.perf_counter", clock)
-    trainer = Trainer(ONE, FixedSource(picture(0)), Recipe(epochs=100, seconds=5.0), CPU, start(0, 0))
+    trainer = Trainer(ONE, FixedSource(picture(0)), TrainingConfig(epochs=100, seconds=5.0), CPU, start(0, 0))
     made = 0
     for _ in trainer.run():
         made += 1
@@ -244,28 +246,30 @@ def test_time_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "condition"), [(Recipe(patience=1), "patience"), (Recipe(target=0.5), "target")], ids=str
+    ("config", "condition"),
+    [(TrainingConfig(patience=1), "patience"), (TrainingConfig(target=0.5), "target")],
+    ids=str,
 )
-def test_conditions_on_held_out_examples_need_some(recipe: Recipe, condition: str) -> None:
+def test_conditions_on_held_out_examples_need_some(config: TrainingConfig, condition: str) -> None:
     with pytest.raises(ValueError, match="give the run some"):
-        run(recipe, held_out=None)
+        run(config, held_out=None)
 
 
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: Recipe(batch=0), "batch of at least 1"),
-        (lambda: Recipe(epochs=-1), "epochs of at least 1"),
-        (lambda: Recipe(seed=-1), "seed is a whole number"),
-        (lambda: Recipe(l2=-0.1), "l2 must be a number from 0"),
-        (lambda: Recipe(l2=math.inf), "l2 must be a number from 0"),
-        (lambda: Recipe(clip=0), "clip must be above 0"),
-        (lambda: Recipe(patience=0), "patience must be at least 1"),
-        (lambda: Recipe(target=1.5), "target must be an accuracy"),
-        (lambda: Recipe(seconds=math.nan), "seconds must be above 0"),
+        (lambda: TrainingConfig(batch=0), "batch of at least 1"),
+        (lambda: TrainingConfig(epochs=-1), "epochs of at least 1"),
+        (lambda: TrainingConfig(seed=-1), "seed is a whole number"),
+        (lambda: TrainingConfig(l2=-0.1), "l2 must be a number from 0"),
+        (lambda: TrainingConfig(l2=math.inf), "l2 must be a number from 0"),
+        (lambda: TrainingConfig(clip=0), "clip must be above 0"),
+        (lambda: TrainingConfig(patience=0), "patience must be at least 1"),
+        (lambda: TrainingConfig(target=1.5), "target must be an accuracy"),
+        (lambda: TrainingConfig(seconds=math.nan), "seconds must be above 0"),
     ],
 )
-def test_recipes_that_mean_nothing_are_refused(make: Callable[[], object], sentence: str) -> None:
+def test_configs_that_mean_nothing_are_refused(make: Callable[[], object], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence) as raised:
         make()
     assert str(raised.value).endswith(".")
@@ -276,19 +280,19 @@ def test_what_does_not_fit_the_network_is_refused() -> None:
     others = replace(picture(0), classes=("a", "b"))
     for source, held_out in ((wide, None), (others, None), (picture(0), wide), (picture(0), others)):
         with pytest.raises(ShapeError, match="choose"):
-            list(Trainer(ONE, FixedSource(source), Recipe(), CPU, None, held_out).run())
+            list(Trainer(ONE, FixedSource(source), TrainingConfig(), CPU, None, held_out).run())
     with pytest.raises(ValueError, match="no layer called 03-dense"):
-        Trainer(ONE, FixedSource(picture(0)), Recipe(frozen=("03-dense",)), CPU)
+        Trainer(ONE, FixedSource(picture(0)), TrainingConfig(frozen=("03-dense",)), CPU)
     with pytest.raises(ValueError, match="no examples to train on"):
-        Trainer(ONE, FixedSource(picture(0).take([])), Recipe(), CPU)
+        Trainer(ONE, FixedSource(picture(0).take([])), TrainingConfig(), CPU)
 
 
 # --- numbers that are none
 
 
 def test_a_refused_step_lets_no_later_one_through() -> None:
-    recipe = Recipe(SGD(1e30), batch=32, epochs=3, examples=320, data=DATA)
-    trainer = Trainer(SMALL, GeneratedSource(DATA, 320, 1), recipe, CPU)
+    config = TrainingConfig(SGD(1e30), batch=32, epochs=3, examples=320, data=DATA)
+    trainer = Trainer(SMALL, GeneratedSource(DATA, 320, 1), config, CPU)
     with pytest.raises(TrainingError):
         list(trainer.run())
     kept, made = trainer.checkpoint(), trainer.steps_made
@@ -311,7 +315,7 @@ def test_running_statistics_that_overflow_stop_the_run_and_stay_as_they_were() -
     values = network.initial_parameters(1) | {"01-conv2d.weight": np.full((1, 1, 1, 1), 1e20, np.float32)}
     images = np.random.default_rng(1).uniform(-1, 1, (4, 1, 1, 2)).astype(np.float32)
     source = FixedSource(Dataset(images, np.array([0, 1, 0, 1]), ("X", "O")))
-    trainer = Trainer(network, source, Recipe(SGD(1e-3), batch=4, epochs=2), CPU, values)
+    trainer = Trainer(network, source, TrainingConfig(SGD(1e-3), batch=4, epochs=2), CPU, values)
     with pytest.raises(TrainingError, match="step 1"):
         list(trainer.run())
     for name, array in trainer.parameters().items():

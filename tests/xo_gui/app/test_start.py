@@ -49,7 +49,8 @@ def test_a_fault_at_import_or_while_building_is_said_and_logged(tmp_path: Path, 
 
 def test_a_fault_in_what_qt_calls_while_building_is_logged_and_the_window_opens(tmp_path: Path) -> None:
     picture = tmp_path / "window.png"
-    result, log = start(tmp_path, BROKEN_VIEW.format(method="set_panel_visible"), f"'--screenshot', {str(picture)!r}")
+    broken = BROKEN_VIEW.format(method="set_panel_visible")
+    result, log = start(tmp_path, broken, f"'--screenshot', {str(picture)!r}")
     assert result.returncode == 0, result.stderr
     assert picture.exists()
     assert "Traceback" not in result.stderr

@@ -23,14 +23,14 @@ from engine.data import ExamplePool, FixedSource, PoolSettings
 from engine.documents import DEFAULT, ProjectSummary, read_project_summary
 from engine.documents.project_file import load_project
 from engine.formats import FileError
-from engine.training import Recipe, Trainer
+from engine.training import Trainer, TrainingConfig
 from tests.conftest import Effort
 from tests.xo_gui.child import ENDLESS
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from tests.xo_gui.lessons import DATA, STROKES
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import OneEpoch, session_folder
-from xo_gui.state.training_controller import DEFAULT_RECIPE
+from xo_gui.state.training_controller import DEFAULT_CONFIG
 from xo_gui.window import MainWindow
 from xo_gui.window.recovery_bar import distinct
 
@@ -88,14 +88,14 @@ class Child:
         return max((step for at, step in self.seen if at <= killed - LATE), default=0)
 
 
-def straight(steps: int, recipe: Recipe = ENDLESS) -> dict[str, np.ndarray]:
+def straight(steps: int, config: TrainingConfig = ENDLESS) -> dict[str, np.ndarray]:
     """The default network's weights after `steps` steps of an uninterrupted run."""
-    drawing = replace(DEFAULT.recipe.data if DEFAULT.recipe else recipe.data, side=32)
+    drawing = replace(DEFAULT.config.data if DEFAULT.config else config.data, side=32)
     pool = ExamplePool(PoolSettings(drawing, **DATA))
     while pool.progress < 1:
         pool.generate_next()
     trainer = Trainer(
-        DEFAULT.network, FixedSource(pool.training), recipe, choose_backend("cpu"), held_out=pool.held_out
+        DEFAULT.network, FixedSource(pool.training), config, choose_backend("cpu"), held_out=pool.held_out
     )
     for event in trainer.run():
         if event.number == steps:
@@ -200,7 +200,7 @@ def test_after_closing_the_file_menu_opens_the_last_session(folder: Path, open_w
     again.click(again.panel.step_button)
     again.until(lambda training: training.current_point.step == 11)
     assert len(again.stand().branches) == 1
-    for name, values in straight(11, DEFAULT_RECIPE).items():
+    for name, values in straight(11, DEFAULT_CONFIG).items():
         np.testing.assert_array_equal(window.session.document.models[0].parameters[name], values)
 
 

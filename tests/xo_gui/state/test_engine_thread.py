@@ -23,7 +23,7 @@ from engine.explain import Query
 from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Dense, Flatten
 from engine.runtime import Request, Runner, Snapshot, TrainingRequest
-from engine.training import Recipe
+from engine.training import TrainingConfig
 from xo_gui.state import EngineThread
 
 TINY = Network((1, 8, 8), (Flatten(), Dense(2)))
@@ -71,11 +71,11 @@ def test_the_engine_works_in_its_own_thread_and_signals_into_the_window_s(
     thread: EngineThread, qtbot, monkeypatch
 ) -> None:
     worked_in: list[int] = []
-    answer = Runner.compute
+    result = Runner.compute
 
     def watched(self: Runner, request: Request) -> object:
         worked_in.append(threading.get_ident())
-        return answer(self, request)
+        return result(self, request)
 
     monkeypatch.setattr(Runner, "compute", watched)
     listener = Listener()
@@ -125,12 +125,14 @@ def test_stopping_is_quick_while_busy_and_while_idle(qapp) -> None:
 def test_a_window_that_sleeps_while_it_trains_finds_one_snapshot_and_one_signal(
     thread: EngineThread, qtbot
 ) -> None:
-    subject = Model("Tiny", TINY, TINY.initial_parameters(1))
+    model = Model("Tiny", TINY, TINY.initial_parameters(1))
     data = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12)
-    goal = TrainingRequest(1, subject, "fresh", "Run 1, seed 1", Recipe(batch=20, epochs=10**6), data, running=True)
+    goal = TrainingRequest(
+        1, model, "fresh", "Run 1, seed 1", TrainingConfig(batch=20, epochs=10**6), data, running=True
+    )
     signals: list[None] = []
     thread.snapshot_ready.connect(lambda: signals.append(None))
-    request = Request(1, Document(Drawing(), (subject,)), training=goal, live=True)
+    request = Request(1, Document(Drawing(), (model,)), training=goal, live=True)
     thread.submit(request)
     qtbot.waitUntil(lambda: bool(signals), timeout=10_000)
     time.sleep(0.5)
@@ -176,12 +178,12 @@ def everything(number: int, path: Path) -> Request:
     """A request for all that the engine can do, in turn training, paused, and looking back."""
     model = Model("Tiny", TINY, TINY.initial_parameters(1))
     data = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12)
-    goal = TrainingRequest(
-        1, model, "fresh", "Run", Recipe(batch=20, epochs=10**6), data, running=number % 3 == 0,
+    request = TrainingRequest(
+        1, model, "fresh", "Run", TrainingConfig(batch=20, epochs=10**6), data, running=number % 3 == 0,
         shown_point=RunPoint(0, 1 + number // 3) if number % 3 == 2 else None, layer_statistics=True,
     )  # fmt: skip
     return Request(
-        1, Document(drawn(number).document.drawing, (model,)), training=goal, live=True, robustness=True,
+        1, Document(drawn(number).document.drawing, (model,)), training=request, live=True, robustness=True,
         sample_settings=XOSettings(side=8 + number), query=Query("occlusion"),
         open_request=OpenRequest(number, path),
     )  # fmt: skip

@@ -120,10 +120,10 @@ def test_a_pinned_value_stays_with_its_model_and_ends_with_it(qapp) -> None:
     )
     owner.pin(cell)
     for after, expected in models:
-        owner.replace_subjects(after, "models")
+        owner.replace_models(after, "models")
         assert owner.selection.pinned == expected
     owner.pin(cell)
     owner.hover(cell)
     loaded = Model("the same file again", WALKTHROUGH.network.with_classes(("A", "B")), WALK.parameters)
-    owner.replace_subject(loaded, "other")
+    owner.replace_model(loaded, "other")
     assert (owner.selection.pinned, owner.selection.hovered) == (None, None)

@@ -55,7 +55,7 @@ def test_a_network_chosen_again_counts_its_steps_from_the_start(
 def test_a_step_after_a_divergence_is_one_step_from_where_it_continues(bench: Workbench) -> None:
     bench.execute(OneEpoch())
     bench.settle()
-    calm = bench.control.settings.recipe
+    calm = bench.control.settings.config
     bench.execute(SetConfig(replace(calm, optimizer=SGD(1e30))))
     bench.execute(OneEpoch())
     training = bench.settle().training
@@ -69,7 +69,7 @@ def test_a_step_after_a_divergence_is_one_step_from_where_it_continues(bench: Wo
 def test_a_step_on_other_examples_ends_at_their_epoch(bench: Workbench) -> None:
     bench.execute(OneStep())
     bench.settle()
-    bench.execute(SetConfig(replace(bench.control.settings.recipe, batch=20)))
+    bench.execute(SetConfig(replace(bench.control.settings.config, batch=20)))
     bench.execute(OneEpoch())
     assert bench.settle().training.current_point == RunPoint(0, 2)
 

@@ -16,9 +16,9 @@ from PySide6.QtTest import QTest
 
 from engine.cli.main import main
 from engine.documents import load_model, save_model, shipped_model
-from engine.training import SGD, Recipe
+from engine.training import SGD, TrainingConfig
+from engine.training.config import Linear, StepDecay
 from engine.training.optimizers import Adam
-from engine.training.recipe import Linear, StepDecay
 from tests.xo_gui.conftest import X_ARMS, Hand, OpenWindow
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import SetConfig, ShowPoint
@@ -58,25 +58,25 @@ def assert_same_bytes(coach: Coach, made: dict[str, np.ndarray]) -> None:
         assert values.tobytes() == shown[name].tobytes(), name
 
 
-OWN = Recipe(
+OWN = TrainingConfig(
     SGD(0.03, 0.8, nesterov=True), StepDecay(4, 0.5, warmup=0.1), 37, 3, 0.003, 2.0, ("04-conv2d",), steps=20
 )
 
 
 @pytest.mark.parametrize(
-    "recipe",
-    [None, OWN, Recipe(Adam(0.002, 0.85), Linear(0.1), 100, 2, target=0.5, seed=1)],
+    "config",
+    [None, OWN, TrainingConfig(Adam(0.002, 0.85), Linear(0.1), 100, 2, target=0.5, seed=1)],
     ids=["as it comes", "stopped after steps", "stopped by the target"],
 )
 def test_the_copied_command_makes_the_same_bytes(
-    coach: Coach, recipe: Recipe | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    coach: Coach, config: TrainingConfig | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    default = coach.window.training.settings.recipe
-    coach.window.training.execute(SetConfig(recipe or replace(default, steps=13)))
+    default = coach.window.training.settings.config
+    coach.window.training.execute(SetConfig(config or replace(default, steps=13)))
     press(coach.window, "Ctrl+Return")
     report = coach.until(lambda training: training.state == "ended")
     coach.stand()
-    assert report.stop_reason == ("target" if recipe and recipe.target else "steps")
+    assert report.stop_reason == ("target" if config and config.target else "steps")
     command = copied(coach)
     assert "not include" not in coach.window.statusBar().currentMessage()
     assert f"step {report.current_point.step}" in coach.window.statusBar().currentMessage()
@@ -107,16 +107,16 @@ def test_before_training_the_command_is_that_of_the_whole_run(coach: Coach, hand
     command = copied(coach)
     assert command.startswith("xo train --preset default --seed 1 --fixed --examples 600 ")
     assert "--steps" not in command
-    assert f"--epochs {coach.window.training.settings.recipe.epochs}" in command
+    assert f"--epochs {coach.window.training.settings.config.epochs}" in command
     assert "whole run" in coach.window.statusBar().currentMessage()
 
 
 def test_what_the_command_does_not_include_is_reported(coach: Coach) -> None:
     press(coach.window, "Ctrl+T")
     coach.stand()
-    recipe = coach.window.training.settings.recipe
+    config = coach.window.training.settings.config
     coach.window.training.execute(
-        SetConfig(replace(recipe, optimizer=replace(recipe.optimizer, rate=0.01), target=0.99))
+        SetConfig(replace(config, optimizer=replace(config.optimizer, rate=0.01), target=0.99))
     )
     press(coach.window, "Ctrl+T")
     coach.until(lambda training: training.current_point.step == 2)

@@ -102,7 +102,7 @@ def test_a_network_chosen_again_shows_no_run_and_one_that_was_left_shows_its_own
     window = coach.window
     branches = next(view for view in window.views if isinstance(view, BranchesView))
     history = next(view for view in window.views if isinstance(view, FeatureHistoryView))
-    window.training.execute(SetConfig(replace(window.training.settings.recipe, epochs=3)))
+    window.training.execute(SetConfig(replace(window.training.settings.config, epochs=3)))
     coach.click(coach.panel.step_button)
     coach.stand()
     window.use_preset("hanuschkin")

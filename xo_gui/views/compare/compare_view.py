@@ -123,26 +123,28 @@ class CompareView(LayerStripView):
     def _shown_predictions(self, snapshot: Snapshot) -> tuple[Prediction, ...]:
         return snapshot.predictions
 
-    def _make_strips(self, readings: Sequence[Prediction]) -> list[StripModel]:
-        first, second = (StripModel(reading) for reading in readings)
+    def _make_strips(self, predictions: Sequence[Prediction]) -> list[StripModel]:
+        first, second = (StripModel(prediction) for prediction in predictions)
         first.letter, second.letter = MODEL_LETTERS
-        self._difference = ModelDifference.between(*readings)
-        if self._alike(readings):
+        self._difference = ModelDifference.between(*predictions)
+        if self._alike(predictions):
             first.twin, second.twin = second, first
         below = [DifferenceStripModel(self._difference, first)] if self._difference.layers else []
         return [first, second, *below]
 
-    def _update_strips(self, readings: Sequence[Prediction], adapt: bool, replaced: bool) -> bool:
-        changed = [shown.update(one, adapt, replaced) for shown, one in zip(self._strips, readings, strict=False)]
-        self._difference = ModelDifference.between(*readings)
+    def _update_strips(self, predictions: Sequence[Prediction], adapt: bool, replaced: bool) -> bool:
+        changed = [
+            shown.update(one, adapt, replaced) for shown, one in zip(self._strips, predictions, strict=False)
+        ]
+        self._difference = ModelDifference.between(*predictions)
         for shown in self._strips[2:]:
             assert isinstance(shown, DifferenceStripModel)
             changed.append(shown.update_difference(self._difference, adapt))
         return any(changed)
 
     @staticmethod
-    def _alike(readings: Sequence[Prediction]) -> bool:
-        first, second = (reading.model.network for reading in readings)
+    def _alike(predictions: Sequence[Prediction]) -> bool:
+        first, second = (prediction.model.network for prediction in predictions)
         return first == second
 
     def _update_slow_texts(self) -> None:
@@ -204,8 +206,8 @@ class CompareView(LayerStripView):
 
     def _scroll_to(self, cell: CellRef) -> None:
         super()._scroll_to(cell)
-        if cell.subject < len(self._rows) and not self._side_bar.isHidden():
-            row, bar = self._rows[cell.subject], self._side_bar
+        if cell.model_index < len(self._rows) and not self._side_bar.isHidden():
+            row, bar = self._rows[cell.model_index], self._side_bar
             top, end = self._top + UNDER_TABS, self.height() - READOUT_HEIGHT
             up, down = row.name.y - top, row.bottom - end
             if up < 0 or down > 0:
@@ -269,7 +271,7 @@ class CompareView(LayerStripView):
             return
         for at, shown in enumerate(self._strips):
             column = shown.layout.column_of(cell.layer) if shown.layout else None
-            if column is None or cell.channel not in column.maps or at == cell.subject:
+            if column is None or cell.channel not in column.maps or at == cell.model_index:
                 continue
             if cell.layer in self._difference.layers:
                 painter.save()
@@ -292,8 +294,8 @@ class CompareView(LayerStripView):
 
     def _hover(self, cell: CellRef | None, weight: WeightRef | None = None) -> None:
         """Hover a value; one of the difference counts as the first network's."""
-        if cell is not None and cell.subject == 2:
-            cell = replace(cell, subject=0)
+        if cell is not None and cell.model_index == 2:
+            cell = replace(cell, model_index=0)
         if weight is not None and weight[0] == 2:
             weight = (0, *weight[1:])
         super()._hover(cell, weight)
@@ -305,8 +307,8 @@ class CompareView(LayerStripView):
             super().keyPressEvent(event)
             return
         network, cell = self._strips[at].prediction.model.network, self._selected_cell()[0] or CellRef(0, 0)
-        found = replace(cell, subject=at)
-        self._hover(found if has_cell(network, found) else CellRef(0, 0, subject=at))
+        found = replace(cell, model_index=at)
+        self._hover(found if has_cell(network, found) else CellRef(0, 0, model_index=at))
         self._scroll_to(self._hovered or found)
 
     # --- buttons

@@ -258,7 +258,7 @@ class DifferencePainter(StripPainter):
         assert isinstance(shown, DifferenceStripModel)
         first, second = shown.difference.first, shown.difference.second
         values = shown.difference.values(column.display.layer)
-        shares = {reading.model.network.vote for reading in (first, second)} == {"softmax"}
+        shares = {prediction.model.network.vote for prediction in (first, second)} == {"softmax"}
         for index, name in enumerate(first.model.network.classes):
             row, score = column.tile(index), float(values[index])
             vote = float(second.votes[index]) - float(first.votes[index])

@@ -16,7 +16,9 @@ DIFFERENCE_LABEL = f"B {MINUS} A"
 def difference_text(difference: ModelDifference) -> str:
     """The sentence about the whole difference."""
     if not difference.layers:
-        first, second = (reading.model.network.input_shape for reading in (difference.first, difference.second))
+        first, second = (
+            prediction.model.network.input_shape for prediction in (difference.first, difference.second)
+        )
         return _tr("The input of A is {0} pixels and that of B {1}, so their values do not correspond.").format(
             shape_text(first[1:]), shape_text(second[1:])
         )
@@ -49,11 +51,11 @@ def mismatch_text(difference: ModelDifference) -> str:
 
 def difference_summary(difference: ModelDifference, cell: CellRef) -> CellSummary:
     """The summary of a value of both networks and its difference; of one network if the other has no such value."""
-    reading = (difference.first, difference.second)[cell.subject]
-    single = cell_summary(reading, cell)
+    prediction = (difference.first, difference.second)[cell.model_index]
+    single = cell_summary(prediction, cell)
     if cell.layer not in difference.layers:
-        text = _tr("only in {0}; {1}").format(MODEL_LETTERS[cell.subject], single.detail)
-        return CellSummary(f"{MODEL_LETTERS[cell.subject]} · {single.place}", single.value, text.rstrip("; "))
+        text = _tr("only in {0}; {1}").format(MODEL_LETTERS[cell.model_index], single.detail)
+        return CellSummary(f"{MODEL_LETTERS[cell.model_index]} · {single.place}", single.value, text.rstrip("; "))
     maps = range(cell.channel, cell.channel + 1)
     if not difference.has(cell.layer, maps):
         return single  # until the values arrive from the engine
@@ -63,18 +65,18 @@ def difference_summary(difference: ModelDifference, cell: CellRef) -> CellSummar
 
 
 def weight_difference_summary(
-    difference: ModelDifference, subject: int, layer: int, place: tuple[int, ...]
+    difference: ModelDifference, model: int, layer: int, place: tuple[int, ...]
 ) -> CellSummary:
     """The summary of a weight of both networks and its difference. place: feature, channel, row, column."""
     feature, channel, row, column = place
-    readings = (difference.first, difference.second)
-    single = weight_summary(readings[subject], layer, (feature, channel, row, column))
+    predictions = (difference.first, difference.second)
+    single = weight_summary(predictions[model], layer, (feature, channel, row, column))
     if difference.weights(layer) is None:
-        return CellSummary(f"{MODEL_LETTERS[subject]} · {single.place}", single.value, single.detail)
-    names_of = [reading.model.network.names[layer] for reading in readings]
+        return CellSummary(f"{MODEL_LETTERS[model]} · {single.place}", single.value, single.detail)
+    names_of = [prediction.model.network.names[layer] for prediction in predictions]
     values = [
         float(reading.model.parameters[f"{name}.weight"][feature, channel, row, column])
-        for reading, name in zip(readings, names_of, strict=True)
+        for reading, name in zip(predictions, names_of, strict=True)
     ]
     return _both_values(single, *values)
 

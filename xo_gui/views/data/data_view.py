@@ -129,7 +129,7 @@ class DataView(View):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._document: Document | None = None
-        self._intent: TrainingSettings | None = None
+        self._settings: TrainingSettings | None = None
         self.drawings_page, self.generator_page, self.batch_page = (
             DrawingsPage(self),
             GeneratorPage(self),
@@ -167,7 +167,7 @@ class DataView(View):
             self._update_summary()
 
     def set_training(self, settings: TrainingSettings) -> None:
-        self._intent = settings
+        self._settings = settings
         self.generator_page.set_training(settings)
         self.batch_page.set_training(settings)
         self._update_summary()
@@ -192,29 +192,29 @@ class DataView(View):
 
     def _update_summary(self) -> None:
         """Shows the training data and, if it differs from that of the run, the buttons to apply it."""
-        document, intent = self._document, self._intent
-        if document is None or intent is None:
+        document, settings = self._document, self._settings
+        if document is None or settings is None:
             return
-        edited = TrainingData(intent.data, document.labelled_drawings)
+        edited = TrainingData(settings.data, document.labelled_drawings)
         self._drawings_button.setText(self.tr("mine · {0}").format(len(document.labelled_drawings)))
-        is_pending = intent.training_data is not None and intent.training_data != edited
+        is_pending = settings.training_data is not None and settings.training_data != edited
         self.restart_button.setVisible(is_pending)
         self.continue_button.setVisible(is_pending)
         on_generator_page = self.stack.currentWidget() is self.generator_page
         if is_pending:
             text = self.tr("Not trained on yet:")
-            self.summary.setText(f"{text} {counts_text(intent.data.class_counts)}" if on_generator_page else text)
+            self.summary.setText(f"{text} {counts_text(settings.data.class_counts)}" if on_generator_page else text)
             self.summary.setToolTip(self.tr("Changes here are used from the next start or branch on."))
             return
         if not can_train(document):
             text = self.tr("The classes of {0} are {1}: it cannot be trained on these.")
-            subject = document.models[0]
-            self.summary.setText(text.format(subject.name, self.tr(" and ").join(subject.network.classes)))
+            model = document.models[0]
+            self.summary.setText(text.format(model.name, self.tr(" and ").join(model.network.classes)))
             self.summary.setToolTip(self.summary.text())
             return
-        generated = f"{intent.data.count:,}".replace(",", " ")
+        generated = f"{settings.data.count:,}".replace(",", " ")
         if not document.labelled_drawings and on_generator_page:
-            text = self.tr("Per epoch: {0}.").format(counts_text(intent.data.class_counts))
+            text = self.tr("Per epoch: {0}.").format(counts_text(settings.data.class_counts))
         elif not document.labelled_drawings:
             text = self.tr("Trains on {0} generated drawings.").format(generated)
         elif self.stack.currentWidget() is self.drawings_page:
@@ -226,7 +226,7 @@ class DataView(View):
             )
         elif on_generator_page:
             text = self.tr("{0}, and {1} of yours.").format(
-                counts_text(intent.data.class_counts), total_weight(document.labelled_drawings)
+                counts_text(settings.data.class_counts), total_weight(document.labelled_drawings)
             )
         else:
             text = self.tr("Trains on {0} generated, {1} of yours.")

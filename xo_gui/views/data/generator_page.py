@@ -253,7 +253,7 @@ class GeneratorPage(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._document: Document | None = None
-        self._intent: TrainingSettings | None = None
+        self._training_settings: TrainingSettings | None = None
         self._samples: GeneratorSamples | None = None
         tip = self.tr("Put this drawing on the canvas")
         self.thumbnails = Thumbnails(self.tr("Examples with these settings"), tip, self, side=_EXAMPLE_SIDE)
@@ -272,16 +272,16 @@ class GeneratorPage(QWidget):
         self._document = document
 
     def set_training(self, settings: TrainingSettings) -> None:
-        before, self._intent = self._intent, settings
+        before, self._training_settings = self._training_settings, settings
         if before is None or (before.data, before.default_data) != (settings.data, settings.default_data):
             self._update_rows(settings)
         self.seed_box.show_number(settings.data.seed)
 
-    def _update_rows(self, intent: TrainingSettings) -> None:
-        data = intent.data
-        if intent.default_data is not None:
-            self.rows.defaults = intent.default_data.drawing
-            self.reset_button.setEnabled(replace(data, seed=intent.default_data.seed) != intent.default_data)
+    def _update_rows(self, settings: TrainingSettings) -> None:
+        data = settings.data
+        if settings.default_data is not None:
+            self.rows.defaults = settings.default_data.drawing
+            self.reset_button.setEnabled(replace(data, seed=settings.default_data.seed) != settings.default_data)
         self.rows.set_settings(data.drawing)
         fitting = sum(count * data.drawing.side**2 <= MAX_VALUES for count in EXAMPLE_COUNTS)
         for row, count in ((self.count_row, data.count), (self.held_out_row, data.held_out)):
@@ -322,35 +322,35 @@ class GeneratorPage(QWidget):
     # -- user input --------------------------------------------------------------------------------------------
 
     def _set_data(self, data: PoolSettings) -> None:
-        if self._intent is not None and data != self._intent.data:
+        if self._training_settings is not None and data != self._training_settings.data:
             self.commanded.emit(SetData(data))
 
     def _on_settings_changed(self, settings: XOSettings) -> None:
-        if self._intent is not None:
-            self._set_data(replace(self._intent.data, drawing=settings))
+        if self._training_settings is not None:
+            self._set_data(replace(self._training_settings.data, drawing=settings))
 
     def _on_count_changed(self, position: int) -> None:
-        if self._intent is not None:
-            self._set_data(replace(self._intent.data, count=EXAMPLE_COUNTS[position]))
+        if self._training_settings is not None:
+            self._set_data(replace(self._training_settings.data, count=EXAMPLE_COUNTS[position]))
 
     def _on_held_out_changed(self, position: int) -> None:
-        if self._intent is not None:
-            self._set_data(replace(self._intent.data, held_out=EXAMPLE_COUNTS[position]))
+        if self._training_settings is not None:
+            self._set_data(replace(self._training_settings.data, held_out=EXAMPLE_COUNTS[position]))
 
     def _on_seed_changed(self, seed: int) -> None:
-        if self._intent is not None:
-            self._set_data(replace(self._intent.data, seed=seed))
+        if self._training_settings is not None:
+            self._set_data(replace(self._training_settings.data, seed=seed))
 
     def _on_reset_count(self) -> None:
-        intent = self._intent
-        if intent is not None and intent.default_data is not None:
-            defaults = intent.default_data
+        settings = self._training_settings
+        if settings is not None and settings.default_data is not None:
+            defaults = settings.default_data
             name = self.sender().objectName()
-            self._set_data(replace(intent.data, **{name: getattr(defaults, name)}))
+            self._set_data(replace(settings.data, **{name: getattr(defaults, name)}))
 
     def _on_reset_all(self) -> None:
-        if self._intent is not None and self._intent.default_data is not None:
-            self._set_data(replace(self._intent.default_data, seed=self._intent.data.seed))
+        if self._training_settings is not None and self._training_settings.default_data is not None:
+            self._set_data(replace(self._training_settings.default_data, seed=self._training_settings.data.seed))
 
     def _put_on_canvas(self, at: int) -> None:
         if self._document is not None:

@@ -104,12 +104,12 @@ class AttributionOverlay(QWidget):
             painter.drawText(QRectF(x + 18, y, across + 2, 17), Qt.AlignmentFlag.AlignVCenter, text)
             x += 24 + across
 
-    def _legend_texts(self, answer: Result, classes: tuple[str, ...]) -> tuple[str, str]:
+    def _legend_texts(self, result: Result, classes: tuple[str, ...]) -> tuple[str, str]:
         """The meanings of violet and green."""
-        name = classes[answer.target] if answer.target < len(classes) else ""
-        if answer.query.kind == "flip":
+        name = classes[result.target] if result.target < len(classes) else ""
+        if result.query.kind == "flip":
             return self.tr("taken away"), self.tr("added")
-        if answer.query.kind == "gradient":
+        if result.query.kind == "gradient":
             return self.tr("lowers {0}").format(name), self.tr("raises {0}").format(name)
         return self.tr("against {0}").format(name), self.tr("for {0}").format(name)
 

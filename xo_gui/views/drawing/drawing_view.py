@@ -172,14 +172,14 @@ class DrawingView(View):
         """Show the attribution map, and describe the prediction for screen readers."""
         text = self.tr("blank")
         if snapshot.predictions and not snapshot.drawing.is_empty:
-            reading = snapshot.predictions[0]
-            network, top = reading.model.network, int(reading.votes.argmax())
-            vote = float(reading.votes[top])
+            prediction = snapshot.predictions[0]
+            network, top = prediction.model.network, int(prediction.votes.argmax())
+            vote = float(prediction.votes[top])
             text = f"{100 * vote:.0f} %" if network.vote == "softmax" else f"{vote:.2f}"
             text = f"{network.classes[top]}, {text}"
         explained = snapshot.result.query.model if snapshot.result is not None else 0
-        readings, fit = snapshot.predictions, self._document is not None and self._document.fit_to_frame
-        classes = readings[explained].model.network.classes if explained < len(readings) else ()
+        predictions, fit = snapshot.predictions, self._document is not None and self._document.fit_to_frame
+        classes = predictions[explained].model.network.classes if explained < len(predictions) else ()
         self.overlay.show_result(None if fit else snapshot.result, classes)
         if self.canvas.accessibleDescription() != text:
             self.canvas.setAccessibleDescription(text)

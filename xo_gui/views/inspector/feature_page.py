@@ -187,7 +187,7 @@ class FeaturePage(QWidget):
     def query(prediction: Prediction, pinned: CellRef) -> Query | None:
         """The ablation query for the pinned cell's layer; None if it has no weights."""
         layer = weight_layer_of(prediction.model.network, pinned.layer)
-        return None if layer is None else Query("ablation", pinned.subject, layer)
+        return None if layer is None else Query("ablation", pinned.model_index, layer)
 
     def set_ablation(self, result: Result | None) -> None:
         """List the features of the layer by the error that ablating each adds, the largest first."""
@@ -215,7 +215,8 @@ class FeaturePage(QWidget):
             RankedRow(
                 word.format(loss.channel + 1), signed_text(loss.error_increase),
                 percent_loss_text(loss.accuracy_drop), loss.error_increase / most,
-                CellRef(layer, loss.channel, row, column, cell.subject), is_selected=loss.channel == cell.channel,
+                CellRef(layer, loss.channel, row, column, cell.model_index),
+                is_selected=loss.channel == cell.channel,
             )
             for loss in losses
         )  # fmt: skip
@@ -226,7 +227,7 @@ class FeaturePage(QWidget):
         """Whether this is the feature shown, of the same model: edited or trained, it keeps its network."""
         if cell is None or model is None or self._cell is None or self._model is None:
             return False
-        places = ((one.subject, one.layer, one.channel) for one in (cell, self._cell))
+        places = ((one.model_index, one.layer, one.channel) for one in (cell, self._cell))
         return next(places) == next(places) and model.network is self._model.network
 
     def _end_input(self) -> None:
@@ -301,7 +302,7 @@ class FeaturePage(QWidget):
     def _merge_key(self, control: str, *place: int) -> str:
         """What changes have to share to become one undo: the control, and the model, feature and weight."""
         assert self._cell is not None
-        return " ".join(map(str, (control, self._cell.subject, self._layer, self._cell.channel, *place)))
+        return " ".join(map(str, (control, self._cell.model_index, self._layer, self._cell.channel, *place)))
 
     # --- edits
 

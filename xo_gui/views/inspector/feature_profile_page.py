@@ -151,7 +151,7 @@ class FeatureProfilePage(QWidget):
             return None
         self._training_data = _training_data(settings)
         wanted = FeatureQuery(pinned.layer, pinned.channel, self.seed, self._training_data)
-        query = Query("likes", pinned.subject, feature=wanted, revision=self._repeat)
+        query = Query("likes", pinned.model_index, feature=wanted, revision=self._repeat)
         if query != self._query:
             self._query, self._stopped_query, self.profile = query, None, None
         return None if query == self._stopped_query else query

@@ -160,9 +160,9 @@ class InspectorView(View):
         return next(filter(None, map(self._with_prediction, self._selection.cells)), None)
 
     def _with_prediction(self, cell: CellRef | None) -> tuple[CellRef, Prediction] | None:
-        if cell is None or cell.subject >= len(self._predictions):
+        if cell is None or cell.model_index >= len(self._predictions):
             return None
-        prediction = self._predictions[cell.subject]
+        prediction = self._predictions[cell.model_index]
         known = has_cell(prediction.model.network, cell) and has_value_formula(prediction, cell.layer, cell.channel)
         return (cell, prediction) if known else None
 
@@ -200,23 +200,23 @@ class InspectorView(View):
     def _place_text(self, cell: CellRef, prediction: Prediction) -> str:
         """The position of the value, with the letter of its network if there are two."""
         place = cell_summary(prediction, cell).place
-        return place if len(self._predictions) == 1 else f"{MODEL_LETTERS[cell.subject]} · {place}"
+        return place if len(self._predictions) == 1 else f"{MODEL_LETTERS[cell.model_index]} · {place}"
 
     def _model_to_edit(self, pinned: tuple[CellRef, Prediction]) -> Model | None:
         """The model that an edit starts from: the Document's, or as it is in training; None until the prediction of
         another network has come."""
         cell, prediction = pinned
         models = () if self._document is None else self._document.models
-        model = models[cell.subject] if cell.subject < len(models) else None
+        model = models[cell.model_index] if cell.model_index < len(models) else None
         if model is None or model.network is not prediction.model.network:
             return None
-        in_training = cell.subject == 0 and self._settings is not None and self._settings.live
+        in_training = cell.model_index == 0 and self._settings is not None and self._settings.live
         return prediction.model if in_training else model
 
     def _model_index(self) -> int:
         """The model whose prediction the heat maps explain."""
         shown = self._shown_cell()
-        return shown[0].subject if shown else 0
+        return shown[0].model_index if shown else 0
 
     def _update_query(self, pinned: tuple[CellRef, Prediction] | None) -> None:
         """Send the query that the visible page needs, if it has changed."""
@@ -261,7 +261,7 @@ class InspectorView(View):
         if pinned is None or self._document is None:
             return
         models = list(self._document.models)
-        models[pinned[0].subject] = model
+        models[pinned[0].model_index] = model
         self.edited.emit(replace(self._document, models=tuple(models)), text, merge)
 
     def _draw(self, image: HostArray, text: str) -> None:

@@ -110,7 +110,7 @@ class ValuePage(QWidget):
     def query(prediction: Prediction, pinned: CellRef) -> Query:
         """The contribution query for the pinned cell."""
         place = cell_index(prediction.model.network, pinned.layer, pinned.channel, pinned.row, pinned.column)
-        return Query("worth", pinned.subject, pinned.layer, place)
+        return Query("worth", pinned.model_index, pinned.layer, place)
 
     def show_cell(self, prediction: Prediction, cell: CellRef, pinned: bool, result: Result | None) -> None:
         """Show the arithmetic of a cell. result: its contributions, None while unknown."""
@@ -293,7 +293,7 @@ def next_cell(network: Network, cell: CellRef) -> CellRef | None:
 
 def _map_of(cell: CellRef) -> CellRef:
     """Identifies a map by its first cell."""
-    return CellRef(cell.layer, cell.channel, subject=cell.subject)
+    return CellRef(cell.layer, cell.channel, model_index=cell.model_index)
 
 
 def _tr(text: str) -> str:

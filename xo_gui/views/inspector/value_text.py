@@ -87,7 +87,7 @@ class ValueContext:
         below: list[CellRef | None] = []
         for place in cells.ravel().tolist():
             channel, row, column = (*(int(part) for part in np.unravel_index(max(place, 0), shape)), 0, 0)[:3]
-            below.append(None if place == OUTSIDE else CellRef(layer, channel, row, column, self.cell.subject))
+            below.append(None if place == OUTSIDE else CellRef(layer, channel, row, column, self.cell.model_index))
         return tuple(below)
 
     def input_grid(

@@ -184,18 +184,18 @@ def paint_list(
                 x += 13
 
 
-def paint_votes(brush: Brush, column: ColumnLayout, reading: Prediction, level: float) -> None:
+def paint_votes(brush: Brush, column: ColumnLayout, prediction: Prediction, level: float) -> None:
     """Paint every class with its symbol, vote, and score as a bar from a dashed line."""
-    network = reading.model.network
+    network = prediction.model.network
     tall = column.tile_height >= 56
     for index, name in enumerate(network.classes):
         row = column.tile(index)
-        score, vote = float(reading.activations[-1][index]), float(reading.votes[index])
+        score, vote = float(prediction.activations[-1][index]), float(prediction.votes[index])
         line = row.y + 13 if tall else row.y + row.height / 2 + 5
         paint_class_symbol(
             brush.painter, brush.theme, index, name, QPointF(row.x + SYMBOL_SIZE / 2, line - 5), SYMBOL_SIZE
         )
-        is_predicted = name == reading.predicted_class
+        is_predicted = name == prediction.predicted_class
         colour = brush.theme.text if is_predicted else brush.theme.secondary_text
         end = brush.text(row.x + 20, line, vote_text(network, vote), colour, LARGE_PX, strong=is_predicted)
         paint_name_after(brush, index, name, end, line, row.right)

@@ -100,7 +100,7 @@ class MapZoom(QWidget):
         if self._strip is None or self._cell is None:
             return
         cell, _ = self._marked()
-        if cell is not None and (cell.layer, cell.subject) == (self._cell.layer, self._cell.subject):
+        if cell is not None and (cell.layer, cell.model_index) == (self._cell.layer, self._cell.model_index):
             self._cell = cell
         self.update()
 

@@ -12,7 +12,7 @@ from engine.runtime import TrainingReport
 MODEL_LETTERS = ("A", "B")
 
 
-def model_label(subject: Model, training: TrainingReport | None = None, live: bool = False) -> str:
+def model_label(model: Model, training: TrainingReport | None = None, live: bool = False) -> str:
     """The label of one of two models: its name and its training step.
 
     live: whether its parameters are those of the training run, or of the step shown of it.
@@ -21,21 +21,23 @@ def model_label(subject: Model, training: TrainingReport | None = None, live: bo
         at = training.shown_point
         point = _tr("step {0} of {1}").format(at.step, training.branches[at.branch].name)
     else:
-        point = str(subject.origin.get("moment", ""))
-    return f"{subject.name} · {point}" if point else subject.name
+        point = str(model.origin.get("moment", ""))
+    return f"{model.name} · {point}" if point else model.name
 
 
-def model_labels(readings: Sequence[Prediction], training: TrainingReport | None, live: bool) -> tuple[str, ...]:
+def model_labels(predictions: Sequence[Prediction], training: TrainingReport | None, live: bool) -> tuple[str, ...]:
     """The label of each model; live: whether the first has the parameters of the training run."""
-    return tuple(model_label(reading.model, training, live and not at) for at, reading in enumerate(readings))
+    return tuple(
+        model_label(prediction.model, training, live and not at) for at, prediction in enumerate(predictions)
+    )
 
 
-def agreement_text(readings: Sequence[Prediction]) -> str:
+def agreement_text(predictions: Sequence[Prediction]) -> str:
     """Whether two networks predict the same class, as a sentence; "" for any other number of networks."""
-    if len(readings) != 2:
+    if len(predictions) != 2:
         return ""
-    first, second = (reading.predicted_class for reading in readings)
-    if readings[0].model.network.classes != readings[1].model.network.classes:
+    first, second = (prediction.predicted_class for prediction in predictions)
+    if predictions[0].model.network.classes != predictions[1].model.network.classes:
         return _tr("Their classes differ.")
     if first == second:
         return _tr("Both are unsure.") if first == UNSURE else _tr("Both predict {0}.").format(first)

@@ -64,14 +64,14 @@ class LayerStripView(LayerStripWidget):
 
     def _click_header(self, header: HeaderTarget) -> None:
         """Apply a click on this header."""
-        layout = self._strips[header.subject].layout
+        layout = self._strips[header.model_index].layout
         column = layout.column_starting_at(header.layer) if layout else None
         if column is not None:
             self._fold_state.apply_click(column, header.pager_part, header.folds)
             self._header = None
             self._lay_out()
             self._hover_at(*self._pointed)
-            layout = self._strips[header.subject].layout
+            layout = self._strips[header.model_index].layout
             self._bar.scroll_to_column(layout.column_starting_at(header.layer) if layout else None, self.width())
 
     def search(self) -> None:
@@ -189,7 +189,7 @@ def _map_beside(layout: StripLayout, at: int, cell: CellRef, right: int) -> Cell
         return cell
     other, box = layout.columns[at + right], column.tile(cell.channel)
     if other.display.kind == "group":  # a selection in it expands the run
-        return CellRef(other.display.layers[0 if right > 0 else -1], 0, subject=cell.subject)
+        return CellRef(other.display.layers[0 if right > 0 else -1], 0, model_index=cell.model_index)
     middle = box.y + (cell.row + 0.5) * box.height / column.cells[0]
     across = 0 if right > 0 else other.across - 1
     nearest = min(max(int((middle - other.y) // other.step_y), 0), other.rows - 1)
@@ -199,4 +199,4 @@ def _map_beside(layout: StripLayout, at: int, cell: CellRef, right: int) -> Cell
 
 
 def _cell(column: ColumnLayout, cell: CellRef, channel: int, row: int, col: int) -> CellRef:
-    return CellRef(column.display.layer, channel, row, col, cell.subject)
+    return CellRef(column.display.layer, channel, row, col, cell.model_index)

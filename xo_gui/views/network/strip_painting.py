@@ -47,7 +47,7 @@ class HeaderTarget:
     folds: the layer that a click folds or unfolds, None for a collapsed run.
     """
 
-    subject: int
+    model_index: int
     layer: int
     pager_part: PagerPart | None = None
     folds: int | None = None
@@ -240,7 +240,7 @@ def click_hint(strips: Sequence[StripModel], header: HeaderTarget | None) -> str
             "Point at a value to read it, click to see how it is computed, double-click to enlarge its map. "
             "Keys: arrows, Enter, Space."
         )
-    strip = strips[header.subject]
+    strip = strips[header.model_index]
     column = strip.layout.column_starting_at(header.layer) if strip.layout else None
     if column is None:
         return ""
@@ -266,10 +266,10 @@ def predictions_text(strips: Sequence[StripModel]) -> str:
     return "; ".join(prediction_text(strip.prediction.model.name, strip.prediction) for strip in strips)
 
 
-def prediction_text(name: str, reading: Prediction) -> str:
+def prediction_text(name: str, prediction: Prediction) -> str:
     """The prediction of the model called `name`: "walk-through predicts X, 100 %"."""
-    top = 100 * float(reading.votes.max())
-    return _tr("{0} predicts {1}, {2} %").format(name, reading.predicted_class, f"{top:.0f}")
+    top = 100 * float(prediction.votes.max())
+    return _tr("{0} predicts {1}, {2} %").format(name, prediction.predicted_class, f"{top:.0f}")
 
 
 def _fan(painter: QPainter, trace: ReceptiveTrace, theme: Theme) -> None:

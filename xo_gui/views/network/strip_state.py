@@ -28,8 +28,8 @@ TIME_SMOOTHING = 0.1
 class StripModel:
     """The columns of one model. Atlases are created on first paint and cached until values or colours change."""
 
-    def __init__(self, reading: Prediction) -> None:
-        self.prediction = reading
+    def __init__(self, prediction: Prediction) -> None:
+        self.prediction = prediction
         self.layout: StripLayout | None = None
         self.visible_span = (0.0, 0.0)
         self.visible_columns: list[ColumnLayout] = []
@@ -40,32 +40,34 @@ class StripModel:
         self.is_collapsed = False
         # Another strip of the same network that shares the colour limits: equal colour is equal value in both.
         self.twin: StripModel | None = None
-        self.seconds = np.array(reading.layer_seconds)
-        self._colour_limits = ColourLimits.from_activations(reading.model.network, reading.activations)
+        self.seconds = np.array(prediction.layer_seconds)
+        self._colour_limits = ColourLimits.from_activations(prediction.model.network, prediction.activations)
         self._limits: dict[int, HostArray] = {}
         self._atlases: dict[int, MapAtlas] = {}
         self._kernels: dict[int, QImage] = {}
         self._kernel_limits: dict[int, float] = {}
         self._tiles: dict[int, tuple[tuple[range, tuple[int, int]], list[AtlasTile]]] = {}
 
-    def update(self, reading: Prediction, adapt: bool, replaced: bool = False) -> bool:
+    def update(self, prediction: Prediction, adapt: bool, replaced: bool = False) -> bool:
         """Show another prediction of the same network; returns whether a legend has changed.
 
         adapt: whether the colour limits may shrink. replaced: whether all parameters were replaced.
         """
-        has_other_maps = reading.activations.available != self.prediction.activations.available
+        has_other_maps = prediction.activations.available != self.prediction.activations.available
         may_change = adapt or has_other_maps or self._colour_limits.is_blank
         before = self._legends() if may_change else []
-        if reading.model is not self.prediction.model:
+        if prediction.model is not self.prediction.model:
             self._kernels.clear()
             if adapt:
                 self._clear_kernels()
-        self.seconds += TIME_SMOOTHING * (np.array(reading.layer_seconds) - self.seconds)
-        self.prediction = reading
+        self.seconds += TIME_SMOOTHING * (np.array(prediction.layer_seconds) - self.seconds)
+        self.prediction = prediction
         self._atlases.clear()
         if not may_change:
             return False
-        self._adapt(ColourLimits.from_activations(reading.model.network, reading.activations), adapt, replaced)
+        self._adapt(
+            ColourLimits.from_activations(prediction.model.network, prediction.activations), adapt, replaced
+        )
         return self._legends() != before
 
     def update_layout(self, area: Box, ratio: float, folds: FoldState) -> StripLayout:

@@ -111,16 +111,16 @@ class LayerStripWidget(View):
 
     def set_snapshot(self, snapshot: Snapshot) -> None:
         """Show the predictions of a snapshot; keep the last image if it has none."""
-        readings = self._shown_predictions(snapshot)
-        if not readings:
+        predictions = self._shown_predictions(snapshot)
+        if not predictions:
             return
         replaced = snapshot.generation != self._generation
         adapt = replaced or (snapshot.settled and not self._limit_adapter.is_on_hold(snapshot.training))
         self._generation = snapshot.generation
-        if self._networks != [reading.model.network for reading in readings]:
-            self._networks = [reading.model.network for reading in readings]
-            self._reset_strips(readings)
-        elif self._update_strips(readings, adapt, replaced):
+        if self._networks != [prediction.model.network for prediction in predictions]:
+            self._networks = [reading.model.network for reading in predictions]
+            self._reset_strips(predictions)
+        elif self._update_strips(predictions, adapt, replaced):
             self._static_pixmap = None
         if not self._slow_text_timer.isActive():
             running = snapshot.training is not None and snapshot.training.state == "running"
@@ -133,14 +133,15 @@ class LayerStripWidget(View):
         """The predictions that get a strip."""
         return snapshot.predictions[:1]
 
-    def _make_strips(self, readings: Sequence[Prediction]) -> list[StripModel]:
+    def _make_strips(self, predictions: Sequence[Prediction]) -> list[StripModel]:
         """Create the strips for predictions of other networks."""
-        return [StripModel(reading) for reading in readings]
+        return [StripModel(prediction) for prediction in predictions]
 
-    def _update_strips(self, readings: Sequence[Prediction], adapt: bool, replaced: bool) -> bool:
+    def _update_strips(self, predictions: Sequence[Prediction], adapt: bool, replaced: bool) -> bool:
         """Show other values of the same networks; returns whether a legend has changed."""
         changed = [
-            strip.update(reading, adapt, replaced) for strip, reading in zip(self._strips, readings, strict=True)
+            strip.update(prediction, adapt, replaced)
+            for strip, prediction in zip(self._strips, predictions, strict=True)
         ]
         return any(changed)
 
@@ -156,7 +157,7 @@ class LayerStripWidget(View):
         cell = hit_test(self._strips, place.x() + self._bar.value(), place.y()).cell
         if cell is None:
             return ""
-        network = self._strips[cell.subject].prediction.model.network
+        network = self._strips[cell.model_index].prediction.model.network
         is_vote = cell.layer == len(network.layers)
         return tooltip_text(network.classes[cell.channel]) if is_vote else ""
 
@@ -192,18 +193,18 @@ class LayerStripWidget(View):
     def selected_summary(self) -> CellSummary | None:
         """The summary of the selected value or weight for the line at the bottom; None if nothing is selected."""
         if self._weight is not None:
-            subject, layer, place = self._weight
-            return weight_summary(self._strips[subject].prediction, layer, place)
+            model, layer, place = self._weight
+            return weight_summary(self._strips[model].prediction, layer, place)
         cell, strip = self._selected_cell()
         return None if cell is None or strip is None else cell_summary(strip.prediction, cell)
 
-    def _reset_strips(self, readings: Sequence[Prediction]) -> None:
+    def _reset_strips(self, predictions: Sequence[Prediction]) -> None:
         """Reset everything for other networks."""
-        self._strips = self._make_strips(readings)
+        self._strips = self._make_strips(predictions)
         self._fold_state.clear()
         self._weight = self._header = None
         self._map_zoom.dismiss()
-        self._search.show_network(readings[0].model.network)
+        self._search.show_network(predictions[0].model.network)
         self._apply_limits()
         self._lay_out()
         self._update_slow_texts()
@@ -304,7 +305,7 @@ class LayerStripWidget(View):
         painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height()))
         painter.translate(-self._bar.value(), 0)
         for at, strip in enumerate(self._strips):
-            pointed = self._header if self._header and self._header.subject == at else None
+            pointed = self._header if self._header and self._header.model_index == at else None
             self._painter_of(painter, strip).paint_static(pointed, self._search.match)
         painter.end()
         return pixmap
@@ -338,8 +339,8 @@ class LayerStripWidget(View):
     def _selected_cell(self) -> tuple[CellRef | None, StripModel | None]:
         """The hovered cell, or else the pinned one, and its strip; None where there is no such cell."""
         for cell in Selection(self._hovered, self._pinned, self._animating).cells:
-            if cell.subject < len(self._strips):
-                strip = self._strips[cell.subject]
+            if cell.model_index < len(self._strips):
+                strip = self._strips[cell.model_index]
                 if has_cell(strip.prediction.model.network, cell):
                     return cell, strip
         return None, None
@@ -349,16 +350,16 @@ class LayerStripWidget(View):
         if (
             self._pinned is not None
             and self._selected_cell()[1] is not None
-            and self._pinned.subject < len(self._strips)
+            and self._pinned.model_index < len(self._strips)
         ):
             self._scroll_to(self._pinned)
 
     def _scroll_to(self, cell: CellRef) -> None:
         """Make a cell visible: expand its run, turn to its page, scroll."""
-        layout = self._strips[cell.subject].layout
+        layout = self._strips[cell.model_index].layout
         if layout is not None and self._fold_state.reveal(layout, cell.layer, cell.channel):
             self._lay_out()
-        layout = self._strips[cell.subject].layout
+        layout = self._strips[cell.model_index].layout
         self._bar.scroll_to_column(layout.column_of(cell.layer) if layout else None, self.width())
 
 
@@ -445,7 +446,7 @@ class HitResult:
 
 def hit_test(strips: Sequence[StripModel], x: float, y: float) -> HitResult:
     """Find what lies at a point in strip coordinates."""
-    for subject, strip in enumerate(strips):
+    for model, strip in enumerate(strips):
         column = strip.layout.column_at(x) if strip.layout else None
         if strip.layout is None or column is None:
             continue
@@ -455,25 +456,25 @@ def hit_test(strips: Sequence[StripModel], x: float, y: float) -> HitResult:
         )
         if display.kind == "group":
             is_inside = in_header or column.tile(0).contains(x, y)
-            return HitResult(header=HeaderTarget(subject, display.layer) if is_inside else None)
+            return HitResult(header=HeaderTarget(model, display.layer) if is_inside else None)
         part = pager_part_at(column, column.y - HEADER_SPACE, x, y) if strip.decorations.header else None
         if part is not None and can_turn(column, part):
-            return HitResult(header=HeaderTarget(subject, display.layer, part))
+            return HitResult(header=HeaderTarget(model, display.layer, part))
         if place := column.cell_at(x, y):
-            return HitResult(cell=CellRef(column.display.layer, *place, subject=subject))
+            return HitResult(cell=CellRef(column.display.layer, *place, model_index=model))
         if weight := column.weight_at(x, y):
-            return HitResult(weight=(subject, column.display.layer, weight))
+            return HitResult(weight=(model, column.display.layer, weight))
         if in_header:
             relu = foldable_layer_of(strip, column)
-            return HitResult(header=None if relu is None else HeaderTarget(subject, display.layer, folds=relu))
+            return HitResult(header=None if relu is None else HeaderTarget(model, display.layer, folds=relu))
     return HitResult()
 
 
 def centre_cell(strips: Sequence[StripModel], weight: WeightRef) -> CellRef:
     """The centre of the map that the kernel of this weight produces."""
-    subject, layer, (feature, *_) = weight
-    shape = strips[subject].prediction.model.network.shapes[layer]
-    return CellRef(layer, feature, shape[1] // 2, shape[2] // 2, subject)
+    model, layer, (feature, *_) = weight
+    shape = strips[model].prediction.model.network.shapes[layer]
+    return CellRef(layer, feature, shape[1] // 2, shape[2] // 2, model)
 
 
 def foldable_layer_of(strip: StripModel, column: ColumnLayout) -> int | None:
@@ -486,4 +487,6 @@ def header_of_cell(strip: StripModel, cell: CellRef) -> HeaderTarget | None:
     """The header of the column that shows a cell, None if it folds nothing."""
     column = strip.layout.column_of(cell.layer) if strip.layout else None
     relu = foldable_layer_of(strip, column) if column is not None else None
-    return None if column is None or relu is None else HeaderTarget(cell.subject, column.display.layer, folds=relu)
+    return (
+        None if column is None or relu is None else HeaderTarget(cell.model_index, column.display.layer, folds=relu)
+    )

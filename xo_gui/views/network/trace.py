@@ -53,14 +53,14 @@ class ReceptiveTrace:
 
 
 def receptive_trace(
-    network: Network, layout: StripLayout, cell: CellRef, reading: Prediction | None = None
+    network: Network, layout: StripLayout, cell: CellRef, prediction: Prediction | None = None
 ) -> ReceptiveTrace | None:
     """The marks of a cell, None if no column shows it. reading: the values for contributions and pooling maxima."""
     shown = cell if layout.column_of(cell.layer) else unflattened(network, cell)
     column = layout.column_of(shown.layer)
     if column is None or not has_cell(network, cell):
         return None
-    builder = _TraceBuilder(network, layout, reading)
+    builder = _TraceBuilder(network, layout, prediction)
     builder.ring(column, shown.channel, shown.row, shown.column)
     builder.feature(column, shown.channel)
     with np.errstate(over="ignore", invalid="ignore"):  # diverged weights give values that are not finite
@@ -82,7 +82,7 @@ def unflattened(network: Network, cell: CellRef) -> CellRef:
         shape = network.shapes[cell.layer - 1]
         if len(shape) == 3:
             channel, row, column = (int(place) for place in np.unravel_index(cell.channel, shape))
-            return CellRef(cell.layer - 1, channel, row, column, cell.subject)
+            return CellRef(cell.layer - 1, channel, row, column, cell.model_index)
     return cell
 
 
@@ -98,8 +98,8 @@ def has_cell(network: Network, cell: CellRef) -> bool:
 class _TraceBuilder:
     """Collects the marks on the way from the cell to the input and to the next layer that connects channels."""
 
-    def __init__(self, network: Network, layout: StripLayout, reading: Prediction | None) -> None:
-        self._network, self._layout, self._reading = network, layout, reading
+    def __init__(self, network: Network, layout: StripLayout, prediction: Prediction | None) -> None:
+        self._network, self._layout, self._prediction = network, layout, prediction
         self.rings: list[Box] = []
         self.windows: list[Box] = []
         self.lines: list[LineSegment] = []
@@ -149,7 +149,7 @@ class _TraceBuilder:
             channels = range(self._network.shapes[layer - 1][0]) if weighs else (below,)
             if read[0]:
                 self._add_step(cell, channel, window, tuple(channels), read)
-            if self._reading is not None and not has_value_formula(self._reading, layer, cell.channel):
+            if self._prediction is not None and not has_value_formula(self._prediction, layer, cell.channel):
                 return  # its values are not visible, so its formula is not known
             if not weighs:
                 cell = self._source(cell, below, read)
@@ -169,7 +169,7 @@ class _TraceBuilder:
         place = int(formula.cells.flat[int(np.abs(formula.contributions).argmax())])
         shape = self._network.shapes[cell.layer - 1]
         channel, row, column = (*(int(part) for part in np.unravel_index(place, shape)), 0, 0)[:3]
-        found = CellRef(cell.layer - 1, channel, row, column, cell.subject)
+        found = CellRef(cell.layer - 1, channel, row, column, cell.model_index)
         shown = found if self._layout.column_of(found.layer) else unflattened(self._network, found)
         lower = self._layout.column_of(shown.layer)
         if lower is not None:
@@ -191,13 +191,13 @@ class _TraceBuilder:
 
     def _formula(self, cell: CellRef) -> ValueFormula | None:
         if (
-            self._reading is None
+            self._prediction is None
             or cell.layer == 0
-            or not has_value_formula(self._reading, cell.layer, cell.channel)
+            or not has_value_formula(self._prediction, cell.layer, cell.channel)
         ):
             return None
         place = cell_index(self._network, cell.layer, cell.channel, cell.row, cell.column)
-        return value_formula(self._reading, cell.layer, place)
+        return value_formula(self._prediction, cell.layer, place)
 
     def _add_step(
         self,
@@ -242,7 +242,7 @@ class _TraceBuilder:
         for fan in self.fans:
             most = max((abs(contribution) for _, contribution in fan), default=0.0)
             strongest = sorted(fan, key=lambda pair: -abs(pair[1]))
-            for line, strength in strongest if self._reading is None else strongest[:_MAX_FAN]:
+            for line, strength in strongest if self._prediction is None else strongest[:_MAX_FAN]:
                 if strength and math.isfinite(strength / most):
                     lines.append(line)
                     carried.append(strength / most)
@@ -296,14 +296,14 @@ class _TraceBuilder:
         lower, upper = self._layout.column_of(shown.layer), self._layout.column_of(above)
         large = math.prod(network.shapes[cell.layer]) > MAX_TRACED_VALUES
         if (
-            self._reading is None
+            self._prediction is None
             or upper is None
             or lower is None
             or upper.display.count > _MAX_MAPS_ABOVE
             or large
         ):
             return
-        if not self._reading.activations.has(cell.layer) or shown.channel not in lower.maps:
+        if not self._prediction.activations.has(cell.layer) or shown.channel not in lower.maps:
             return
         place = cell_index(network, cell.layer, cell.channel, cell.row, cell.column)
         mask = np.zeros(network.shapes[cell.layer], bool)
@@ -315,7 +315,7 @@ class _TraceBuilder:
         middle = tuple(int(part) for part in readers[len(readers) // 2]) if reached.ndim == 3 else ()
         self.fans.append([])
         start = self.box(lower, shown.channel, shown.row, shown.column)
-        for channel, strength in enumerate(contribution(self._reading, above, place, middle).tolist()):
+        for channel, strength in enumerate(contribution(self._prediction, above, place, middle).tolist()):
             if channel not in upper.maps:
                 continue
             end = upper.tile(channel) if upper.is_map else upper.outline(channel)
@@ -327,7 +327,7 @@ class _TraceBuilder:
             below, shape = self._network.shapes[cell.layer], self._network.shapes[cell.layer + 1]
             if self._network.layers[cell.layer].reshapes and len(below) == 3:
                 place = int(np.ravel_multi_index((cell.channel, cell.row, cell.column), below))
-                cell = self._connect_above(cell, CellRef(cell.layer + 1, place, subject=cell.subject))
+                cell = self._connect_above(cell, CellRef(cell.layer + 1, place, model_index=cell.model_index))
                 continue
             row, column = (self._reader(cell, 0), self._reader(cell, 1)) if len(shape) == 3 else (0, 0)
             if row is None or column is None:

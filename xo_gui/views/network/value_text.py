@@ -26,27 +26,27 @@ class CellSummary:
     detail: str = ""
 
 
-def cell_summary(reading: Prediction, cell: CellRef) -> CellSummary:
+def cell_summary(prediction: Prediction, cell: CellRef) -> CellSummary:
     """The summary of a value, with a dash until the engine has sent it. Raises IndexError for a missing cell."""
-    network = reading.model.network
+    network = prediction.model.network
     maps = range(cell.channel, cell.channel + 1)
-    if not reading.activations.has(cell.layer, maps):
+    if not prediction.activations.has(cell.layer, maps):
         where = _map_place if len(network.shapes[cell.layer]) == 3 else _list_place
         return CellSummary(where(network, cell), NO_VALUE)
-    (values,) = reading.activations.channels(cell.layer, maps)
+    (values,) = prediction.activations.channels(cell.layer, maps)
     if values.ndim == 2:
         value = float(values[cell.row, cell.column])
         return CellSummary(_map_place(network, cell), fixed_text(value), _receptive_field(network, cell))
     value = float(values)
     if cell.layer == len(network.layers):
-        return _vote(reading, cell, value)
+        return _vote(prediction, cell, value)
     return CellSummary(_list_place(network, cell), fixed_text(value), _receptive_field(network, cell))
 
 
-def weight_summary(reading: Prediction, layer: int, place: tuple[int, int, int, int]) -> CellSummary:
+def weight_summary(prediction: Prediction, layer: int, place: tuple[int, int, int, int]) -> CellSummary:
     """The summary of the weight (feature, channel, row, column) of `layer`."""
-    network = reading.model.network
-    weight = float(reading.model.parameters[f"{network.names[layer]}.weight"][place])
+    network = prediction.model.network
+    weight = float(prediction.model.parameters[f"{network.names[layer]}.weight"][place])
     feature, channel, row, column = (part + 1 for part in place)
     text = _tr("{0} · feature {1}").format(layer_names(network)[layer], feature)
     if network.shapes[layer - 1][0] > 1:
@@ -61,12 +61,12 @@ def place_text(row: int, column: int) -> str:
     return _tr("row {0}, column {1}").format(row + 1, column + 1)
 
 
-def _vote(reading: Prediction, cell: CellRef, score: float) -> CellSummary:
-    network = reading.model.network
+def _vote(prediction: Prediction, cell: CellRef, score: float) -> CellSummary:
+    network = prediction.model.network
     place = _tr("Votes · {0}").format(network.classes[cell.channel])
     if network.vote == "score":
         return CellSummary(place, fixed_text(score), _tr("the mean of its strong values"))
-    vote = _tr("a score; vote {0} (softmax)").format(vote_text(network, float(reading.votes[cell.channel])))
+    vote = _tr("a score; vote {0} (softmax)").format(vote_text(network, float(prediction.votes[cell.channel])))
     return CellSummary(place, fixed_text(score), vote)
 
 

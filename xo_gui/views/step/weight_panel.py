@@ -324,14 +324,14 @@ def _comparison(result: NudgeResult) -> str:
     gradient = four_digit_text(result.gradient)
     text = _tr("Backpropagation: the gradient is {0}, so {1}.").format(gradient, direction)
     if result.agrees is None and result.nudge.direction == "same":
-        verdict = _tr("Neither nudge lowers the error: the minimum is closer than one nudge.")
+        predicted_class = _tr("Neither nudge lowers the error: the minimum is closer than one nudge.")
     elif result.agrees is None:
-        verdict = _tr("The nudge moves it anyway.")
+        predicted_class = _tr("The nudge moves it anyway.")
     elif result.agrees:
-        verdict = _tr("Both agree.")
+        predicted_class = _tr("Both agree.")
     else:
-        verdict = _tr("They disagree: a nudge this large steps over the minimum.")
-    return f"{text} {verdict}"
+        predicted_class = _tr("They disagree: a nudge this large steps over the minimum.")
+    return f"{text} {predicted_class}"
 
 
 def _numerical_gradient(result: NudgeResult) -> list[str]:

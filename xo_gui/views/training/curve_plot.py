@@ -116,11 +116,11 @@ def swatch(theme: Theme, number: int, ratio: float) -> QIcon:
     return icon
 
 
-def shown_branch(training: TrainingReport | None, intent: TrainingSettings | None) -> Branch | None:
+def shown_branch(training: TrainingReport | None, settings: TrainingSettings | None) -> Branch | None:
     """The branch of the point shown, otherwise the one that trains."""
     if training is None:
         return None
-    look = None if intent is None else intent.shown_point
+    look = None if settings is None else settings.shown_point
     number = training.current_point.branch if look is None else look.branch
     return training.branches[number] if 0 <= number < len(training.branches) else None
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWi
 from engine.documents import Document
 from engine.nn import Network
 from engine.runtime import Snapshot, TrainingReport
-from engine.training import LEARNING, OPTIMIZERS, SCHEDULES, STOPPING, Optimizer, Recipe, Schedule
+from engine.training import LEARNING, OPTIMIZERS, SCHEDULES, STOPPING, Optimizer, Schedule, TrainingConfig
 from xo_gui.app import DARK, SMALL_PX, Theme, font
 from xo_gui.state import SetConfig, TrainingSettings, stop_reason_text
 from xo_gui.views.network import layer_names
@@ -111,7 +111,7 @@ class RateCurve(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._recipe: Recipe | None = None
+        self._config: TrainingConfig | None = None
         self._steps_per_epoch, self._step = 1, 0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(self.tr("Learning rate over the run"))
@@ -122,11 +122,11 @@ class RateCurve(QWidget):
     def sizeHint(self) -> QSize:
         return QSize(120, _CURVE_HEIGHT + _TEXT_HEIGHT)
 
-    def set_run(self, recipe: Recipe, steps_per_epoch: int, step: int) -> None:
+    def set_run(self, config: TrainingConfig, steps_per_epoch: int, step: int) -> None:
         """Show the rate of a run after `step` steps."""
-        state = (recipe, max(1, steps_per_epoch), step)
-        if state != (self._recipe, self._steps_per_epoch, self._step):
-            self._recipe, self._steps_per_epoch, self._step = state
+        state = (config, max(1, steps_per_epoch), step)
+        if state != (self._config, self._steps_per_epoch, self._step):
+            self._config, self._steps_per_epoch, self._step = state
             self.setAccessibleDescription(self.text)
             self.update()
 
@@ -137,7 +137,7 @@ class RateCurve(QWidget):
     @property
     def text(self) -> str:
         """The rate and the number of the current step."""
-        if self._recipe is None:
+        if self._config is None:
             return ""
         return self.tr("now {0} · step {1} of {2}").format(
             f"{self._rate(self._step / self._last):.3g}", integer_text(self._step), integer_text(self._last)
@@ -146,14 +146,14 @@ class RateCurve(QWidget):
     @property
     def _last(self) -> int:
         """The number of steps of all epochs."""
-        return self._steps_per_epoch * (1 if self._recipe is None else self._recipe.epochs)
+        return self._steps_per_epoch * (1 if self._config is None else self._config.epochs)
 
     def _rate(self, done: float) -> float:
-        recipe = self._recipe
-        return 0.0 if recipe is None else recipe.optimizer.rate * recipe.schedule.factor(min(done, 1.0))
+        config = self._config
+        return 0.0 if config is None else config.optimizer.rate * config.schedule.factor(min(done, 1.0))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        if self._recipe is None:
+        if self._config is None:
             return
         painter, theme = QPainter(self), self._theme
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -182,14 +182,14 @@ class RateCurve(QWidget):
 
     def _paint_stop(self, painter: QPainter, wide: float) -> None:
         """A dashed line where the step limit ends the run before its epochs do."""
-        steps = None if self._recipe is None else self._recipe.steps
+        steps = None if self._config is None else self._config.steps
         if steps is not None and steps < self._last:
             painter.setPen(QPen(QColor(self._theme.secondary_text), 1, Qt.PenStyle.DashLine))
             x = _DOT_RADIUS + wide * steps / self._last
             painter.drawLine(QPointF(x, 0), QPointF(x, _CURVE_HEIGHT))
 
 
-# The setting of a recipe behind each stop reason.
+# The setting of a configuration behind each stop reason.
 _STOP_SETTING = {
     "epochs": "epochs",
     "steps": "steps",
@@ -237,22 +237,22 @@ class SettingsView(View):
 
     def set_training(self, settings: TrainingSettings) -> None:
         before, self._settings = self._settings, settings
-        if before is None or before.recipe != settings.recipe:
-            self._show_recipe(settings.recipe)
+        if before is None or before.config != settings.config:
+            self._show_config(settings.config)
         self._show_run()
 
-    def _show_recipe(self, recipe: Recipe) -> None:
+    def _show_config(self, config: TrainingConfig) -> None:
         for choice, form, part in (
-            (self.optimizer, self.optimizer_form, recipe.optimizer),
-            (self.schedule, self.schedule_form, recipe.schedule),
+            (self.optimizer, self.optimizer_form, config.optimizer),
+            (self.schedule, self.schedule_form, config.schedule),
         ):
             self._last_of_kind[part.kind] = part
             with QSignalBlocker(choice):
                 choice.setCurrentIndex(choice.findData(part.kind))
             choice.setAccessibleDescription(translated(part.summary))
             form.show_settings(part)
-        self.learning_form.show_settings(recipe)
-        self.stop_form.show_settings(recipe)
+        self.learning_form.show_settings(config)
+        self.stop_form.show_settings(config)
         self._show_frozen()
 
     def set_snapshot(self, snapshot: Snapshot) -> None:
@@ -276,7 +276,7 @@ class SettingsView(View):
             if settings.shown_point is None
             else settings.shown_point.step
         )
-        self.curve.set_run(settings.recipe, -(-examples // settings.recipe.batch), step)
+        self.curve.set_run(settings.config, -(-examples // settings.config.batch), step)
         ended = training.stop_reason if training is not None and settings.shown_point is None else None
         for name, row in self.stop_form.rows.items():
             row.set_highlighted(name == _STOP_SETTING.get(ended or ""))
@@ -289,47 +289,47 @@ class SettingsView(View):
         self.status_label.setVisible(bool(text))
 
     def _show_frozen(self) -> None:
-        frozen = () if self._settings is None else self._settings.recipe.frozen
+        frozen = () if self._settings is None else self._settings.config.frozen
         self._frozen.set_frozen(frozen)
 
     # -- input -------------------------------------------------------------------------------------------------
 
-    def _change_recipe(self, change: Callable[[Recipe], Recipe]) -> None:
-        """Command a changed recipe; an invalid one becomes a message."""
+    def _change_config(self, change: Callable[[TrainingConfig], TrainingConfig]) -> None:
+        """Command a changed configuration; an invalid one becomes a message."""
         if self._settings is None:
             return
         try:
-            recipe = change(self._settings.recipe)
+            config = change(self._settings.config)
         except ValueError as error:
             self.message.emit(str(error))
-            self._show_recipe(self._settings.recipe)
+            self._show_config(self._settings.config)
             return
-        if recipe != self._settings.recipe:
-            self.commanded.emit(SetConfig(recipe))
+        if config != self._settings.config:
+            self.commanded.emit(SetConfig(config))
 
     def _set_in_optimizer(self, name: str, value: object) -> None:
-        self._change_recipe(
-            lambda recipe: replace(recipe, optimizer=replace(recipe.optimizer, **_one(name, value)))
+        self._change_config(
+            lambda config: replace(config, optimizer=replace(config.optimizer, **_one(name, value)))
         )
 
     def _set_in_schedule(self, name: str, value: object) -> None:
-        self._change_recipe(lambda recipe: replace(recipe, schedule=replace(recipe.schedule, **_one(name, value))))
+        self._change_config(lambda config: replace(config, schedule=replace(config.schedule, **_one(name, value))))
 
-    def _set_in_recipe(self, name: str, value: object) -> None:
-        self._change_recipe(lambda recipe: replace(recipe, **_one(name, value)))
+    def _set_in_config(self, name: str, value: object) -> None:
+        self._change_config(lambda config: replace(config, **_one(name, value)))
 
     def _choose_optimizer(self, index: int) -> None:
         kind = self.optimizer.itemData(index)
         chosen = self._last_of_kind.get(kind) or OPTIMIZERS[kind]()
-        self._change_recipe(lambda recipe: replace(recipe, **_one("optimizer", chosen)))
+        self._change_config(lambda config: replace(config, **_one("optimizer", chosen)))
 
     def _choose_schedule(self, index: int) -> None:
         kind = self.schedule.itemData(index)
         chosen = self._last_of_kind.get(kind) or SCHEDULES[kind]()
-        self._change_recipe(lambda recipe: replace(recipe, **_one("schedule", chosen)))
+        self._change_config(lambda config: replace(config, **_one("schedule", chosen)))
 
     def _set_frozen(self, frozen: tuple[str, ...]) -> None:
-        self._change_recipe(lambda recipe: replace(recipe, frozen=frozen))
+        self._change_config(lambda config: replace(config, frozen=frozen))
 
     # -- layout ------------------------------------------------------------------------------------------------
 
@@ -340,8 +340,8 @@ class SettingsView(View):
         self.schedule = self._choice(self.tr("Schedule"), tip, SCHEDULES, self._choose_schedule)
         self.optimizer_form = self._form("", self._set_in_optimizer)
         self.schedule_form = self._form("", self._set_in_schedule)
-        self.learning_form = self._form(LEARNING, self._set_in_recipe)
-        self.stop_form = self._form(STOPPING, self._set_in_recipe)
+        self.learning_form = self._form(LEARNING, self._set_in_config)
+        self.stop_form = self._form(STOPPING, self._set_in_config)
         self._frozen = FrozenLayers(self)
         self._frozen.chosen.connect(self._set_frozen)
 

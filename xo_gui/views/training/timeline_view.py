@@ -216,7 +216,7 @@ class TimelineView(View):
             index = min(int(np.searchsorted(curves.steps, step)), len(curves.steps) - 1)
             facts.append(self.tr("rate {0}").format(short_text(float(curves.rates[index]))))
         first = ancestry(training.branches, RunPoint(branch.number, step))[0].branch
-        facts.append(self.tr("seed {0}").format(training.branches[first].recipes[0][1].seed))
+        facts.append(self.tr("seed {0}").format(training.branches[first].configs[0][1].seed))
         evaluated = int(np.searchsorted(curves.held_out_steps, step, side="right")) - 1
         if evaluated >= 0:
             facts.append(self.tr("held-out {0} %").format(f"{100 * curves.held_out_accuracies[evaluated]:.1f}"))

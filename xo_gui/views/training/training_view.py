@@ -68,13 +68,13 @@ class TrainingView(View):
 
     def set_training(self, settings: TrainingSettings) -> None:
         self._settings = settings
-        recipe = settings.recipe
-        self._show_rate(recipe.optimizer.rate)
-        nearest = min(range(len(_BATCHES)), key=lambda index: abs(_BATCHES[index] - recipe.batch))
-        self.batch_row.show_value(nearest, str(recipe.batch))
+        config = settings.config
+        self._show_rate(config.optimizer.rate)
+        nearest = min(range(len(_BATCHES)), key=lambda index: abs(_BATCHES[index] - config.batch))
+        self.batch_row.show_value(nearest, str(config.batch))
         pace = _PACES.index(settings.speed_limit) if settings.speed_limit in _PACES else len(_PACES) - 1
-        self.speed_row.show_value(pace, self._pace_text(settings.speed_limit))
-        self.seed_box.show_number(recipe.seed)
+        self.speed_row.show_value(pace, self._speed_limit_text(settings.speed_limit))
+        self.seed_box.show_number(config.seed)
         self._update_text()
 
     def set_snapshot(self, snapshot: Snapshot) -> None:
@@ -151,27 +151,27 @@ class TrainingView(View):
         self.commanded.emit(Restart())
 
     def _set_seed(self, seed: int) -> None:
-        if self._settings is not None and seed != self._settings.recipe.seed:
+        if self._settings is not None and seed != self._settings.config.seed:
             self.commanded.emit(Restart(seed))
 
     def _next_seed(self) -> None:
         if self._settings is not None:
-            self._set_seed(self._settings.recipe.seed % _MAX_SEED + 1)
+            self._set_seed(self._settings.config.seed % _MAX_SEED + 1)
 
     def _set_rate(self, position: int) -> None:
         if self._settings is not None:
             rate = float(f"{10 ** (position / _STEPS):.2g}")
-            recipe = self._settings.recipe
-            self.commanded.emit(SetConfig(replace(recipe, optimizer=replace(recipe.optimizer, rate=rate))))
+            config = self._settings.config
+            self.commanded.emit(SetConfig(replace(config, optimizer=replace(config.optimizer, rate=rate))))
 
     def _set_batch(self, position: int) -> None:
         if self._settings is not None:
-            self.commanded.emit(SetConfig(replace(self._settings.recipe, batch=_BATCHES[position])))
+            self.commanded.emit(SetConfig(replace(self._settings.config, batch=_BATCHES[position])))
 
-    def _set_pace(self, position: int) -> None:
+    def _set_speed_limit(self, position: int) -> None:
         self.commanded.emit(SetSpeedLimit(_PACES[position]))
 
-    def _pace_text(self, pace: float | None) -> str:
+    def _speed_limit_text(self, pace: float | None) -> str:
         return self.tr("max") if pace is None else self.tr("{0:g}/s").format(pace)
 
     # -- layout ------------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class TrainingView(View):
         self.rate_row.set_help(self.tr("Learning rate: how far each step moves the values"))
         self.batch_row = self._row(self.tr("batch"), (0, len(_BATCHES) - 1), self._set_batch)
         self.batch_row.set_help(self.tr("Batch size: how many drawings each step uses"))
-        self.speed_row = self._row(self.tr("speed"), (0, len(_PACES) - 1), self._set_pace)
+        self.speed_row = self._row(self.tr("speed"), (0, len(_PACES) - 1), self._set_speed_limit)
         self.speed_row.set_help(self.tr("Steps per second: slow enough to follow, or as fast as possible"))
         for place, row in enumerate((self.rate_row, self.batch_row, self.speed_row)):
             row.add_to_grid(grid, place)

@@ -228,12 +228,12 @@ class TemplateView(View):
         self._theme = theme
         self.pairs.set_theme(theme)
 
-    def _sentence(self, comparison: TemplateMatch, reading: Prediction) -> str:
-        if ink_share(reading.activations[0]) < BLANK_INK:
+    def _sentence(self, comparison: TemplateMatch, prediction: Prediction) -> str:
+        if ink_share(prediction.activations[0]) < BLANK_INK:
             return self.tr(
                 "Draw, then move the drawing with the sliders: the network copes with it, templates do not."
             )
-        matched, network = comparison.predicted_class, reading.predicted_class
+        matched, network = comparison.predicted_class, prediction.predicted_class
         if matched == UNSURE:
             return self.tr("Both templates match equally. The network: {0}.").format(network)
         if matched == network:

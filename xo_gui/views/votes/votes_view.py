@@ -61,7 +61,7 @@ class VotesView(View):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = DARK
-        self._subjects: tuple[Model, ...] = ()
+        self._models: tuple[Model, ...] = ()
         self.blocks: list[VoteBlock] = []
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -77,25 +77,25 @@ class VotesView(View):
 
     def set_document(self, document: Document) -> None:
         """Make a block for each model; new models wait for their first prediction."""
-        if document.models == self._subjects:
+        if document.models == self._models:
             return
         self._update_blocks(document.models)
-        for block, subject in zip(self.blocks, self._subjects, strict=True):
-            block.show_waiting(subject, self.tr("Waiting for the network.") if len(self.blocks) == 1 else "")
+        for block, model in zip(self.blocks, self._models, strict=True):
+            block.show_waiting(model, self.tr("Waiting for the network.") if len(self.blocks) == 1 else "")
 
     def set_training(self, settings: TrainingSettings) -> None:
         self._live = settings.live
 
     def set_snapshot(self, snapshot: Snapshot) -> None:
         if not snapshot.predictions:
-            for block, subject in zip(self.blocks, self._subjects, strict=True):
-                block.show_waiting(subject, self.tr("No prediction for this drawing; the status bar says why."))
+            for block, model in zip(self.blocks, self._models, strict=True):
+                block.show_waiting(model, self.tr("No prediction for this drawing; the status bar says why."))
             return
         self._update_blocks(tuple(reading.model for reading in snapshot.predictions))
         alone = len(snapshot.predictions) == 1
-        for block, reading in zip(self.blocks, snapshot.predictions, strict=True):
+        for block, prediction in zip(self.blocks, snapshot.predictions, strict=True):
             # Two models share one sentence.
-            block.show_prediction(reading, self._sentence(reading, snapshot.comparison) if alone else "")
+            block.show_prediction(prediction, self._sentence(prediction, snapshot.comparison) if alone else "")
         if not alone:
             self._update_comparison(snapshot)
 
@@ -123,53 +123,53 @@ class VotesView(View):
         for block in self.blocks:
             block.bars.set_theme(theme)
 
-    def _update_blocks(self, subjects: tuple[Model, ...]) -> None:
+    def _update_blocks(self, models: tuple[Model, ...]) -> None:
         """Make as many blocks as there are models, named if there are two."""
-        while len(self.blocks) > len(subjects):
+        while len(self.blocks) > len(models):
             block = self.blocks.pop()
             self._column.removeWidget(block)
             block.setParent(None)
             block.deleteLater()
-        while len(self.blocks) < len(subjects):
+        while len(self.blocks) < len(models):
             block = VoteBlock(self, len(self.blocks))
             block.bars.picked.connect(self.pinned)
             block.bars.set_theme(self._theme)
             self._column.insertWidget(len(self.blocks), block)
             self.blocks.append(block)
-        self._subjects = subjects
-        alone = len(subjects) == 1
+        self._models = models
+        alone = len(models) == 1
         self._column.setSpacing(10 if alone else 5)
-        for block, subject, letter in zip(self.blocks, subjects, MODEL_LETTERS, strict=False):
-            block.set_name(f"{letter}  {model_label(subject)}")
+        for block, model, letter in zip(self.blocks, models, MODEL_LETTERS, strict=False):
+            block.set_name(f"{letter}  {model_label(model)}")
             block.set_alone(alone)
         self.agreement.setHidden(alone)
 
-    def _sentence(self, reading: Prediction, matching: TemplateMatch | None) -> str:
-        network = reading.model.network
+    def _sentence(self, prediction: Prediction, matching: TemplateMatch | None) -> str:
+        network = prediction.model.network
         is_xo = network.classes == ("X", "O")
-        if ink_share(reading.activations[0]) < BLANK_INK:
+        if ink_share(prediction.activations[0]) < BLANK_INK:
             return self.tr("Draw something: the canvas is blank.")
-        if not all(map(math.isfinite, reading.votes.tolist())):
+        if not all(map(math.isfinite, prediction.votes.tolist())):
             return self.tr("No votes: the values are infinite or NaN. Go back to an earlier step.")
         if network.vote == "score":
-            return self._most_votes_sentence(reading)
-        if reading.predicted_class == UNSURE:
+            return self._most_votes_sentence(prediction)
+        if prediction.predicted_class == UNSURE:
             if is_xo:
                 return self.tr("Unsure: this looks like neither X nor O.")
             return self.tr("Unsure: this looks like none of the classes.")
-        if is_xo and matching is not None and matching.predicted_class not in (UNSURE, reading.predicted_class):
+        if is_xo and matching is not None and matching.predicted_class not in (UNSURE, prediction.predicted_class):
             text = self.tr("It is an {0}. Template matching says {1}.")
-            return text.format(reading.predicted_class, matching.predicted_class)
+            return text.format(prediction.predicted_class, matching.predicted_class)
         if is_xo:
-            return self.tr("It is an {}.").format(reading.predicted_class)
-        return self.tr("It is: {}.").format(reading.predicted_class)
+            return self.tr("It is an {}.").format(prediction.predicted_class)
+        return self.tr("It is: {}.").format(prediction.predicted_class)
 
-    def _most_votes_sentence(self, reading: Prediction) -> str:
+    def _most_votes_sentence(self, prediction: Prediction) -> str:
         """The sentence of a network without a threshold, which always predicts the class with the most votes."""
-        if reading.predicted_class == UNSURE:
+        if prediction.predicted_class == UNSURE:
             most = self.tr("The classes have equally many votes.")
         else:
-            most = self.tr("{} has the most votes.").format(reading.predicted_class)
+            most = self.tr("{} has the most votes.").format(prediction.predicted_class)
         rest = self.tr("This network has no 'unsure': the article assumes it is always one or the other.")
         return f"{most} {rest}"
 
@@ -177,9 +177,9 @@ class VotesView(View):
 class VoteBlock(QWidget):
     """The bars and the sentence of one model."""
 
-    def __init__(self, parent: QWidget, subject: int) -> None:
+    def __init__(self, parent: QWidget, model: int) -> None:
         super().__init__(parent)
-        self._subject = subject
+        self._model = model
         self.heading, self.bars, self.sentence = QLabel(self), VoteBars(self), QLabel(self)
         for label in (self.heading, self.sentence):
             label.setTextFormat(Qt.TextFormat.PlainText)
@@ -217,20 +217,22 @@ class VoteBlock(QWidget):
         self.heading.setText(elided)
         self.heading.setToolTip(tooltip_text(self._name) if elided != self._name else "")
 
-    def show_waiting(self, subject: Model, sentence: str) -> None:
+    def show_waiting(self, model: Model, sentence: str) -> None:
         """Show the classes without votes."""
-        self._show([VoteRow(name, None, NO_VALUE, False) for name in subject.network.classes], None, sentence)
+        self._show([VoteRow(name, None, NO_VALUE, False) for name in model.network.classes], None, sentence)
         self.bars.cells = ()
 
-    def show_prediction(self, reading: Prediction, sentence: str) -> None:
+    def show_prediction(self, prediction: Prediction, sentence: str) -> None:
         """Show the votes and the predicted class."""
-        network, shares = reading.model.network, reading.model.network.vote == "softmax"
+        network, shares = prediction.model.network, prediction.model.network.vote == "softmax"
         rows = []
-        for name, vote in zip(network.classes, reading.votes.tolist(), strict=True):
+        for name, vote in zip(network.classes, prediction.votes.tolist(), strict=True):
             text = vote_text(network, vote)
-            rows.append(VoteRow(name, vote if text != NO_VALUE else None, text, name == reading.predicted_class))
-        self._show(rows, reading.model.threshold if shares else None, sentence)
-        self.bars.cells = tuple(CellRef(len(network.layers), at, subject=self._subject) for at in range(len(rows)))
+            rows.append(VoteRow(name, vote if text != NO_VALUE else None, text, name == prediction.predicted_class))
+        self._show(rows, prediction.model.threshold if shares else None, sentence)
+        self.bars.cells = tuple(
+            CellRef(len(network.layers), at, model_index=self._model) for at in range(len(rows))
+        )
 
     def _show(self, rows: list[VoteRow], threshold: float | None, sentence: str) -> None:
         self.bars.show_rows(rows, threshold)

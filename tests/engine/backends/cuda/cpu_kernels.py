@@ -11,7 +11,7 @@ from engine.backends import Backend, Calls, replay
 from engine.backends.cuda import CudaOps, fuse_launches
 from engine.nn import Network, Plan
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, ReLU, Residual
-from engine.training import Recipe, TrainStep
+from engine.training import TrainingConfig, TrainStep
 from tests.engine.backends.cuda.cpu_device import CpuDevice
 
 # Tolerances of float32 kernels against NumPy.
@@ -78,7 +78,7 @@ def passed(
     return found | {"dx": plan.input_gradient()} | plan.parameters()
 
 
-def step_calls(network: Network, recipe: Recipe) -> Calls:
+def step_calls(network: Network, config: TrainingConfig) -> Calls:
     """All calls of a training step, as prepared for a GPU of 132 multiprocessors, not yet executed."""
     found: list[Calls] = []
     backend = kernel_backend(CpuDevice(132))
@@ -87,10 +87,10 @@ def step_calls(network: Network, recipe: Recipe) -> Calls:
         found.append(calls)
         return lambda: None
 
-    stepper = TrainStep(network, replace(backend, program=program), recipe, network.initial_parameters(1))
+    stepper = TrainStep(network, replace(backend, program=program), config, network.initial_parameters(1))
     images, shares = examples(network, 3)
-    stepper.load_epoch(images, shares, np.zeros((2, recipe.batch), np.int64), np.ones(2, np.float32))
-    stepper.run(recipe.batch)
+    stepper.load_epoch(images, shares, np.zeros((2, config.batch), np.int64), np.ones(2, np.float32))
+    stepper.run(config.batch)
     return found[-1]
 
 

@@ -15,7 +15,7 @@ from engine.backends.cuda.device import launches
 from engine.backends.cuda.launch import SOURCE_FOLDER, ElementwiseLaunch, kernel_source
 from engine.bench.cases import LAYER_CASES, network_around
 from engine.documents import DEFAULT, PRESETS
-from engine.training import SGD, AdamW, Recipe
+from engine.training import SGD, AdamW, TrainingConfig
 from tests.engine.backends.cuda.cpu_device import CpuDevice
 from tests.engine.backends.cuda.cpu_kernels import MIXED, all_calls, kernel_backend, learning_plan, step_calls
 from tests.engine.backends.cuda.nvrtc import compile_for, needs_nvrtc
@@ -28,7 +28,7 @@ ARCHITECTURES = (75, 80, 86, 89, 90, 120)
 UNLIKE = (75, 90, 120)
 
 # A training configuration with the options that the default one lacks.
-OTHER = Recipe(SGD(nesterov=True), l2=0.1, clip=1)
+OTHER = TrainingConfig(SGD(nesterov=True), l2=0.1, clip=1)
 
 # The name of a kernel, its #define lines, and compiler options.
 Text = tuple[str, str, tuple[str, ...]]
@@ -76,7 +76,7 @@ def rest_of(calls: Calls, known: set[Text]) -> set[Text]:
 def test_every_kernel_compiles_for_every_architecture(architecture: int) -> None:
     """On architectures that allocate registers differently, all of the default network's training, without register
     spills."""
-    default = texts(fuse_launches(step_calls(DEFAULT.network, Recipe(AdamW()))))
+    default = texts(fuse_launches(step_calls(DEFAULT.network, TrainingConfig(AdamW()))))
     if architecture not in UNLIKE:
         default = set({text[0]: text for text in sorted(default) if text[0] != "elementwise"}.values())
     wanted = default | rest_of(calls_of_all_cases() + step_calls(DEFAULT.network, OTHER), default)

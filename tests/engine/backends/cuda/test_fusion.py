@@ -15,7 +15,7 @@ from engine.backends.cuda.launch import BlockLaunch, ElementwiseLaunch, KernelCa
 from engine.documents import DEFAULT
 from engine.nn import Network, Plan
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU
-from engine.training import AdamW, Recipe
+from engine.training import AdamW, TrainingConfig
 from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (
     MIXED,
@@ -79,7 +79,7 @@ def test_fewer_launches_give_the_same_bytes(network: Network) -> None:
 
 def test_a_training_step_of_the_default_network_is_some_twenty_launches() -> None:
     """The overhead of a launch is about the time of such a kernel; docs/benchmarks.md uses this number."""
-    assert len(fuse_launches(step_calls(DEFAULT.network, Recipe(AdamW())))) == 21
+    assert len(fuse_launches(step_calls(DEFAULT.network, TrainingConfig(AdamW())))) == 21
 
 
 def test_pooling_is_fused_with_the_convolution() -> None:
@@ -154,7 +154,7 @@ def test_two_streams_wait_for_each_other_at_every_dependency(
 
 
 def test_weight_gradients_run_in_parallel_with_input_gradients() -> None:
-    found = launches(fuse_launches(step_calls(DEFAULT.network, Recipe(AdamW()))))
+    found = launches(fuse_launches(step_calls(DEFAULT.network, TrainingConfig(AdamW()))))
     made = schedule_streams(found)
     lanes = {turn.stream for launch, turn in zip(found, made, strict=True) if "gradient" in launch.kernel}
     assert lanes == {0, 1}

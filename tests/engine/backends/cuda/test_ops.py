@@ -9,7 +9,7 @@ from engine.backends import choose_backend
 from engine.bench.cases import LAYER_CASES, case_id, network_around, random_parameters
 from engine.documents import PRESETS
 from engine.nn.layers import Layer, Shape
-from engine.training import SGD, AdamW, Recipe, TrainStep
+from engine.training import SGD, AdamW, TrainingConfig, TrainStep
 from engine.training.optimizers import Adam
 from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (
@@ -75,23 +75,23 @@ def test_float64_matches_numpy_closely() -> None:
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "config",
     [
-        Recipe(SGD(0.05), batch=6),
-        Recipe(SGD(0.05, nesterov=True), batch=6, l2=0.01, clip=0.05),
-        Recipe(Adam(0.01), batch=6, clip=1e9),
-        Recipe(Adam(0.01, beta1=0, beta2=0), batch=6, frozen=("01-conv2d",)),
-        Recipe(AdamW(0.01, decay=0.1), batch=6),
+        TrainingConfig(SGD(0.05), batch=6),
+        TrainingConfig(SGD(0.05, nesterov=True), batch=6, l2=0.01, clip=0.05),
+        TrainingConfig(Adam(0.01), batch=6, clip=1e9),
+        TrainingConfig(Adam(0.01, beta1=0, beta2=0), batch=6, frozen=("01-conv2d",)),
+        TrainingConfig(AdamW(0.01, decay=0.1), batch=6),
     ],
     ids=["sgd", "nesterov-l2-clip", "adam", "adam-no-memory-frozen", "adamw"],
 )
-def test_ten_training_steps_end_at_the_same_values(recipe: Recipe) -> None:
+def test_ten_training_steps_end_at_the_same_values(config: TrainingConfig) -> None:
     images, shares = examples(MIXED, 11)
     order = np.random.default_rng(1).integers(0, 11, (10, 6))
-    rates = np.geomspace(recipe.optimizer.rate, recipe.optimizer.rate / 5, 10).astype(np.float32)
+    rates = np.geomspace(config.optimizer.rate, config.optimizer.rate / 5, 10).astype(np.float32)
     ends = []
     for backend in (CPU, kernel_backend(CpuDevice(), fuse=True)):
-        stepper = TrainStep(MIXED, backend, recipe, MIXED.initial_parameters(3))
+        stepper = TrainStep(MIXED, backend, config, MIXED.initial_parameters(3))
         stepper.load_epoch(images, shares, order, rates)
         stepper.run(6, 9)
         stepper.run(5)

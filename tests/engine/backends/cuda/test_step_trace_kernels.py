@@ -10,7 +10,7 @@ from engine.data import FixedSource
 from engine.explain import StepQuery, StepTrace
 from engine.explain.step_tracer import StepStart, StepTracer
 from engine.nn import RunPoint
-from engine.training import Recipe, Trainer
+from engine.training import Trainer, TrainingConfig
 from engine.training.optimizers import Adam
 from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import kernel_backend
@@ -18,7 +18,7 @@ from tests.engine.explain.test_step_tracer import POOL, ended
 from tests.engine.small_runs import CPU, MIXED
 
 pytestmark = needs_compiler
-RECIPE = Recipe(Adam(0.01), batch=4, epochs=2, l2=0.01, clip=1.0, seed=3)
+CONFIG = TrainingConfig(Adam(0.01), batch=4, epochs=2, l2=0.01, clip=1.0, seed=3)
 LOOK = StepQuery(2, maps=2, weight=("04-residual.1-conv2d.weight", (1, 2, 0, 1)))
 
 
@@ -26,8 +26,8 @@ def test_a_step_traced_on_cuda_equals_the_step_and_numpys_trace() -> None:
     data = replace(POOL, images=POOL.images[:8], labels=POOL.labels[:8])
     found: list[StepTrace] = []
     for backend in (CPU, kernel_backend(CpuDevice())):
-        trainer = Trainer(MIXED, FixedSource(data), RECIPE, backend)
-        standing = StepStart(RunPoint(0, 0), RECIPE, trainer.checkpoint())
+        trainer = Trainer(MIXED, FixedSource(data), CONFIG, backend)
+        standing = StepStart(RunPoint(0, 0), CONFIG, trainer.checkpoint())
         taken = ended(StepTracer(MIXED, data, backend).trace_in_slices(standing, LOOK))
         assert taken is not None
         assert taken.update is not None

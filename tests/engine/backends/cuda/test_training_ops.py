@@ -9,7 +9,7 @@ from engine.backends import ActivationFunction, ConvSpec, Ops, PoolSpec, choose_
 from engine.backends.numpy import NumpyOps
 from engine.nn import Network
 from engine.nn.layers import MaxPool2D, ReLU
-from engine.training import SGD, Recipe, TrainStep
+from engine.training import SGD, TrainingConfig, TrainStep
 from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import MIXED, examples, kernel_backend
 
@@ -29,7 +29,10 @@ def ops(device: CpuDevice) -> Ops:
 
 def stepper_on(device: CpuDevice, network: Network = MIXED) -> TrainStep:
     stepper = TrainStep(
-        network, kernel_backend(device, fuse=True), Recipe(SGD(0.05), batch=6), network.initial_parameters(3)
+        network,
+        kernel_backend(device, fuse=True),
+        TrainingConfig(SGD(0.05), batch=6),
+        network.initial_parameters(3),
     )
     images, shares = examples(network, 11)
     images[7] = np.nan

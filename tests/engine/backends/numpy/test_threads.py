@@ -13,7 +13,7 @@ from engine.backends import choose_backend, one_blas_thread, replay
 from engine.backends.numpy import threads
 from engine.backends.numpy.threads import ThreadPair
 from engine.documents import DEFAULT
-from engine.training import SGD, Recipe, TrainStep
+from engine.training import SGD, TrainingConfig, TrainStep
 
 
 def use_cores(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
@@ -34,7 +34,9 @@ def assert_thread_ends() -> None:
 def trained() -> tuple[bytes, int]:
     """The parameters after three steps, and the number of worker threads meanwhile."""
     network, rng = DEFAULT.network, np.random.default_rng(1)
-    stepper = TrainStep(network, choose_backend("cpu"), Recipe(SGD(0.01), batch=64), network.initial_parameters(1))
+    stepper = TrainStep(
+        network, choose_backend("cpu"), TrainingConfig(SGD(0.01), batch=64), network.initial_parameters(1)
+    )
     images = rng.uniform(-1, 1, (64, *network.input_shape)).astype(np.float32)
     shares = np.eye(2, dtype=np.float32)[rng.integers(0, 2, 64)]
     stepper.load_epoch(images, shares, np.tile(np.arange(64), (3, 1)), np.full(3, 0.01, np.float32))

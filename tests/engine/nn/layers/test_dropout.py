@@ -10,7 +10,7 @@ import pytest
 from engine.backends import choose_backend
 from engine.nn import Network, Plan
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, Layer, Residual, derive_rng_key
-from engine.training import SGD, Recipe, TrainStep
+from engine.training import SGD, TrainingConfig, TrainStep
 from engine.training import train_step as stepper_module
 from tests.engine.layer_checks import make_plan
 
@@ -136,7 +136,7 @@ def test_a_step_of_learning_does_not_depend_on_how_it_is_cut(layer: Layer, monke
     found = []
     for cache in (1, 3_000, 10**9):
         monkeypatch.setattr(stepper_module, "CACHE_BYTES", cache)
-        stepper = TrainStep(network, CPU, Recipe(SGD(0.1), batch=11, seed=6), network.initial_parameters(1))
+        stepper = TrainStep(network, CPU, TrainingConfig(SGD(0.1), batch=11, seed=6), network.initial_parameters(1))
         stepper.load_epoch(images, shares, order, np.full(3, 0.1, np.float32))
         stepper.run(11, 3)
         found.append((stepper.parameters(), stepper.losses(0, 3)))

@@ -155,8 +155,8 @@ def described(*layers: object) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
-        ({"layer": "Conv2D", "features": "many"}, ["Conv2D", "`int`", "features"]),
-        ({"layer": "Conv2D", "features": True}, ["Conv2D", "`int`", "features"]),
+        ({"layer": "Conv2D", "features": "many"}, ["Conv2D", "a whole number", "features"]),
+        ({"layer": "Conv2D", "features": True}, ["Conv2D", "a whole number", "features"]),
         ({"layer": "Conv2D"}, ["Conv2D", "features"]),
         ({"layer": "Conv2D", "features": -3}, ["Conv2D's features", "-3"]),
         ({"layer": "Conv2D", "features": 3, "size": 10**9}, ["Conv2D's size", "65,536"]),
@@ -234,7 +234,9 @@ def test_shapes_that_do_not_fit_are_named(layers: tuple[Layer, ...], words: list
     "shape", [(1, 0, 5), (0, 5, 5), (1, 5), (1, 5, -1), (1, 5, 5.0), (1, True, 5), (1, NAN, 5)]
 )
 def test_an_input_without_pixels_is_refused(shape: Any) -> None:
-    assert "reads channels × height × width" in refusal(lambda: Network(shape, (Flatten(), Dense(2))), ShapeError)
+    assert "input is channels × height × width" in refusal(
+        lambda: Network(shape, (Flatten(), Dense(2))), ShapeError
+    )
 
 
 def test_a_vote_that_is_none_is_refused() -> None:

@@ -9,7 +9,7 @@ from engine.backends import choose_backend, replay
 from engine.bench.cases import random_parameters
 from engine.nn import Network, Plan
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, Layer, ReLU, Residual
-from engine.training import SGD, Recipe, TrainStep
+from engine.training import SGD, TrainingConfig, TrainStep
 from engine.training import train_step as stepper_module
 from engine.training.train_step import chunk_size
 from tests.engine import reference
@@ -122,10 +122,12 @@ def test_a_variance_below_0_is_refused_with_its_layer_s_name() -> None:
 # -- in a training step ---------------------------------------------------------------------------------------
 
 
-def stepper_of(network: Network, batch: int, rate: float = 0.1, **recipe: object) -> TrainStep:
+def stepper_of(network: Network, batch: int, rate: float = 0.1, **config: object) -> TrainStep:
     """A train step with random examples, different ones in each step."""
     rng = np.random.default_rng(9)
-    stepper = TrainStep(network, CPU, Recipe(SGD(rate), batch=batch, **recipe), network.initial_parameters(3))
+    stepper = TrainStep(
+        network, CPU, TrainingConfig(SGD(rate), batch=batch, **config), network.initial_parameters(3)
+    )
     images = rng.normal(0, 1, (20, *network.input_shape)).astype(np.float32)
     shares = rng.dirichlet([1, 1], 20).astype(np.float32)
     order = np.stack([rng.permutation(20)[:batch] for _ in range(4)])
@@ -163,9 +165,9 @@ def test_frozen_it_stands_still_and_reads_as_it_did() -> None:
         moved = not np.array_equal(after[name], value)
         assert moved is not name.startswith(frozen), name
     plan = make_plan(network, CPU, 2, before, learn=True, keep_outputs=True, frozen=frozen)
-    reading = make_plan(network, CPU, 2, before, keep_outputs=True)
+    prediction = make_plan(network, CPU, 2, before, keep_outputs=True)
     images = np.random.default_rng(1).normal(0, 1, (2, 2, 3, 4))
-    np.testing.assert_array_equal(plan.forward(images), reading.forward(images))
+    np.testing.assert_array_equal(plan.forward(images), prediction.forward(images))
 
 
 def test_a_step_that_is_refused_leaves_the_statistics_as_they_were() -> None:

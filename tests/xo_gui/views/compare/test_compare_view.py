@@ -130,7 +130,7 @@ def test_the_row_below_says_the_three_numbers(driver: CompareDriver) -> None:
     driver.hand.draw(X_ARMS)
     driver.window.comparison.compare_with(trained(5))
     driver.hand.settle()
-    first, second = (reading.activations[1][2, 9, 7] for reading in driver.window.last.predictions)
+    first, second = (prediction.activations[1][2, 9, 7] for prediction in driver.window.last.predictions)
     expected = [float(first), float(second), float(second) - float(first)]
     for row in (0, 1, 2):
         assert three(driver.point(row, 1, 2, (9, 7))) == pytest.approx(expected, abs=0.0051)

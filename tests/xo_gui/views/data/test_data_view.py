@@ -80,9 +80,9 @@ def reader(window: MainWindow, hand: Hand) -> Reader:
 def drag(slider: RangeSlider, upper: bool, to: float) -> None:
     """Drags a handle to a fraction of the slider's width."""
     QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=slider.handle_centre(upper).toPoint())
-    goal = QPoint(round(to * slider.width()), slider.height() // 2)
-    QTest.mouseMove(slider, goal)
-    QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=goal)
+    request = QPoint(round(to * slider.width()), slider.height() // 2)
+    QTest.mouseMove(slider, request)
+    QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=request)
 
 
 def move(widget: QWidget, to: QPoint) -> None:

@@ -86,8 +86,8 @@ def seen(canvas: Canvas, place: Place) -> QColor:
     return image.pixelColor((at(canvas, place).toPointF() * ratio).toPoint())
 
 
-def show(canvas: Canvas, drawing: Drawing, subject: Model = SMOOTH, fit: bool = False) -> None:
-    canvas.set_document(Document(drawing, (subject,), fit))
+def show(canvas: Canvas, drawing: Drawing, model: Model = SMOOTH, fit: bool = False) -> None:
+    canvas.set_document(Document(drawing, (model,), fit))
 
 
 # --- the mouse

@@ -31,9 +31,9 @@ FIELDS = ("shift_x", "shift_y", "size", "rotate", "bend", "thicken")
 class Desk:
     """A drawing panel connected to a session as in the window, with its recorded signals."""
 
-    def __init__(self, subject: Model) -> None:
+    def __init__(self, model: Model) -> None:
         self.view = DrawingView()
-        self.session = Session(Document(Drawing(), (subject,)))
+        self.session = Session(Document(Drawing(), (model,)))
         self.edits: list[tuple[str, str]] = []
         self.previews: list[Document] = []
         self.said: list[str] = []

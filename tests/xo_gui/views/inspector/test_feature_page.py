@@ -105,15 +105,15 @@ def test_a_weight_and_the_bias_can_be_typed(driver: WeightDriver, hand: Hand) ->
         QTest.keyClicks(box, text)
         QTest.keyClick(box, Qt.Key.Key_Return)
     driver.settle(hand)
-    subject = driver.window.session.document.models[0]
+    model = driver.window.session.document.models[0]
     assert driver.weights[2, 0, 0, 1] == 0.25
-    assert subject.parameters["01-conv2d.bias"][2] == -1.5
+    assert model.parameters["01-conv2d.bias"][2] == -1.5
 
 
 def test_weights_of_a_ten_thousandth_are_shown_and_typed(driver: WeightDriver, hand: Hand) -> None:
-    subject = driver.window.session.document.models[0]
-    small = {**subject.parameters, NAME: subject.parameters[NAME] * np.float32(1e-4)}
-    driver.window.use_model(Model("Small", subject.network, small))
+    model = driver.window.session.document.models[0]
+    small = {**model.parameters, NAME: model.parameters[NAME] * np.float32(1e-4)}
+    driver.window.use_model(Model("Small", model.network, small))
     driver.settle(hand)
     page = driver.select(CellRef(1, 4, 11, 20))
     driver.settle(hand)
@@ -131,8 +131,8 @@ def test_weights_of_a_ten_thousandth_are_shown_and_typed(driver: WeightDriver, h
 
 
 def test_copying_uses_the_window_as_the_kernel(driver: WeightDriver, hand: Hand) -> None:
-    reading = driver.window.last.predictions[0]
-    window = value_formula(reading, 1, (2, 11, 20))
+    prediction = driver.window.last.predictions[0]
+    window = value_formula(prediction, 1, (2, 11, 20))
     assert isinstance(window, WeightedSum)
     QTest.mouseClick(driver.page.copy_button, Qt.MouseButton.LeftButton)
     driver.settle(hand)
@@ -262,7 +262,7 @@ def test_what_merges_is_the_same_box_of_the_same_weight(driver: WeightDriver, ha
         driver.settle(hand)
     assert driver.undo.count() == count + 2, "one for each map below"
     first = session.document.models[0]
-    session.replace_subjects((first, replace(first)), "compare")
+    session.replace_models((first, replace(first)), "compare")
     driver.settle(hand)
     count = driver.undo.count()
     for subject in (0, 1):

@@ -46,8 +46,8 @@ class ProfileDriver(InspectorDriver):
         self.qtbot.wait(20)
 
     def query_kind(self) -> str | None:
-        question = self.window.session._query
-        return None if question is None else question.kind
+        query = self.window.session._query
+        return None if query is None else query.kind
 
 
 @pytest.fixture
@@ -104,8 +104,8 @@ def test_a_click_shows_the_maximized_input_forming_and_nine_examples(
     assert undo.count() == count + 1
 
     def excited() -> None:
-        reading = driver.window.last.predictions[0]
-        assert float(reading.activations[1][1].max()) == pytest.approx(best[0].value, abs=1e-5)
+        prediction = driver.window.last.predictions[0]
+        assert float(prediction.activations[1][1].max()) == pytest.approx(best[0].value, abs=1e-5)
 
     driver.qtbot.waitUntil(excited, timeout=5000)
     assert driver.page.profile.progress == 1  # another drawing does not restart it

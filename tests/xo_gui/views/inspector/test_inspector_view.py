@@ -159,10 +159,10 @@ def test_the_pinned_value_follows_training_by_its_own_weights(driver: InspectorD
     hand.draw(X_ARMS)
     cell = CellRef(1, 2, 11, 20)
     driver.click(cell)
-    subject = driver.window.session.document.models[0]
-    other = dict(subject.parameters)
-    other["01-conv2d.bias"] = subject.parameters["01-conv2d.bias"] + np.float32(1)
-    driver.window.use_model(Model("Default", subject.network, other))
+    model = driver.window.session.document.models[0]
+    other = dict(model.parameters)
+    other["01-conv2d.bias"] = model.parameters["01-conv2d.bias"] + np.float32(1)
+    driver.window.use_model(Model("Default", model.network, other))
     hand.settle()
     assert driver.value == signed_text(driver.activation(cell))
     assert lines(list(driver.panel.value_page.sheet.blocks))["bias"] == signed_text(
@@ -173,10 +173,10 @@ def test_the_pinned_value_follows_training_by_its_own_weights(driver: InspectorD
 def test_diverged_weights_are_shown_without_warnings(driver: InspectorDriver, hand: Hand) -> None:
     """Infinite and NaN values are shown in every column and on every page, truncated or not."""
     hand.draw(X_ARMS)
-    subject = driver.window.session.document.models[0]
-    signs = {name: np.where(array < 0, -1, 1).astype(np.float32) for name, array in subject.parameters.items()}
+    model = driver.window.session.document.models[0]
+    signs = {name: np.where(array < 0, -1, 1).astype(np.float32) for name, array in model.parameters.items()}
     huge = {name: array * np.float32(1e30) for name, array in signs.items()}
-    driver.window.use_model(Model("Default", subject.network, huge))
+    driver.window.use_model(Model("Default", model.network, huge))
     hand.settle()
     driver.panel.value_page.truncate_box.setChecked(True)
     for tab in range(3):
@@ -261,30 +261,32 @@ def test_rounding_errors_do_not_truncate_a_whole_number() -> None:
 
 def test_a_window_over_several_maps_shows_the_largest_contribution_or_the_selected_map() -> None:
     network = Network((1, 6, 6), (Conv2D(3, 3), Conv2D(2, 2), GlobalAvgPool()))
-    reading = read(
+    prediction = read(
         Model("two", network, network.initial_parameters(5)), np.linspace(-1, 1, 36, dtype=np.float32).reshape(6, 6)
     )
     cell = CellRef(2, 1, 1, 2)
-    parts = (reading.model.parameters["02-conv2d.weight"][1] * reading.activations[1][:, 1:3, 2:4]).sum(axis=(1, 2))
-    ranked = next(block for block in value_blocks(ValueContext(reading, cell)) if isinstance(block, RankedList))
+    parts = (prediction.model.parameters["02-conv2d.weight"][1] * prediction.activations[1][:, 1:3, 2:4]).sum(
+        axis=(1, 2)
+    )
+    ranked = next(block for block in value_blocks(ValueContext(prediction, cell)) if isinstance(block, RankedList))
     assert [rank.part_index for rank in ranked.rows] == np.argsort(-np.abs(parts)).tolist()
     assert ranked.rows[0].is_selected
     for chosen in range(3):
-        said = lines(value_blocks(ValueContext(reading, cell, chosen)))
+        said = lines(value_blocks(ValueContext(prediction, cell, chosen)))
         assert said["sum of 4"] == signed_text(float(parts[chosen]))
         assert said["2 other maps"] == signed_text(float(parts.sum() - parts[chosen]))
 
 
 def test_a_list_is_sorted_by_size_and_a_vote_ends_in_its_share(hand: Hand) -> None:
     hand.draw(X_ARMS)
-    reading = hand.window.last.predictions[0]
-    blocks = value_blocks(ValueContext(reading, CellRef(10, 0)))
+    prediction = hand.window.last.predictions[0]
+    blocks = value_blocks(ValueContext(prediction, CellRef(10, 0)))
     ranked = next(block for block in blocks if isinstance(block, RankedList))
     sizes = [abs(rank.fraction) for rank in ranked.rows]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[0] == 1
     said = lines(blocks)
-    assert said["this value"] == signed_text(float(reading.activations[-1][0]))
+    assert said["this value"] == signed_text(float(prediction.activations[-1][0]))
     assert any(label.startswith("X: e to the") for label in said)
 
 
@@ -305,8 +307,8 @@ def test_show_more_lists_more_rows_until_another_value_is_selected(driver: Inspe
         spot = next(spot for spot in sheet._targets if spot.part_index is not None)
         QTest.mouseClick(sheet, Qt.MouseButton.LeftButton, pos=spot.box.center().toPoint())
         assert row_count() + 1 == (count + 1 if count < 160 else 160)
-    reading = driver.window.last.predictions[0]
-    products = reading.model.parameters["08-dense.weight"][3].astype(np.float64) * reading.activations[7]
+    prediction = driver.window.last.predictions[0]
+    products = prediction.model.parameters["08-dense.weight"][3].astype(np.float64) * prediction.activations[7]
     largest = np.sort(np.abs(products))[::-1][:160]
     shares = [abs(rank.fraction) for block in sheet.blocks if isinstance(block, RankedList) for rank in block.rows]
     np.testing.assert_allclose(shares, largest / largest[0], rtol=1e-5)
@@ -320,9 +322,9 @@ def test_every_kind_of_layer_has_value_arithmetic() -> None:
         AvgPool2D(), Dropout(), Sigmoid(), MaxPool2D(2, 1), GlobalAvgPool(), Dense(2),
     )  # fmt: skip
     network = Network((1, 9, 9), layers)
-    reading = read(Model("all", network, network.initial_parameters(1)), X)
-    for layer, output in enumerate(reading.activations):
-        blocks = value_blocks(ValueContext(reading, CellRef(layer, output.shape[0] - 1)))
+    prediction = read(Model("all", network, network.initial_parameters(1)), X)
+    for layer, output in enumerate(prediction.activations):
+        blocks = value_blocks(ValueContext(prediction, CellRef(layer, output.shape[0] - 1)))
         assert blocks
         if layer > 0:
             final = lines(blocks).get("this value") or list(lines(blocks).values())[-1]
@@ -348,8 +350,8 @@ def picture(page: AttributionPage) -> HeatMap | None:
 def test_contribution_of_a_hidden_value_is_value_times_weight(driver: InspectorDriver, hand: Hand) -> None:
     """Above the hidden values the network is linear: a contribution is value x weight."""
     hand.draw(X_ARMS)
-    reading = driver.window.last.predictions[0]
-    strongest = int(reading.activations[9].argmax())
+    prediction = driver.window.last.predictions[0]
+    strongest = int(prediction.activations[9].argmax())
     driver.click(CellRef(8, strongest))
     sheet = driver.panel.value_page.sheet
 
@@ -357,8 +359,8 @@ def test_contribution_of_a_hidden_value_is_value_times_weight(driver: InspectorD
         return [bar.number for block in sheet.blocks if isinstance(block, ClassBars) for bar in block.bars]
 
     driver.qtbot.waitUntil(lambda: worth() and "…" not in worth(), timeout=5000)
-    weights = reading.model.parameters["10-dense.weight"][:, strongest]
-    assert worth() == [signed_text(float(weight * reading.activations[9][strongest])) for weight in weights]
+    weights = prediction.model.parameters["10-dense.weight"][:, strongest]
+    assert worth() == [signed_text(float(weight * prediction.activations[9][strongest])) for weight in weights]
 
 
 def test_each_method_shows_a_heat_map_over_the_drawing(driver: InspectorDriver, pictures: AttributionPage) -> None:
@@ -367,9 +369,9 @@ def test_each_method_shows_a_heat_map_over_the_drawing(driver: InspectorDriver, 
         pictures.method_box.setCurrentIndex(pictures.method_box.findData(kind))
 
         def done(kind: str = kind) -> None:
-            answer = driver.window.last.result
-            assert answer is not None
-            assert (answer.query.kind, answer.progress) == (kind, 1)
+            result = driver.window.last.result
+            assert result is not None
+            assert (result.query.kind, result.progress) == (kind, 1)
             assert picture(pictures) is not None
 
         driver.qtbot.waitUntil(done, timeout=20_000)

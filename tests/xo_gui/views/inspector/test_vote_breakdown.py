@@ -24,12 +24,12 @@ def numbers(made: NumberTable, column: int) -> list[float]:
 
 def test_strong_values_of_the_articles_x_contribute_a_fifth_or_a_fourth() -> None:
     """The slides' list of the X: 0.92 for X; here with the article's picture, values of 1 contribute a fifth."""
-    reading = read(ARTICLE, X)
-    made = table(contribution_table(reading, CellRef(6, 1), False))
+    prediction = read(ARTICLE, X)
+    made = table(contribution_table(prediction, CellRef(6, 1), False))
     assert made.headers == ("X", "O")
     for column, strong in enumerate(((0, 3, 4, 9, 10), (1, 2, 8, 11))):
         *given, score = numbers(made, column)
-        expected = [float(reading.activations[5][at]) / len(strong) for at in strong]
+        expected = [float(prediction.activations[5][at]) / len(strong) for at in strong]
         assert sorted(value for value in given if value) == pytest.approx(sorted(expected), abs=0.005)
         assert score == pytest.approx(sum(expected), abs=0.006)
     assert made.rows[0].cell == CellRef(4, 0, 0, 0), "a click leads to the value on its map"
@@ -51,18 +51,18 @@ def some_network() -> Model:
 @pytest.mark.parametrize("channel", range(3))
 def test_columns_and_lines_add_up_to_the_scores(channel: int) -> None:
     picture = np.random.default_rng(1).uniform(-1, 1, (13, 13)).astype(np.float32)
-    reading = read(some_network(), picture)
-    made = table(contribution_table(reading, CellRef(7, channel), False))
-    assert reading.model.network.classes[channel] in made.headers
+    prediction = read(some_network(), picture)
+    made = table(contribution_table(prediction, CellRef(7, channel), False))
+    assert prediction.model.network.classes[channel] in made.headers
     for column, name in enumerate(made.headers):
         *given, score = numbers(made, column)
-        assert score == pytest.approx(float(reading.activations[-1]["abc".index(name)]), abs=0.006)
+        assert score == pytest.approx(float(prediction.activations[-1]["abc".index(name)]), abs=0.006)
         assert sum(given) == pytest.approx(score, abs=0.005 * len(given) + 0.006)
     explainer = Explainer()
-    explainer.set_query(Query("worth", layer=7, cell=(channel,)), (reading,), True)
+    explainer.set_query(Query("worth", layer=7, cell=(channel,)), (prediction,), True)
     assert explainer.result is not None
-    split = table(layer_table(reading, CellRef(7, channel), explainer.result, False))
+    split = table(layer_table(prediction, CellRef(7, channel), explainer.result, False))
     assert [row.label for row in split.rows][:-1] == ["Input", "Features", "Leaky ReLU", "Pool", "Hidden", "ReLU"]
     for row in split.rows[:-1]:
         brought, added = (float(text.replace("−", "-")) for text in row.texts)
-        assert brought + added == pytest.approx(float(reading.activations[-1][channel]), abs=0.011)
+        assert brought + added == pytest.approx(float(prediction.activations[-1][channel]), abs=0.011)

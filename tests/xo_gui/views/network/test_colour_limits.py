@@ -15,10 +15,10 @@ from xo_gui.widgets import count_text, duration_text, limit_text, maps_atlas, ra
 
 
 def test_limits_are_shared_up_to_the_next_convolution() -> None:
-    subject = Model("default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
-    reading = Predictor(subject, choose_backend("cpu")).predict(np.ones((32, 32), np.float32))
+    model = Model("default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
+    prediction = Predictor(model, choose_backend("cpu")).predict(np.ones((32, 32), np.float32))
     # The strongest response is negative, so that ReLU leaves much smaller values.
-    outputs = (reading.activations[0], reading.activations[1] - 20, *reading.activations[2:])
+    outputs = (prediction.activations[0], prediction.activations[1] - 20, *prediction.activations[2:])
     peaks = ColourLimits.from_activations(DEFAULT.network, Activations.from_arrays(outputs))
     stages = display_columns(DEFAULT.network)
     shared = [float(peaks.limits(stage, "shared")[0]) for stage in stages]
@@ -27,7 +27,7 @@ def test_limits_are_shared_up_to_the_next_convolution() -> None:
     assert shared[4] == shared[5] == shared[6]
     assert len(peaks.limits(stages[1], "map")) == 8
     own = float(peaks.limits(stages[2], "layer")[0])
-    assert own == rounded_limit(float(reading.activations[2].max())) < shared[2]
+    assert own == rounded_limit(float(prediction.activations[2].max())) < shared[2]
     assert peaks.limits(stages[1], "map", 4.0).tolist() == (peaks.limits(stages[1], "map") / 4).tolist()
 
 

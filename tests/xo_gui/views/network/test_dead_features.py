@@ -26,12 +26,12 @@ def coach(window: MainWindow, qtbot: object) -> Coach:
 
 def train_on(coach: Coach, bias: float) -> Model:
     """One step from the shipped weights, with a third feature killed by its bias, and live hidden values."""
-    subject = coach.window.session.document.models[0]
-    parameters = {name: values.copy() for name, values in subject.parameters.items()}
+    model = coach.window.session.document.models[0]
+    parameters = {name: values.copy() for name, values in model.parameters.items()}
     parameters["01-conv2d.bias"][2] = bias
     parameters["08-dense.bias"][:] = 100
-    coach.window.use_model(replace(subject, parameters=parameters))
-    number = coach.window.training.goal.run_id if coach.window.training.goal else 0
+    coach.window.use_model(replace(model, parameters=parameters))
+    number = coach.window.training.request.run_id if coach.window.training.request else 0
     coach.window.training.execute(TrainFromCurrentWeights())
     coach.until(lambda training: training.run_id > number and training.current_point.step >= 1)
     coach.click(coach.panel.main_button)
@@ -40,7 +40,7 @@ def train_on(coach: Coach, bias: float) -> Model:
         lambda training: training.statistics is not None and training.statistics.point == training.shown_point
     )
     coach.qtbot.wait(300)
-    return subject
+    return model
 
 
 def tile(coach: Coach, channel: int) -> QPoint:

@@ -42,8 +42,8 @@ DEFAULT_SUBJECT = Model("default", DEFAULT.network, DEFAULT.network.initial_para
 ARTICLE = Model("walk-through", WALKTHROUGH.network, handmade_parameters())
 
 
-def read(subject: Model, picture: np.ndarray[Any, Any] = X) -> Prediction:
-    return Predictor(subject, choose_backend("cpu")).predict(picture)
+def read(model: Model, picture: np.ndarray[Any, Any] = X) -> Prediction:
+    return Predictor(model, choose_backend("cpu")).predict(picture)
 
 
 def snapshot(*readings: Prediction, settled: bool = True, generation: int = 1) -> Snapshot:
@@ -175,7 +175,7 @@ def test_the_selection_of_other_panels_is_shown(view: NetworkView) -> None:
 def test_a_selection_outside_this_network_marks_nothing(view: NetworkView) -> None:
     view.set_snapshot(snapshot(read(ARTICLE)))
     before = image(view)
-    for cell in (CellRef(1, 7, 30, 30), CellRef(11, 0), CellRef(1, 0, subject=1), CellRef(6, 2)):
+    for cell in (CellRef(1, 7, 30, 30), CellRef(11, 0), CellRef(1, 0, model_index=1), CellRef(6, 2)):
         view.set_selection(Selection(cell))
         assert image(view) == before
         assert view.selected_summary() is None
@@ -236,11 +236,13 @@ def test_equal_values_have_equal_colours_from_features_to_pool(view: NetworkView
 
 
 def test_every_map_is_painted_in_its_own_place(view: NetworkView) -> None:
-    reading = read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))
+    prediction = read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))
     values = np.zeros((16, 16, 16), np.float32)
     values[3, 2, 5], values[9, 2, 5], values[15, 15, 0] = 1.0, 0.5, -1.0
-    outputs = Activations.from_arrays(values if at == 4 else one * 0 for at, one in enumerate(reading.activations))
-    view.set_snapshot(snapshot(replace(reading, activations=outputs)))
+    outputs = Activations.from_arrays(
+        values if at == 4 else one * 0 for at, one in enumerate(prediction.activations)
+    )
+    view.set_snapshot(snapshot(replace(prediction, activations=outputs)))
     shares = {
         CellRef(4, channel, row, col): (values[channel, row, col] + 1) / 2
         for channel in range(16)
@@ -314,22 +316,22 @@ def test_values_that_are_not_finite_are_painted_and_described(view: NetworkView)
 # --- colour limits
 
 
-def faint(reading: Prediction, factor: float) -> Prediction:
+def faint(prediction: Prediction, factor: float) -> Prediction:
     """The same prediction with scaled maps."""
     outputs = Activations.from_arrays(
-        [reading.activations[0], *(one * np.float32(factor) for one in reading.activations[1:])]
+        [prediction.activations[0], *(one * np.float32(factor) for one in prediction.activations[1:])]
     )
-    return replace(reading, activations=outputs)
+    return replace(prediction, activations=outputs)
 
 
 def test_limits_are_kept_during_a_stroke_and_adapt_after(view: NetworkView) -> None:
-    reading, cell = read(ARTICLE), CellRef(1, 0, 1, 1)
-    view.set_snapshot(snapshot(reading))
+    prediction, cell = read(ARTICLE), CellRef(1, 0, 1, 1)
+    view.set_snapshot(snapshot(prediction))
     full = table_colour(DARK.value_table, 1.0)
     assert colour_at(view, cell) == full
-    view.set_snapshot(snapshot(faint(reading, 0.25), settled=False))
+    view.set_snapshot(snapshot(faint(prediction, 0.25), settled=False))
     assert colour_at(view, cell) == table_colour(DARK.value_table, (0.25 + 1) / 2)
-    view.set_snapshot(snapshot(faint(reading, 0.3)))
+    view.set_snapshot(snapshot(faint(prediction, 0.3)))
     assert colour_at(view, cell) == full
 
 
@@ -350,9 +352,9 @@ def test_a_blank_canvas_sets_no_limits_for_the_first_stroke(view: NetworkView) -
 
 
 def test_limits_adapt_when_the_weights_are_replaced(view: NetworkView) -> None:
-    reading, cell = read(ARTICLE), CellRef(1, 0, 1, 1)
-    view.set_snapshot(snapshot(reading))
-    view.set_snapshot(snapshot(faint(reading, 0.3), settled=False, generation=2))
+    prediction, cell = read(ARTICLE), CellRef(1, 0, 1, 1)
+    view.set_snapshot(snapshot(prediction))
+    view.set_snapshot(snapshot(faint(prediction, 0.3), settled=False, generation=2))
     assert colour_at(view, cell) == table_colour(DARK.value_table, 1.0)
 
 

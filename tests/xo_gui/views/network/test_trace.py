@@ -124,18 +124,18 @@ def test_global_pooling_reads_the_whole_map() -> None:
 
 
 def traced(cell: CellRef, seed: int = 1) -> tuple[ReceptiveTrace, Prediction, StripLayout]:
-    subject = Model("default", DEFAULT.network, DEFAULT.network.initial_parameters(seed))
+    model = Model("default", DEFAULT.network, DEFAULT.network.initial_parameters(seed))
     picture = np.random.default_rng(seed).uniform(-1, 1, (32, 32)).astype(np.float32)
-    reading = Predictor(subject, choose_backend("cpu")).predict(picture)
-    trace = receptive_trace(DEFAULT.network, DEEP, cell, reading)
+    prediction = Predictor(model, choose_backend("cpu")).predict(picture)
+    trace = receptive_trace(DEFAULT.network, DEEP, cell, prediction)
     assert trace is not None
-    return trace, reading, DEEP
+    return trace, prediction, DEEP
 
 
 @pytest.mark.parametrize("place", range(4))
 def test_the_maximum_of_a_pool_is_ringed_at_any_place_of_the_window(place: int) -> None:
-    _, reading, _ = traced(CellRef(1, 0))
-    windows = reading.activations[2].reshape(8, 16, 2, 16, 2).transpose(0, 1, 3, 2, 4).reshape(8, 16, 16, 4)
+    _, prediction, _ = traced(CellRef(1, 0))
+    windows = prediction.activations[2].reshape(8, 16, 2, 16, 2).transpose(0, 1, 3, 2, 4).reshape(8, 16, 16, 4)
     alone = (windows == windows.max(axis=3, keepdims=True)).sum(axis=3) == 1
     channel, row, col = (int(part) for part in np.argwhere(alone & (windows.argmax(axis=3) == place))[0])
     trace, _, strip = traced(CellRef(3, channel, row, col))
@@ -145,9 +145,9 @@ def test_the_maximum_of_a_pool_is_ringed_at_any_place_of_the_window(place: int) 
 
 
 def test_lines_have_the_contribution_of_each_map() -> None:
-    trace, reading, strip = traced(CellRef(4, 9, 6, 5))
-    weights = reading.model.parameters["04-conv2d.weight"][9]
-    brought = (weights * reading.activations[3][:, 5:8, 4:7]).sum(axis=(1, 2))
+    trace, prediction, strip = traced(CellRef(4, 9, 6, 5))
+    weights = prediction.model.parameters["04-conv2d.weight"][9]
+    brought = (weights * prediction.activations[3][:, 5:8, 4:7]).sum(axis=(1, 2))
     shares = brought / np.abs(brought).max()
     windows = [column(strip, 3).tile(at).sub_box((16, 16), range(5, 8), range(4, 7)) for at in range(8)]
     starts = {round(window.centre[1], 3): at for at, window in enumerate(windows)}
@@ -157,10 +157,10 @@ def test_lines_have_the_contribution_of_each_map() -> None:
 
 
 def test_a_vote_is_followed_through_the_strongest_values_to_the_drawing() -> None:
-    trace, reading, strip = traced(CellRef(10, 0))
-    hidden = int(np.abs(reading.model.parameters["10-dense.weight"][0] * reading.activations[9]).argmax())
+    trace, prediction, strip = traced(CellRef(10, 0))
+    hidden = int(np.abs(prediction.model.parameters["10-dense.weight"][0] * prediction.activations[9]).argmax())
     assert column(strip, 9).outline(hidden) in trace.rings
-    below = np.abs(reading.model.parameters["08-dense.weight"][hidden] * reading.activations[7])
+    below = np.abs(prediction.model.parameters["08-dense.weight"][hidden] * prediction.activations[7])
     channel, row, col = (int(part) for part in np.unravel_index(below.argmax(), (16, 8, 8)))
     assert column(strip, 6).outline(channel, range(row, row + 1), range(col, col + 1)) in trace.rings
     assert any(column(strip, 0).tile(0).contains(*window.centre) for window in trace.windows)
@@ -169,12 +169,12 @@ def test_a_vote_is_followed_through_the_strongest_values_to_the_drawing() -> Non
 @pytest.mark.parametrize("seed", range(40))
 def test_every_value_of_any_network_can_be_traced_with_values_and_without(seed: int) -> None:
     """Odd strides, padding wider than windows, and residual blocks in any order."""
-    reading, rng = some_reading(*some(seed)), np.random.default_rng(seed)
-    network = reading.model.network
+    prediction, rng = some_reading(*some(seed)), np.random.default_rng(seed)
+    network = prediction.model.network
     strip = fit_columns(network, Box(16, 80, 2600, 540))
     for layer, shape in enumerate(network.shapes):
         for place in some_places(shape, rng, 1):
-            for values in (reading, None):
+            for values in (prediction, None):
                 trace = receptive_trace(network, strip, CellRef(layer, *place), values)
                 assert trace is None or all(0 < abs(share) <= 1 for share in trace.strengths)
 
@@ -190,15 +190,15 @@ def test_gaps_between_strides_are_neither_outlined_nor_listed() -> None:
     runs = [range(0, 2), range(3, 5), range(6, 8)]
     across = [range(run.start + 3, run.stop + 3) for run in runs]
     assert outlined == {tile.sub_box((12, 12), rows, columns) for rows in runs for columns in across}
-    reading = some_reading(network, network.initial_parameters(0), np.zeros((1, 12, 12), np.float32))
-    said = cell_summary(reading, CellRef(2, 1, 0, 1)).detail
+    prediction = some_reading(network, network.initial_parameters(0), np.zeros((1, 12, 12), np.float32))
+    said = cell_summary(prediction, CellRef(2, 1, 0, 1)).detail
     assert said == "receptive field: rows 1–2, 4–5, 7–8, columns 4–5, 7–8, 10–11"
 
 
 def test_a_column_with_only_its_gap_visible_paints_nothing() -> None:
     """At this scroll position the end of a wide header is visible, but none of the maps."""
-    _, reading, _ = traced(CellRef(1, 0))
-    shown = StripModel(reading)
+    _, prediction, _ = traced(CellRef(1, 0))
+    shown = StripModel(prediction)
     shown.layout = DEEP
     maps = column(DEEP, 1)
     past = maps.x + maps.across * maps.step_x + 1

@@ -217,9 +217,9 @@ def test_each_phase_has_its_part_of_the_time(columns: int) -> None:
 
 def test_no_trace_is_requested_while_the_view_is_hidden(driver: StepDriver) -> None:
     driver.make_step()
-    assert driver.window.training.goal.step_query is not None
+    assert driver.window.training.request.step_query is not None
     driver.window.central_tabs.show_view(NetworkView)
-    assert driver.window.training.goal.step_query is None
+    assert driver.window.training.request.step_query is None
 
 
 def test_undoing_the_training_leaves_no_trace_to_show(driver: StepDriver) -> None:

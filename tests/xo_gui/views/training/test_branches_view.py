@@ -261,8 +261,8 @@ def test_how_it_goes_is_said_while_it_trains(grove: Grove) -> None:
 
 def test_a_change_is_written_on_the_plot_and_named_on_the_timeline(grove: Grove) -> None:
     grove.two_branches()
-    recipe = grove.window.training.settings.recipe
-    grove.window.training.execute(SetConfig(replace(recipe, optimizer=AdamW(0.01, decay=0.02))))
+    config = grove.window.training.settings.config
+    grove.window.training.execute(SetConfig(replace(config, optimizer=AdamW(0.01, decay=0.02))))
     grove.click(grove.panel.epoch_button)
     grove.until(lambda training: training.current_point == RunPoint(1, 20))
     grove.stand()

@@ -66,14 +66,14 @@ def test_the_shipped_network_is_judged_before_any_training_while_somebody_looks(
     view: HeldOutView, hand: Hand
 ) -> None:
     hand.qtbot.waitUntil(lambda: view._evaluation is not None, timeout=60_000)
-    subject, data = hand.window.session.document.models[0], hand.window.training.settings.data
+    model, data = hand.window.session.document.models[0], hand.window.training.settings.data
     assert len(view._held_out) == data.held_out
     assert view._evaluation.metrics.accuracy > 0.99
     assert len(view.thumbnails.tiles) == view._evaluation.metrics.confusion[[0, 1], [1, 0]].sum()
     hand.window.panels.show_panel(FeatureHistoryView)
     hand.draw(X_ARMS)
     hand.qtbot.waitUntil(lambda: hand.window.last.held_out is None, timeout=10_000)
-    assert hand.window.session.document.models[0] is subject
+    assert hand.window.session.document.models[0] is model
 
 
 def test_a_network_for_other_pictures_says_what_to_do_however_narrow_it_is(view: HeldOutView, hand: Hand) -> None:

@@ -127,15 +127,15 @@ def test_nothing_is_counted_behind_another_tab(inside: Inside) -> None:
     inside.tab("Distributions")
     inside.until_seen()
     inside.tab("Features over time")
-    assert not inside.window.training.goal.layer_statistics
+    assert not inside.window.training.request.layer_statistics
 
 
 def test_a_dead_feature_is_counted_and_named(inside: Inside) -> None:
     document = inside.window.session.document
-    subject = document.models[0]
-    parameters = {name: values.copy() for name, values in subject.parameters.items()}
+    model = document.models[0]
+    parameters = {name: values.copy() for name, values in model.parameters.items()}
     parameters["01-conv2d.bias"][2] = -100
-    inside.window.use_model(replace(subject, parameters=parameters))
+    inside.window.use_model(replace(model, parameters=parameters))
     inside.tab("Distributions")
     inside.window.training.execute(TrainFromCurrentWeights())
     inside.coach.until(lambda training: training.current_point.step >= 1)

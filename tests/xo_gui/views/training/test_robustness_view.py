@@ -51,8 +51,8 @@ def test_the_curves_are_those_of_the_shipped_network_and_come_only_when_looked_a
     hand.draw(X_ARMS)
     assert hand.window.last.robustness is None
     found = looked(view, hand)
-    subject = hand.window.session.document.models[0]
-    trial = RobustnessTest(subject.network, subject.parameters, choose_backend("cpu"))
+    model = hand.window.session.document.models[0]
+    trial = RobustnessTest(model.network, model.parameters, choose_backend("cpu"))
     while not trial.is_done:
         trial.advance()
     np.testing.assert_array_equal(found.network_correct, trial.result().network_correct)
@@ -144,16 +144,16 @@ def test_training_moves_the_curves_and_pausing_tries_the_moment_shown(
     before = looked(view, hand)
     coach = Coach(hand.window, qtbot)
     coach.click(coach.panel.epoch_button)
-    moment = coach.stand().current_point
+    point = coach.stand().current_point
 
     def tried() -> None:
         assert view._result is not None
-        assert view._result.run_point == moment
+        assert view._result.run_point == point
         assert view._result.progress == 1
 
     hand.qtbot.waitUntil(tried, timeout=60_000)
     assert view._result is not before
-    assert view.status_label.text().endswith(f"step {moment.step}")
+    assert view.status_label.text().endswith(f"step {point.step}")
     np.testing.assert_array_equal(view._result.template_correct, before.template_correct)
     assert not np.array_equal(view._result.network_correct, before.network_correct)
 

@@ -13,9 +13,9 @@ from PySide6.QtWidgets import QWidget
 from engine.form_fields import FormField, form_field, form_fields_of
 from engine.nn import Network
 from engine.nn.layers import Conv2D, Dense, Flatten
-from engine.training import OPTIMIZERS, SCHEDULES, SGD, AdamW, Cosine, Recipe, Schedule
+from engine.training import OPTIMIZERS, SCHEDULES, SGD, AdamW, Cosine, Schedule, TrainingConfig
+from engine.training.config import StepDecay
 from engine.training.optimizers import Adam
-from engine.training.recipe import StepDecay
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import SetConfig
 from xo_gui.views.training import SettingsView
@@ -24,7 +24,7 @@ from xo_gui.widgets import NumberEdit
 from xo_gui.widgets.form import FormRow
 from xo_gui.window import MainWindow
 
-TUNED = Recipe(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)
+TUNED = TrainingConfig(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60)
 
 
 class Tuner(Coach):
@@ -38,8 +38,8 @@ class Tuner(Coach):
         qtbot.waitUntil(self.view.isVisible)
 
     @property
-    def recipe(self) -> Recipe:
-        return self.window.training.settings.recipe
+    def config(self) -> TrainingConfig:
+        return self.window.training.settings.config
 
     @property
     def said(self) -> str:
@@ -77,54 +77,54 @@ def tuner(window: MainWindow, qtbot: object) -> Tuner:
     return Tuner(window, qtbot)
 
 
-def test_every_setting_of_a_recipe_has_a_row_with_a_name_and_a_sentence(tuner: Tuner) -> None:
+def test_every_setting_of_a_config_has_a_row_with_a_name_and_a_sentence(tuner: Tuner) -> None:
     for kind in OPTIMIZERS:
         tuner.choose(tuner.view.optimizer, kind)
-        assert tuner.recipe.optimizer.kind == kind
+        assert tuner.config.optimizer.kind == kind
         for name, row in tuner.rows().items():
             for widget in row.widgets:
                 assert widget.toolTip().endswith((".", "keys.")), name
                 assert widget.focusPolicy() != Qt.FocusPolicy.NoFocus or widget is row.label
             assert (row.box or row.check).accessibleName()
-    expected = {*form_fields_of(AdamW), *form_fields_of(Cosine), *form_fields_of(Recipe, "learning")}
-    assert set(tuner.rows()) == expected | set(form_fields_of(Recipe, "ending"))
+    expected = {*form_fields_of(AdamW), *form_fields_of(Cosine), *form_fields_of(TrainingConfig, "learning")}
+    assert set(tuner.rows()) == expected | set(form_fields_of(TrainingConfig, "ending"))
     # What was chosen before is kept, and another brings its own numbers.
     tuner.choose(tuner.view.optimizer, "adamw")
     tuner.type("rate", "0.007")
     tuner.choose(tuner.view.optimizer, "sgd")
     assert set(tuner.view.optimizer_form.rows) == {"rate", "momentum", "nesterov"}
-    assert tuner.recipe.optimizer == SGD()
+    assert tuner.config.optimizer == SGD()
     tuner.choose(tuner.view.optimizer, "adamw")
-    assert tuner.recipe.optimizer == AdamW(0.007, decay=0.02)
+    assert tuner.config.optimizer == AdamW(0.007, decay=0.02)
 
 
 def test_numbers_are_typed_and_moved_by_keys_and_what_is_left_out_is_ticked(tuner: Tuner) -> None:
     tuner.type("rate", "0.0123")
     tuner.type("decay", "1e-3")
     tuner.type("l2", "0,05")
-    assert tuner.recipe.optimizer == AdamW(0.0123, decay=0.001)
-    assert tuner.recipe.l2 == 0.05
+    assert tuner.config.optimizer == AdamW(0.0123, decay=0.001)
+    assert tuner.config.l2 == 0.05
     box = tuner.rows()["rate"].box
     QTest.keyClick(box, Qt.Key.Key_Up)
-    assert tuner.recipe.optimizer.rate == 0.02
+    assert tuner.config.optimizer.rate == 0.02
     QTest.keyClick(tuner.rows()["batch"].box, Qt.Key.Key_Down)
-    assert tuner.recipe.batch == 63
+    assert tuner.config.batch == 63
     tuner.type("warmup", "7 %")
-    assert tuner.recipe.schedule == Cosine(0.05, warmup=0.07)
+    assert tuner.config.schedule == Cosine(0.05, warmup=0.07)
     assert tuner.rows()["warmup"].box.text() == "7 %"
     assert not tuner.rows()["clip"].box.isEnabled()
     tuner.tick("clip")
-    assert tuner.recipe.clip == 1.0
+    assert tuner.config.clip == 1.0
     tuner.type("clip", "2.5")
-    assert tuner.recipe.clip == 2.5
+    assert tuner.config.clip == 2.5
     tuner.tick("clip")
-    assert tuner.recipe.clip is None
+    assert tuner.config.clip is None
     assert not tuner.rows()["clip"].box.text()
 
 
 def test_what_cannot_be_is_one_sentence_and_changes_nothing(tuner: Tuner) -> None:
     tuner.choose(tuner.view.optimizer, "sgd")
-    before = tuner.recipe
+    before = tuner.config
     for name, text, sentence in (
         ("rate", "0", "learning rate must be a number above 0"),
         ("momentum", "1.5", "momentum must be at least 0 and below 1"),
@@ -135,13 +135,13 @@ def test_what_cannot_be_is_one_sentence_and_changes_nothing(tuner: Tuner) -> Non
     ):
         tuner.type(name, text)
         assert sentence in tuner.said, text
-        assert tuner.recipe == before
+        assert tuner.config == before
     assert tuner.rows()["batch"].box.text() == "64"
     tuner.type("momentum", "0")
     tuner.tick("nesterov")
     assert "Nesterov's look ahead needs a momentum" in tuner.said
     assert not tuner.rows()["nesterov"].check.isChecked()
-    assert tuner.recipe.optimizer == SGD(before.optimizer.rate, 0.0)
+    assert tuner.config.optimizer == SGD(before.optimizer.rate, 0.0)
 
 
 def test_a_kind_that_nobody_knew_of_gets_its_rows(
@@ -159,14 +159,14 @@ def test_a_kind_that_nobody_knew_of_gets_its_rows(
     tuner.choose(tuner.view.schedule, "zigzag")
     tuner.type("turns", "7")
     tuner.tick("sharp")
-    assert tuner.recipe.schedule == Zigzag(7, True)
+    assert tuner.config.schedule == Zigzag(7, True)
 
 
 def test_frozen_layers_do_not_change_and_are_named_as_on_the_screen(tuner: Tuner) -> None:
     boxes = tuner.view.layer_boxes
     assert [box.text() for box in boxes.values()] == ["Features 1", "Features 2", "Hidden", "Votes"]
     tuner.tick_box(boxes["01-conv2d"])
-    assert tuner.recipe.frozen == ("01-conv2d",)
+    assert tuner.config.frozen == ("01-conv2d",)
     tuner.click(tuner.panel.step_button)
     first = tuner.stand() and tuner.weights
     votes = tuner.window.session.document.models[0].parameters["10-dense.weight"]
@@ -180,7 +180,7 @@ def test_frozen_layers_do_not_change_and_are_named_as_on_the_screen(tuner: Tuner
     assert "training changes nothing" in tuner.view.status_label.text()
     tuner.window.menus.presets["walkthrough"].trigger()
     assert [box.text() for box in tuner.view.layer_boxes.values()] == ["Features"]
-    assert tuner.recipe.frozen == ()
+    assert tuner.config.frozen == ()
 
 
 def test_changes_on_the_way_are_marked_with_words(tuner: Tuner) -> None:
@@ -200,7 +200,7 @@ def test_changes_on_the_way_are_marked_with_words(tuner: Tuner) -> None:
 
 def test_a_stop_says_which_and_train_goes_on_only_when_it_is_lifted(tuner: Tuner) -> None:
     tuner.tick("steps")
-    assert tuner.recipe.steps == 1_000
+    assert tuner.config.steps == 1_000
     tuner.type("steps", "12")
     tuner.click(tuner.panel.main_button)
     tuner.until(lambda training: training.state == "ended")
@@ -239,7 +239,7 @@ def test_why_it_stopped(tuner: Tuner) -> None:
             tuner.type("rate", "0.5")
         tuner.type(name, value)
         tuner.click(tuner.panel.reset_button)
-        goal = tuner.window.training.goal.run_id
+        goal = tuner.window.training.request.run_id
         tuner.until(lambda training, goal=goal: training.run_id == goal and training.state == "paused")
         tuner.click(tuner.panel.main_button)
         tuner.until(lambda training: training.state == "ended")
@@ -279,7 +279,7 @@ def test_what_is_being_typed_stays_while_it_trains(tuner: Tuner) -> None:
     assert box.text() == "0.005"
     QTest.keyClick(box, Qt.Key.Key_Escape)
     assert box.text() == "0.003"
-    assert tuner.recipe.optimizer.rate == 0.003
+    assert tuner.config.optimizer.rate == 0.003
     tuner.click(tuner.panel.main_button)
     tuner.stand()
 
@@ -305,7 +305,7 @@ def test_boxes_of_many_layers_come_while_somebody_looks_and_forget_nothing(qtbot
 
 def test_a_number_that_is_being_typed_ends_with_the_form_it_is_of(tuner: Tuner) -> None:
     tuner.choose(tuner.view.optimizer, "sgd")
-    before = tuner.recipe
+    before = tuner.config
     for name, text, change in (
         ("momentum", "0.5", replace(before, optimizer=Adam())),
         ("warmup", "50 %", replace(before, schedule=StepDecay())),
@@ -318,5 +318,5 @@ def test_a_number_that_is_being_typed_ends_with_the_form_it_is_of(tuner: Tuner) 
         QTest.keyClicks(box, text)
         tuner.window.training.execute(SetConfig(change))
         tuner.view.optimizer.setFocus()
-        assert tuner.recipe == change
+        assert tuner.config == change
         tuner.window.training.execute(SetConfig(before))

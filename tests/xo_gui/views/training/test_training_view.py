@@ -162,12 +162,12 @@ def test_reset_gives_the_same_start_and_a_seed_another(coach: Coach) -> None:
 
 
 def test_divergence_is_one_sentence_and_continuing_goes_on_from_before_it(coach: Coach) -> None:
-    coach.window.training.execute(SetConfig(replace(coach.window.training.settings.recipe, optimizer=SGD(1e20))))
+    coach.window.training.execute(SetConfig(replace(coach.window.training.settings.config, optimizer=SGD(1e20))))
     coach.click(coach.panel.main_button)
     report = coach.until(lambda training: training.state == "diverged")
     assert "choose a smaller one" in coach.panel.status_label.text()
     coach.qtbot.waitUntil(lambda: not coach.window.training.settings.running)
-    coach.window.training.execute(SetConfig(replace(coach.window.training.settings.recipe, optimizer=SGD(1e-3))))
+    coach.window.training.execute(SetConfig(replace(coach.window.training.settings.config, optimizer=SGD(1e-3))))
     coach.click(coach.panel.step_button)
     coach.until(lambda training: len(training.branches) == 2)
     assert coach.stand().branches[1].start == report.restart_point.step
@@ -179,8 +179,8 @@ def test_what_ran_away_offers_the_last_good_moment_and_nothing_revives_it(coach:
     coach.until(lambda training: training.current_point.step == 10)
     coach.stand()
     assert not coach.panel.restart_button.isVisible()
-    recipe = coach.window.training.settings.recipe
-    coach.window.training.execute(SetConfig(replace(recipe, optimizer=SGD(1e7))))
+    config = coach.window.training.settings.config
+    coach.window.training.execute(SetConfig(replace(config, optimizer=SGD(1e7))))
     coach.click(coach.panel.main_button)
     report = coach.until(lambda training: training.state == "diverged")
     coach.qtbot.waitUntil(coach.panel.restart_button.isVisible)
@@ -197,7 +197,7 @@ def test_what_ran_away_offers_the_last_good_moment_and_nothing_revives_it(coach:
     assert not coach.panel.restart_button.isVisible()
     assert np.isfinite(coach.window.last.predictions[0].votes).all()
     assert coach.panel.main_button.text() == "▶ Continue from here"
-    coach.window.training.execute(SetConfig(recipe))
+    coach.window.training.execute(SetConfig(config))
     coach.click(coach.panel.step_button)
     coach.until(lambda training: len(training.branches) == 2)
     after = coach.stand()

@@ -25,8 +25,8 @@ def test_it_compares_what_the_network_reads_and_a_shift_is_enough_to_fool_it(
     assert "Draw" in view.sentence.text()
     hand.draw(X_ARMS)
     assert view.sentence.text() == "Template matching says X, and so does the network."
-    reading = hand.window.last.predictions[0]
-    expected = match_templates(templates(32), reading.activations[0][0])
+    prediction = hand.window.last.predictions[0]
+    expected = match_templates(templates(32), prediction.activations[0][0])
     assert f"{expected.scores[0]:+.2f}" in view.pairs.accessibleDescription()
     slider = hand.window.drawing_view.sliders.rows["shift_x"].slider
     slider.setFocus()

@@ -1,4 +1,4 @@
-"""Recipe: the settings of a training run, and the learning rate schedules."""
+"""TrainingConfig: the settings of a training run, and the learning rate schedules."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _stopping(
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingConfig:
     """The settings of a training run.
 
     batch: examples per step.
@@ -236,7 +236,7 @@ class Recipe:
         return self.seed if self.data_seed is None else self.data_seed
 
     def to_json(self) -> dict[str, Any]:
-        """All settings as JSON values; equal recipes give equal ones."""
+        """All settings as JSON values; equal configurations give equal ones."""
         return _plain(self) | {
             "optimizer": {"kind": self.optimizer.kind, **_plain(self.optimizer)},
             "schedule": {"kind": self.schedule.kind, **_plain(self.schedule)},
@@ -245,8 +245,8 @@ class Recipe:
         }
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Recipe:
-        """The recipe that to_json described, with defaults for missing settings. Raises ValueError with one
+    def from_json(cls, data: Mapping[str, Any]) -> TrainingConfig:
+        """The configuration that to_json described, with defaults for missing settings. Raises ValueError with one
         sentence if it is invalid."""
         values = dict(data)
         optimizer, schedule, generator = (values.pop(name, {}) for name in ("optimizer", "schedule", "data"))
@@ -293,8 +293,8 @@ def _of_kind(name: str, table: Mapping[str, type[Part]], values: object) -> Part
     )
 
 
-def describe_changes(before: Recipe, after: Recipe) -> list[str]:
-    """The differences between two recipes, each in a few words: "rate 0.01"."""
+def describe_changes(before: TrainingConfig, after: TrainingConfig) -> list[str]:
+    """The differences between two configurations, each in a few words: "rate 0.01"."""
     texts = []
     for old, new in ((before.optimizer, after.optimizer), (before.schedule, after.schedule)):
         if type(old) is not type(new):
@@ -303,12 +303,14 @@ def describe_changes(before: Recipe, after: Recipe) -> list[str]:
     return texts + _changed_settings(before, after)
 
 
-def without_stop_conditions(recipe: Recipe) -> Recipe:
-    """The recipe without stop conditions, except the epochs, which the schedule spans."""
-    return replace(recipe, steps=None, patience=None, target=None, seconds=None)
+def without_stop_conditions(config: TrainingConfig) -> TrainingConfig:
+    """The configuration without stop conditions, except the epochs, which the schedule spans."""
+    return replace(config, steps=None, patience=None, target=None, seconds=None)
 
 
-def _changed_settings(before: Optimizer | Schedule | Recipe, after: Optimizer | Schedule | Recipe) -> list[str]:
+def _changed_settings(
+    before: Optimizer | Schedule | TrainingConfig, after: Optimizer | Schedule | TrainingConfig
+) -> list[str]:
     """The changed settings in words, nested settings left out."""
     texts, same = [], type(before) is type(after)
     for each in fields(after):
