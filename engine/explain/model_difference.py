@@ -54,6 +54,12 @@ class ModelDifference:
         both = (self.first.activations, self.second.activations)
         return layer in self.layers and all(outputs.has(layer, channels) for outputs in both)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether both predictions hold all values of every layer that matches."""
+        shapes = self.first.activations.shapes
+        return all(self.has(layer, range(shapes[layer][0])) for layer in self.layers)
+
     def channels(self, layer: int, channels: range) -> HostArray:
         """As `values`, for some maps (or values). Raises KeyError unless the layer matches, Missing unless both
         predictions hold them."""

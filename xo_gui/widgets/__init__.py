@@ -24,6 +24,7 @@ from xo_gui.widgets.number_edit import NumberEdit
 from xo_gui.widgets.number_text import (
     MINUS,
     NO_VALUE,
+    argument_text,
     cell_text,
     count_text,
     duration_text,
@@ -33,10 +34,12 @@ from xo_gui.widgets.number_text import (
     limit_text,
     percent_loss_text,
     percent_text,
+    percent_texts,
     range_text,
     short_text,
     signed_text,
     vote_text,
+    vote_texts,
 )
 from xo_gui.widgets.shown_names import distinct_names, menu_text, tooltip_text
 from xo_gui.widgets.sliders import RangeSlider, SliderRow, ThinSlider, TransformSliders, slider_grid
@@ -63,6 +66,7 @@ __all__ = [
     "Thumbnail",
     "Thumbnails",
     "TransformSliders",
+    "argument_text",
     "atlas_rect",
     "bars_image",
     "cell_text",
@@ -85,6 +89,7 @@ __all__ = [
     "paint_class_symbol",
     "percent_loss_text",
     "percent_text",
+    "percent_texts",
     "picture_atlas",
     "range_text",
     "scroll_area",
@@ -94,4 +99,5 @@ __all__ = [
     "tooltip_text",
     "translated",
     "vote_text",
+    "vote_texts",
 ]

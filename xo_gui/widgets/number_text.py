@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 from engine.nn import Network
 
@@ -64,18 +65,61 @@ def short_text(value: float) -> str:
 
 
 def percent_text(share: float) -> str:
-    """A share in whole percent, with one decimal where that would round to 0 or 100: "99.7 %"."""
+    """A share in whole percent, with one decimal where that would round to 0 or 100: "99.7 %", "<0.1 %"."""
     if share <= 0 or share >= 1 or 0.005 <= share < 0.995:
         return f"{100 * share:.0f} %"
-    return f"{min(max(100 * share, 0.1), 99.9):.1f} %"
+    return _tenths_text(round(1000 * share), share)
+
+
+def percent_texts(shares: Sequence[float]) -> list[str]:
+    """The shares of a whole, rounded so that what is shown adds up as they do: the largest remainders are rounded
+    up. All have one decimal where one of them would round to 0 or 100."""
+    has_decimal = any(0 < share < 0.005 or 0.995 <= share < 1 for share in shares)
+    units = 1000 if has_decimal else 100
+    counts = [math.floor(units * share) for share in shares]
+    remainders = [units * share - count for share, count in zip(shares, counts, strict=True)]
+    missing = round(units * math.fsum(shares)) - sum(counts)
+    for index in sorted(range(len(shares)), key=lambda at: -remainders[at])[: max(missing, 0)]:
+        counts[index] += 1
+    if not has_decimal:
+        return [f"{count} %" for count in counts]
+    return [_tenths_text(count, share) for count, share in zip(counts, shares, strict=True)]
+
+
+def _tenths_text(tenths: int, share: float) -> str:
+    """Tenths of a percent; a share that is not 0, or not all, is not said to be."""
+    if tenths <= 0:
+        return "<0.1 %" if share > 0 else "0 %"
+    if tenths >= 1000:
+        return ">99.9 %" if share < 1 else "100 %"
+    return f"{tenths / 10:.1f} %"
 
 
 def vote_text(network: Network, vote: float) -> str:
     """A vote in percent, or where votes are scores a number such as 0.56; a dash for values that are not finite."""
     if not math.isfinite(vote):
         return NO_VALUE
-    # Softmax never reaches 1; float32 rounds it up, and "100 %" beside "0.1 %" would not add up.
-    return f"{vote:.2f}" if network.vote == "score" else percent_text(min(max(vote, 1e-6), 1 - 1e-6))
+    return f"{vote:.2f}" if network.vote == "score" else percent_text(_softmax_share(vote))
+
+
+def vote_texts(network: Network, votes: Sequence[float]) -> list[str]:
+    """All votes of a prediction, as `vote_text`; shares add up to 100 as shown."""
+    if network.vote == "score" or not all(map(math.isfinite, votes)):
+        return [vote_text(network, vote) for vote in votes]
+    return percent_texts([_softmax_share(vote) for vote in votes])
+
+
+def _softmax_share(vote: float) -> float:
+    """Softmax never reaches 0 or 1; float32 rounds to them."""
+    return min(max(vote, 1e-9), 1 - 1e-9)
+
+
+def argument_text(value: float, result: Callable[[float], str], digits: int = 3) -> str:
+    """A number of a formula in as many significant digits, at least `digits`, as give the result that is shown."""
+    texts = (f"{value:.{count}g}" for count in range(digits, 18))
+    return next((text for text in texts if result(float(text)) == result(value)), f"{value:.17g}").replace(
+        "-", MINUS
+    )
 
 
 def fixed_text(value: float, truncate: bool = False) -> str:

@@ -23,6 +23,10 @@ def difference_text(difference: ModelDifference) -> str:
             shape_text(first[1:]), shape_text(second[1:])
         )
     if all(difference.largest(layer) == 0 for layer in difference.layers):
+        if difference.layers == {0}:
+            return _tr("only their inputs can be compared, and these are the same")
+        if not difference.is_complete:
+            return _tr("the same in every value that is shown")
         return _tr("the same in every value that both have")
     return _tr("green where B is larger, violet where A is")
 

@@ -11,7 +11,7 @@ from engine.explain import SLOW_KINDS, Counterfactual, Query, QueryKind, Result
 from engine.nn import Prediction
 from xo_gui.app import Theme
 from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
-from xo_gui.views.inspector.sheet_blocks import HeatMap, Paragraph, SheetBlock, TextLine, TextLines
+from xo_gui.views.inspector.sheet_blocks import Heading, HeatMap, Paragraph, SheetBlock, TextLine, TextLines
 from xo_gui.views.inspector.value_text import TIMES
 from xo_gui.views.network import rounded_limit
 from xo_gui.widgets import percent_text, short_text, vote_text
@@ -111,7 +111,7 @@ class AttributionPage(QWidget):
         canvas."""
         kind: QueryKind = self.method_box.currentData()
         self.target_box.setEnabled(kind != "flip")
-        blocks: list[SheetBlock] = [Paragraph(self._methods()[kind][1])]
+        blocks: list[SheetBlock] = [Heading(self._heading(prediction, kind)), Paragraph(self._methods()[kind][1])]
         busy = result is not None and result.progress < 1
         if result is not None and result.message:
             blocks.append(Paragraph(result.message))
@@ -134,6 +134,14 @@ class AttributionPage(QWidget):
         self._counterfactual = found.picture if found is not None and found.new_class is not None else None
         self.draw_button.setVisible(self._counterfactual is not None)
         self.sheet.set_blocks(blocks, False)
+
+    def _heading(self, prediction: Prediction, kind: QueryKind) -> str:
+        """What the map is of: a score of the drawing, whichever value is pinned."""
+        if kind == "flip":
+            return self.tr("of the predicted class, not of a pinned value")
+        target = self.target_box.currentData()
+        top = int(prediction.votes.argmax()) if target is None else target
+        return self.tr("of the score of {0}, not of a pinned value").format(prediction.model.network.classes[top])
 
     def _heat_map_blocks(self, prediction: Prediction, result: Result) -> list[SheetBlock]:
         assert result.map is not None

@@ -204,6 +204,7 @@ class FeaturePage(QWidget):
             if not result.held_out:
                 title = self.tr("each switched off, on {0} generated drawings:")
             blocks.append(Heading(title.format(result.example_count)))
+            blocks.append(Paragraph(self.tr("Violet, to the left: switching it off does harm. Green: it helps.")))
             if result.progress < 1:
                 blocks.append(TextLines((TextLine(self.tr("done"), f"{100 * result.progress:.0f} %"),)))
         losses = sorted(result.ablations, key=lambda loss: -loss.error_increase) if result else []
@@ -214,9 +215,8 @@ class FeaturePage(QWidget):
         ranks = tuple(
             RankedRow(
                 word.format(loss.channel + 1), signed_text(loss.error_increase),
-                percent_loss_text(loss.accuracy_drop), loss.error_increase / most,
-                CellRef(layer, loss.channel, row, column, cell.model_index),
-                is_selected=loss.channel == cell.channel,
+                percent_loss_text(loss.accuracy_drop), -loss.error_increase / most,
+                CellRef(layer, loss.channel, row, column, cell.model_index), is_selected=loss.channel == cell.channel,
             )
             for loss in losses
         )  # fmt: skip

@@ -38,7 +38,7 @@ from xo_gui.views.inspector.sheet_blocks import (
     TextLines,
 )
 from xo_gui.views.network import layer_names, rounded_limit, unflattened
-from xo_gui.widgets import MINUS, cell_text, fixed_text, four_digit_text, integer_text, percent_text
+from xo_gui.widgets import MINUS, cell_text, fixed_text, four_digit_text, integer_text, percent_text, percent_texts
 
 # Rows of a list before the rest is summed up in one row: at first, and after "show more".
 MAX_ROWS, MAX_ROWS_EXPANDED = 10, 160
@@ -370,16 +370,34 @@ def _skip_sum(context: ValueContext, formula: SkipSum) -> list[SheetBlock]:
     return [TextLines(lines), *_input_link(context, formula)]
 
 
+def _places(scores: list[float]) -> int:
+    """The decimals, at least two, with which the powers of e as shown follow from the scores as shown."""
+    top = max(scores)
+
+    def agrees(places: int) -> bool:
+        shown = [round(score, places) - round(top, places) for score in scores]
+        pairs = zip(shown, (score - top for score in scores), strict=True)
+        return all(four_digit_text(math.exp(one)) == four_digit_text(math.exp(other)) for one, other in pairs)
+
+    return next((places for places in range(2, 12) if agrees(places)), 12) if all(map(math.isfinite, scores)) else 2
+
+
+def _placed(value: float, places: int) -> str:
+    """A value with its sign and so many decimals."""
+    return f"{value:+.{places}f}".replace("-", MINUS)
+
+
 def _softmax_blocks(context: ValueContext) -> list[SheetBlock]:
     """The softmax that turns the scores into votes."""
     softmax, network = softmax_terms(context.prediction), context.prediction.model.network
     if softmax is None:
         return []
     top = float(softmax.scores.max())
-    less = f"{MINUS} {context.format_number(top).lstrip(chr(43))}"
+    places = _places(softmax.scores.tolist())
+    less = f"{MINUS} {_placed(top, places).removeprefix('+')}"
     lines = [
         TextLine(
-            _tr("{0}: e to the ({1} {2})").format(name, context.format_number(score), less),
+            _tr("{0}: e to the ({1} {2})").format(name, _placed(score, places), less),
             four_digit_text(power),
         )
         for name, score, power in zip(
@@ -391,9 +409,10 @@ def _softmax_blocks(context: ValueContext) -> list[SheetBlock]:
             _tr("their sum, by which each is divided"), four_digit_text(float(softmax.exponentials.sum())), True
         )
     )
+    texts = percent_texts(softmax.probabilities.tolist())
     bars = tuple(
-        ClassBar(at, name, percent_text(float(share)), float(share))
-        for at, (name, share) in enumerate(zip(network.classes, softmax.probabilities, strict=True))
+        ClassBar(at, name, text, float(share))
+        for at, (name, text, share) in enumerate(zip(network.classes, texts, softmax.probabilities, strict=True))
     )[:MAX_ROWS]
     return [Heading(_tr("from scores to votes (softmax)")), TextLines(tuple(lines)), ClassBars(bars)]
 

@@ -23,7 +23,7 @@ from xo_gui.widgets import (
     paint_class_name,
     paint_class_symbol,
     signed_text,
-    vote_text,
+    vote_texts,
 )
 
 HEADER_HEIGHT, TITLE_LINE, SMALL_LINE = 46.0, 18.0, 14.0
@@ -188,16 +188,17 @@ def paint_votes(brush: Brush, column: ColumnLayout, prediction: Prediction, leve
     """Paint every class with its symbol, vote, and score as a bar from a dashed line."""
     network = prediction.model.network
     tall = column.tile_height >= 56
+    texts = vote_texts(network, prediction.votes.tolist())
     for index, name in enumerate(network.classes):
         row = column.tile(index)
-        score, vote = float(prediction.activations[-1][index]), float(prediction.votes[index])
+        score = float(prediction.activations[-1][index])
         line = row.y + 13 if tall else row.y + row.height / 2 + 5
         paint_class_symbol(
             brush.painter, brush.theme, index, name, QPointF(row.x + SYMBOL_SIZE / 2, line - 5), SYMBOL_SIZE
         )
         is_predicted = name == prediction.predicted_class
         colour = brush.theme.text if is_predicted else brush.theme.secondary_text
-        end = brush.text(row.x + 20, line, vote_text(network, vote), colour, LARGE_PX, strong=is_predicted)
+        end = brush.text(row.x + 20, line, texts[index], colour, LARGE_PX, strong=is_predicted)
         paint_name_after(brush, index, name, end, line, row.right)
         if tall:
             _score(brush, column, Box(row.x, row.y + 21, row.width, 14), index, score / max(level, 1.0))

@@ -29,7 +29,7 @@ from xo_gui.views.network import (
     rounded_limit,
 )
 from xo_gui.views.step.phases import PhaseStep, has_reached
-from xo_gui.widgets import four_digit_text, limit_text, paint_class_symbol, percent_text, signed_text
+from xo_gui.widgets import four_digit_text, limit_text, paint_class_symbol, signed_text, vote_texts
 
 HEADER, LEGEND, ROW_GAP, GAP, TILE_GAP = 34.0, 16.0, 6.0, 26.0, 5.0
 TILE, MIN_TILE, BAR = 58.0, 24.0, 4.0
@@ -401,6 +401,7 @@ class StepPainter:
         """Paint the vote and the target of each class, or the gradient of its score, which is their difference."""
         example, theme, network = self._images.trace.example_pass, self._brush.theme, self._images.trace.network
         assert example is not None
+        texts = vote_texts(network, example.votes.tolist())
         for number in range(column.shown):
             box, name = column.bar_box(number, row), network.classes[number]
             centre = QPointF(box.x + SYMBOL_SIZE / 2, box.y + 9)
@@ -411,7 +412,7 @@ class StepPainter:
                 end = self._brush.text(box.x + 20, box.y + 14, text, theme.text, LARGE_PX)
                 paint_name_after(self._brush, number, name, end, box.y + 14, box.right)
                 continue
-            text = percent_text(min(max(vote, 1e-6), 1 - 1e-6))
+            text = texts[number]
             end = self._brush.text(box.x + 20, box.y + 14, text, theme.text, LARGE_PX, strong=vote > 0.5)
             paint_name_after(self._brush, number, name, end, box.y + 14, box.right)
             if box.height >= 2 * _TARGET_LINE + 4:

@@ -27,7 +27,7 @@ from engine.nn.layers import (
     Residual,
 )
 from xo_gui.views.network import DisplayColumn
-from xo_gui.widgets import MINUS, four_digit_text, percent_text
+from xo_gui.widgets import MINUS, argument_text, four_digit_text, vote_texts
 
 StepPhase = Literal["forward", "error", "backward", "update"]
 STEP_PHASES: Final[tuple[StepPhase, ...]] = ("forward", "error", "backward", "update")
@@ -110,8 +110,12 @@ def _label_text(trace: StepTrace) -> str:
 
 def _votes_text(network: Network, trace: StepTrace) -> str:
     assert trace.example_pass is not None
-    pairs = zip(network.classes, trace.example_pass.votes.tolist(), strict=True)
-    return ", ".join(f"{name} {percent_text(min(max(vote, 1e-6), 1 - 1e-6))}" for name, vote in pairs)
+    texts = vote_texts(network, trace.example_pass.votes.tolist())
+    return ", ".join(f"{name} {text}" for name, text in zip(network.classes, texts, strict=True))
+
+
+def _loss_text(vote: float) -> str:
+    return four_digit_text(-math.log(vote))
 
 
 def _error_text(network: Network, trace: StepTrace) -> str:
@@ -120,7 +124,7 @@ def _error_text(network: Network, trace: StepTrace) -> str:
     top = int(example.targets.argmax())
     if example.targets[top] > 0.99 and example.votes[top] > 0:
         vote = float(example.votes[top])
-        logarithm = f"{MINUS}ln {vote:.3g} = {four_digit_text(-math.log(vote))}"
+        logarithm = f"{MINUS}ln {argument_text(vote, _loss_text)} = {_loss_text(vote)}"
         text = _tr("Error: the cross-entropy, how far the votes are from {0}: {1}.").format(
             network.classes[top], logarithm
         )

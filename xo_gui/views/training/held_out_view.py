@@ -22,7 +22,7 @@ from xo_gui.views.view import View
 from xo_gui.widgets import HintLabel, Thumbnail, Thumbnails, elided_text, scroll_area, vote_text
 
 _CELL_WIDTH, _CELL_HEIGHT, _HEADER_WIDTH, _HEADER_HEIGHT = 36.0, 24.0, 42.0, 34.0
-_SIDE = 52  # logical pixels of a thumbnail
+_SIDE = 84  # logical pixels of a thumbnail
 _MAX_SHOWN = 400
 
 
@@ -127,12 +127,10 @@ class HeldOutView(View):
         """A thumbnail with the true class, the predicted one and its vote."""
         label, predicted = int(held_out.labels[index]), int(votes.argmax())
         vote, name = vote_text(network, float(votes[predicted])), held_out.classes[predicted]
-        details = self.tr("predicted as {0} with {1}").format(name, vote)
-        if label < 0:
-            return Thumbnail(held_out.images[index, 0], self.tr("neither"), f"{vote} {name}", details=details)
-        return Thumbnail(
-            held_out.images[index, 0], held_out.classes[label], vote, details=details, class_index=label
-        )
+        truth = self.tr("neither") if label < 0 else held_out.classes[label]
+        details = self.tr("{0}, predicted {1}, {2}").format(truth, name, vote)
+        caption = f"→ {name}, {vote}"
+        return Thumbnail(held_out.images[index, 0], truth, caption, details=details, class_index=label)
 
     def _sentence(self, held_out: Dataset, count: int) -> str:
         """The number of drawings and their order, and whose predictions they are if not of the step shown."""

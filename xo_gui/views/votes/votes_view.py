@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -34,7 +35,7 @@ from xo_gui.widgets import (
     paint_class_symbol,
     percent_text,
     tooltip_text,
-    vote_text,
+    vote_texts,
 )
 
 # The height of a row, and of one of two networks; the bar's share of it.
@@ -153,6 +154,8 @@ class VotesView(View):
             return self.tr("No votes: the values are infinite or NaN. Go back to an earlier step.")
         if network.vote == "score":
             return self._most_votes_sentence(prediction)
+        if np.ptp(prediction.votes) == 0:
+            return self.tr("No opinion: all scores of the network are equal.")
         if prediction.predicted_class == UNSURE:
             if is_xo:
                 return self.tr("Unsure: this looks like neither X nor O.")
@@ -226,13 +229,11 @@ class VoteBlock(QWidget):
         """Show the votes and the predicted class."""
         network, shares = prediction.model.network, prediction.model.network.vote == "softmax"
         rows = []
-        for name, vote in zip(network.classes, prediction.votes.tolist(), strict=True):
-            text = vote_text(network, vote)
+        votes = prediction.votes.tolist()
+        for name, vote, text in zip(network.classes, votes, vote_texts(network, votes), strict=True):
             rows.append(VoteRow(name, vote if text != NO_VALUE else None, text, name == prediction.predicted_class))
         self._show(rows, prediction.model.threshold if shares else None, sentence)
-        self.bars.cells = tuple(
-            CellRef(len(network.layers), at, model_index=self._model) for at in range(len(rows))
-        )
+        self.bars.cells = tuple(CellRef(len(network.layers), at, model_index=self._model) for at in range(len(rows)))
 
     def _show(self, rows: list[VoteRow], threshold: float | None, sentence: str) -> None:
         self.bars.show_rows(rows, threshold)
@@ -342,7 +343,7 @@ class VoteBars(QWidget):
         numbers = QFontMetrics(font(_NUMBER_PX, strong=True))
         name = _SYMBOL + self._name_width
         # The widest possible number, so that the bars keep their length.
-        widest = "99.9 %" if all(row.text.endswith(("%", NO_VALUE)) for row in self.rows) else "0.00"
+        widest = ">99.9 %" if all(row.text.endswith(("%", NO_VALUE)) for row in self.rows) else "0.00"
         return name + _GAP, numbers.horizontalAdvance(widest) + _GAP
 
     @property

@@ -100,6 +100,10 @@ def test_a_cell_opens_the_drawings_behind_its_number_and_esc_all_mistakes(traine
     assert (votes[shown].argmax(1) == cell[1]).all()
     assert (np.diff(votes[shown].max(1)) <= 0).all()
     assert {tile.label for tile in view.thumbnails.tiles} == {"XO"[cell[0]]}
+    truth, predicted = "XO"[cell[0]], "XO"[cell[1]]
+    for tile in view.thumbnails.tiles:
+        assert tile.caption.startswith(f"→ {predicted}, ")
+        assert tile.details.startswith(f"{truth}, predicted {predicted}, ")
     right = most(view, wrong=False)
     click_cell(view, right)
     assert (np.diff(votes[view._indices].max(1)) >= 0).all()

@@ -1,5 +1,6 @@
 """The votes panel: bars and sentence for an X, an O, neither, a blank canvas, and the walk-through."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from engine.runtime import Request, Runner, Snapshot
 from xo_gui.app import DARK, Theme
 from xo_gui.app.theme import LIGHT
 from xo_gui.views.votes import VotesView
-from xo_gui.widgets import percent_text, vote_text
+from xo_gui.widgets import argument_text, four_digit_text, percent_text, percent_texts, vote_text, vote_texts
 
 DEFAULT_SUBJECT = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(0), threshold=0.8)
 WALK = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
@@ -185,8 +186,8 @@ def run(image: QImage, row: int, colour: QColor) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("share", "text"),
     [
-        (0, "0 %"), (1, "100 %"), (0.874, "87 %"), (0.9949, "99 %"), (0.997, "99.7 %"), (0.99999, "99.9 %"),
-        (0.003, "0.3 %"), (0.00001, "0.1 %"),
+        (0, "0 %"), (1, "100 %"), (0.874, "87 %"), (0.9949, "99 %"), (0.997, "99.7 %"), (0.99999, ">99.9 %"),
+        (0.003, "0.3 %"), (0.00001, "<0.1 %"),
     ],
 )  # fmt: skip
 def test_a_share_is_never_said_to_be_all_or_nothing_if_it_is_not(share: float, text: str) -> None:
@@ -195,7 +196,36 @@ def test_a_share_is_never_said_to_be_all_or_nothing_if_it_is_not(share: float, t
 
 def test_a_vote_that_float32_rounds_to_all_is_not_said_to_be_all() -> None:
     network = shipped_model("default").network
-    assert (vote_text(network, 1.0), vote_text(network, 0.0)) == ("99.9 %", "0.1 %")
+    assert (vote_text(network, 1.0), vote_text(network, 0.0)) == (">99.9 %", "<0.1 %")
+
+
+def test_ten_shares_add_up_to_a_hundred_as_shown() -> None:
+    assert percent_texts([1 / 3] * 3) == ["34 %", "33 %", "33 %"]
+    tiny = [1 - 9e-13, *[1e-13] * 9]
+    assert percent_texts(tiny) == [">99.9 %", *["<0.1 %"] * 9]
+    rng = np.random.default_rng(0)
+    for sharpness in (0.1, 1.0, 5.0):
+        votes = np.exp(rng.normal(0, sharpness, 10))
+        texts = percent_texts((votes / votes.sum()).tolist())
+        shown = [0.0 if text.startswith("<") else float(text.removesuffix(" %").lstrip(">")) for text in texts]
+        assert sum(shown) == pytest.approx(100)
+    network = shipped_model("default").network
+    assert vote_texts(network, [0.5, float("nan")]) == ["50 %", "–"]
+
+
+@pytest.mark.parametrize("vote", [0.5, 0.999, 0.99973, 0.9999999, 1e-7, 0.123456])
+def test_the_vote_in_a_formula_gives_the_error_shown(vote: float) -> None:
+    def error(value: float) -> str:
+        return four_digit_text(-math.log(value))
+
+    shown = argument_text(vote, error).replace("−", "-")
+    assert four_digit_text(-math.log(float(shown))) == error(vote)
+
+
+def test_a_dead_network_has_no_opinion(view: VotesView) -> None:
+    dead = {name: np.zeros_like(array) for name, array in DEFAULT_SUBJECT.parameters.items()}
+    view.set_snapshot(snapshot((replace(DEFAULT_SUBJECT, parameters=dead),), DRAWN))
+    assert view.blocks[0].sentence.text() == "No opinion: all scores of the network are equal."
 
 
 def test_all_lines_of_the_sentence_have_room(view: VotesView) -> None:
