@@ -74,6 +74,8 @@ def percent_text(share: float) -> str:
 def percent_texts(shares: Sequence[float]) -> list[str]:
     """The shares of a whole, rounded so that what is shown adds up as they do: the largest remainders are rounded
     up. All have one decimal where one of them would round to 0 or 100."""
+    if not all(map(math.isfinite, shares)):
+        return [percent_text(share) if math.isfinite(share) else NO_VALUE for share in shares]
     has_decimal = any(0 < share < 0.005 or 0.995 <= share < 1 for share in shares)
     units = 1000 if has_decimal else 100
     counts = [math.floor(units * share) for share in shares]

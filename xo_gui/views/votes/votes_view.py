@@ -41,7 +41,7 @@ from xo_gui.widgets import (
 # The height of a row, and of one of two networks; the bar's share of it.
 _ROW_HEIGHT, _LOW_ROW_HEIGHT, _BAR_SHARE, _GAP = 27, 22, 5 / 9, 10
 _NUMBER_PX = 17
-_SYMBOL, _NAME_GAP, _MAX_NAME_WIDTH = 12.0, 5.0, 72
+_SYMBOL, _NAME_GAP, _MAX_NAME_WIDTH = 12.0, 5.0, 54
 
 
 @dataclass(frozen=True)
