@@ -216,7 +216,8 @@ class FeaturePage(QWidget):
             RankedRow(
                 word.format(loss.channel + 1), signed_text(loss.error_increase),
                 percent_loss_text(loss.accuracy_drop), -loss.error_increase / most,
-                CellRef(layer, loss.channel, row, column, cell.model_index), is_selected=loss.channel == cell.channel,
+                CellRef(layer, loss.channel, row, column, cell.model_index),
+                is_selected=loss.channel == cell.channel,
             )
             for loss in losses
         )  # fmt: skip

@@ -233,7 +233,9 @@ class VoteBlock(QWidget):
         for name, vote, text in zip(network.classes, votes, vote_texts(network, votes), strict=True):
             rows.append(VoteRow(name, vote if text != NO_VALUE else None, text, name == prediction.predicted_class))
         self._show(rows, prediction.model.threshold if shares else None, sentence)
-        self.bars.cells = tuple(CellRef(len(network.layers), at, model_index=self._model) for at in range(len(rows)))
+        self.bars.cells = tuple(
+            CellRef(len(network.layers), at, model_index=self._model) for at in range(len(rows))
+        )
 
     def _show(self, rows: list[VoteRow], threshold: float | None, sentence: str) -> None:
         self.bars.show_rows(rows, threshold)
