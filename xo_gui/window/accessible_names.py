@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QAbstractSlider,
+    QAbstractSpinBox,
     QComboBox,
     QLineEdit,
     QTabBar,
@@ -13,7 +14,7 @@ from PySide6.QtWidgets import (
 
 from xo_gui.views import View
 
-_KINDS = (QAbstractScrollArea, QAbstractSlider, QComboBox, QLineEdit)
+_KINDS = (QAbstractScrollArea, QAbstractSlider, QAbstractSpinBox, QComboBox, QLineEdit)
 
 
 def name_parts(window: QWidget) -> None:
