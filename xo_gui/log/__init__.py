@@ -1,4 +1,4 @@
-"""Log files. It imports no Qt, so that a fault while Qt is imported is logged too."""
+"""Log files, free of Qt: a fault while Qt is imported is logged, too."""
 
 from xo_gui.log.log_files import log_folder, open_log
 
