@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 # A slice of work is about 10 ms, but the first pass on a cold GPU may take seconds, and stop() waits for it.
 STOP_TIMEOUT_MS = 10_000
 # How long training runs before the next look for a request, and the least time between two snapshots of it.
-SLICE_SECONDS, FRAME_SECONDS = 0.010, 0.167
+SLICE_SECONDS, FRAME_SECONDS = 0.010, 0.3
 
 
 class EngineThread(QThread):
