@@ -36,6 +36,10 @@ def on_terminal(words: list[str], columns: int, *, press: bytes = b"", after: by
 
     own, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    # A terminal throws away, at each Ctrl+C, what is not read yet; this one keeps it.
+    modes = termios.tcgetattr(its)
+    modes[3] |= termios.NOFLSH
+    termios.tcsetattr(its, termios.TCSANOW, modes)
     # setsid makes the terminal the child's own, so that Ctrl+C reaches it.
     child = subprocess.Popen(
         [sys.executable, "-c", "import fcntl, sys, termios\nfcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
