@@ -152,7 +152,7 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     from engine.documents import Document, ProjectState, read_file
     from engine.drawings import Drawing
     from engine.nn import Model
-    from xo_gui.app import Preferences, apply_theme, load_fonts, resolve_theme
+    from xo_gui.app import Preferences, load_fonts, resolve_theme, theme_service
     from xo_gui.state import Autosave, EngineThread, Session, session_folder
     from xo_gui.window import MainWindow
 
@@ -177,7 +177,7 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
         else:
             drawing = Drawing(image=opened)
     theme = args.theme or settings.theme
-    apply_theme(app, resolve_theme(theme))
+    theme_service.set_theme(resolve_theme(theme))
     thread = EngineThread(args.device, keep_every=args.keep_every)
     window = MainWindow(Session(Document(drawing, (model,))), thread, settings, theme)
     thread.setParent(window)

@@ -14,6 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from xo_gui.__main__ import build_window, parse_arguments
+from xo_gui.app import DARK, current_theme, theme_service
 from xo_gui.views.votes.votes_view import VoteBars
 from xo_gui.window import MainWindow
 
@@ -88,6 +89,13 @@ def collected_here() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def dark_theme_again() -> Iterator[None]:
+    yield
+    if current_theme() is not DARK:
+        theme_service.set_theme(DARK)
 
 
 @pytest.fixture(autouse=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QDir, Qt
+from PySide6.QtCore import QDir, QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QImage, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
@@ -79,6 +80,46 @@ LIGHT = Theme(
 THEMES = {"dark": DARK, "light": LIGHT}
 
 
+class ThemeService(QObject):
+    """The theme in use. Widgets read it when they paint; those that keep something made from it make that anew on
+    `changed`, which is emitted after the application's palette and style sheet were set."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._theme = DARK
+
+    @property
+    def theme(self) -> Theme:
+        """The theme in use; DARK before the first is set."""
+        return self._theme
+
+    def set_theme(self, theme: Theme) -> None:
+        """Use this theme in the whole application; does nothing if it is in use, because Qt then styles every
+        widget again."""
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        sheet = style_sheet(theme)
+        if app.styleSheet() == sheet and theme == self._theme:
+            return
+        self._theme = theme
+        if not app.styleSheet():
+            app.setStyle(QStyleFactory.create("Fusion"))
+        app.setFont(font())
+        app.setPalette(palette(theme))
+        app.setStyleSheet(sheet)
+        self.changed.emit()
+
+
+theme_service: Final = ThemeService()
+
+
+def current_theme() -> Theme:
+    """The theme in use."""
+    return theme_service.theme
+
+
 def resolve_theme(name: str) -> Theme:
     """The theme named "dark" or "light", or for "system" the desktop's current one."""
     if name == "system":
@@ -133,19 +174,6 @@ def load_fonts() -> None:
         QFontDatabase.addApplicationFont(QDir.toNativeSeparators(str(asset_path(f"fonts/{name}"))))
 
 
-def apply_theme(app: QApplication, theme: Theme) -> None:
-    """Set style, font, palette and style sheet of the application; returns early if `theme` is already applied,
-    because Qt then restyles every widget."""
-    sheet = style_sheet(theme)
-    if app.styleSheet() == sheet:
-        return
-    if not app.styleSheet():
-        app.setStyle(QStyleFactory.create("Fusion"))
-    app.setFont(font())
-    app.setPalette(palette(theme))
-    app.setStyleSheet(sheet)
-
-
 def palette(theme: Theme) -> QPalette:
     role, result = QPalette.ColorRole, QPalette()
     pairs = {
@@ -198,6 +226,11 @@ def style_sheet(theme: Theme) -> str:
     QPushButton:checked, QToolButton:checked {{ border: 1px solid {theme.text}; }}
     QPushButton:focus, QToolButton:focus {{ border: 1px solid {theme.o}; }}
     QPushButton:disabled, QToolButton:disabled {{ color: {theme.disabled_text}; }}
+    HeaderButton {{ color: {theme.secondary_text}; background: transparent; padding: 1px 5px; }}
+    HeaderButton:hover {{ color: {theme.text}; background: {theme.hover}; }}
+    HeaderButton:checked {{ color: {theme.text}; background: {theme.control}; border-color: transparent; }}
+    HeaderButton:focus {{ border-color: {theme.o}; }}
+    HeaderButton:disabled {{ color: {theme.disabled_text}; }}
     QComboBox, NumberEdit {{ background: {theme.control}; border: 1px solid transparent;
         border-radius: 6px; padding: 3px 8px; color: {theme.text}; }}
     QComboBox:hover, NumberEdit:hover {{ background: {theme.hover}; }}
@@ -210,6 +243,17 @@ def style_sheet(theme: Theme) -> str:
     QSlider::handle:horizontal:disabled {{ background: {theme.disabled_text};
         border-color: {theme.disabled_text}; }}
     QSlider::handle:horizontal:focus {{ border: 2px solid {theme.o}; }}
+    QTableWidget {{ border: none; outline: none; background: transparent; color: {theme.secondary_text}; }}
+    QTableWidget::item {{ padding: 0 4px; border: none; }}
+    QTableWidget::item:selected {{ background: {theme.control}; color: {theme.text}; }}
+    QTableWidget::indicator {{ width: 10px; height: 10px; border: 1px solid {theme.secondary_text};
+        border-radius: 3px; background: transparent; }}
+    QTableWidget::indicator:checked {{ background: {theme.secondary_text}; }}
+    QTableWidget::indicator:checked:selected {{ background: {theme.text}; }}
+    QTableWidget:focus {{ border: 1px solid {theme.o}; }}
+    QTableWidget QHeaderView::section {{ background: {theme.background}; color: {theme.secondary_text};
+        border: none; padding: 2px 4px; }}
+    QTableWidget QLineEdit {{ background: {theme.hover}; color: {theme.text}; border: none; padding: 0 2px; }}
     QScrollBar:horizontal {{ height: 10px; background: transparent; }}
     QScrollBar:vertical {{ width: 10px; background: transparent; }}
     QScrollBar::handle {{ background: {theme.border}; border-radius: 4px; min-width: 24px; min-height: 24px; }}

@@ -7,7 +7,6 @@ from PySide6.QtWidgets import QWidget
 
 from engine.documents import Document
 from engine.runtime import Snapshot
-from xo_gui.app import Theme
 from xo_gui.state import CellRef, Selection, TrainingSettings
 
 
@@ -60,9 +59,6 @@ class View(QWidget):
 
     def set_panel_visible(self, visible: bool) -> None:
         """Set whether the panel is open and not covered by another tab."""
-
-    def set_theme(self, theme: Theme) -> None:
-        """Use the colours of this theme."""
 
 
 __all__ = ["CellRef", "View"]

@@ -1,6 +1,6 @@
 """Widgets and text formats that several panels share."""
 
-from xo_gui.widgets.buttons import ButtonRows, CheckBox, CompactButton, FocusFrameWidget, HintLabel
+from xo_gui.widgets.buttons import ButtonRows, CheckBox, CompactButton, FocusFrameWidget, HeaderButton, HintLabel
 from xo_gui.widgets.class_symbols import (
     SYMBOL_CLASSES,
     SYMBOL_COUNT,
@@ -57,6 +57,7 @@ __all__ = [
     "ComboBox",
     "CompactButton",
     "FocusFrameWidget",
+    "HeaderButton",
     "HintLabel",
     "NumberEdit",
     "RangeSlider",

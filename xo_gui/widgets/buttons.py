@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QFocusEvent, QPainter, QPaintEvent, QPalette, QPen, QPolygonF, QResizeEvent
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
 
 from xo_gui.app import SMALL_PX, font
 
@@ -122,6 +122,22 @@ class CompactButton(QPushButton):
             self.setFont(font(SMALL_PX))
             style += f"; font-size: {SMALL_PX}px"
         self.setStyleSheet(style)
+
+
+class HeaderButton(QToolButton):
+    """A small flat button in the header of a panel; `HeaderButton` in the style sheet has its colours.
+
+    tip: tooltip and status tip. name: the accessible name, if it is not the text.
+    """
+
+    def __init__(self, text: str, tip: str, parent: QWidget | None = None, name: str = "") -> None:
+        super().__init__(parent)
+        self.setText(text)
+        self.setToolTip(tip)
+        self.setStatusTip(tip)
+        self.setAccessibleName(name or text)
+        self.setFont(font(SMALL_PX))
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 
 
 class FocusFrameWidget(QWidget):

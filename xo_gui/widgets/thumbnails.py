@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidge
 
 from engine.backends import HostArray
 from engine.data.xo import CLASSES
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, current_theme, font, theme_service
 from xo_gui.widgets.buttons import FocusFrameWidget
 from xo_gui.widgets.class_symbols import paint_class_name, paint_class_symbol
 from xo_gui.widgets.map_images import picture_atlas
@@ -55,8 +55,9 @@ class Thumbnails(FocusFrameWidget):
         side: of each image, in pixels.
         """
         super().__init__(parent)
+        theme_service.changed.connect(self._discard_images)
         self.side = side
-        self._theme, self._tip, self._click_selects = DARK, tip, click_selects
+        self._tip, self._click_selects = tip, click_selects
         self.tiles: tuple[Thumbnail, ...] = ()
         self.current = 0
         self._images: dict[int, QImage] = {}
@@ -88,8 +89,7 @@ class Thumbnails(FocusFrameWidget):
         self.update()
         self.chosen.emit()
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
+    def _discard_images(self) -> None:
         self._images.clear()
         self.update()
 
@@ -221,7 +221,7 @@ class Thumbnails(FocusFrameWidget):
         painter.end()
 
     def _paint_tile(self, painter: QPainter, at: int, tile: Thumbnail, box: QRect) -> None:
-        theme = self._theme
+        theme = current_theme()
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, max(tile.picture.shape) > self.side)
         painter.setOpacity(0.4 if tile.faded else 1.0)
         painter.drawImage(box, self._image(at, tile))
@@ -248,20 +248,20 @@ class Thumbnails(FocusFrameWidget):
         left, top = round(box.left() + columns.start * x), round(box.top() + rows.start * y)
         right, bottom = round(box.left() + columns.stop * x), round(box.top() + rows.stop * y)
         frame = QRect(left, top, max(right - left, 2) - 1, max(bottom - top, 2) - 1)
-        for colour, out in ((self._theme.background, 1), (self._theme.value_stops[4], 0)):
+        for colour, out in ((current_theme().background, 1), (current_theme().value_stops[4], 0)):
             painter.setPen(QPen(QColor(colour), 1))
             painter.drawRect(frame.adjusted(-out, -out, out, out))
 
     def _paint_badge(self, painter: QPainter, text: str, box: QRect) -> None:
         wide = painter.fontMetrics().horizontalAdvance(text) + 6
         place = QRectF(box.right() + 1 - wide, box.top(), wide, CAPTION_HEIGHT)
-        painter.fillRect(place, QColor(self._theme.hover))
-        painter.setPen(QColor(self._theme.text))
+        painter.fillRect(place, QColor(current_theme().hover))
+        painter.setPen(QColor(current_theme().text))
         painter.drawText(place, Qt.AlignmentFlag.AlignCenter, text)
 
     def _paint_label(self, painter: QPainter, tile: Thumbnail, place: QRectF) -> None:
         """Paint the class's symbol, its name and the caption; "neither" in full where there is room."""
-        theme, middle = self._theme, place.center().y()
+        theme, middle = current_theme(), place.center().y()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         index = tile.class_index if tile.class_index >= 0 else _XO_INDEX.get(tile.label, -1)
@@ -285,7 +285,7 @@ class Thumbnails(FocusFrameWidget):
     def _image(self, at: int, tile: Thumbnail) -> QImage:
         if at not in self._images:
             thin = max(1, max(tile.picture.shape) // _MAX_PIXELS)
-            self._images[at] = picture_atlas(tile.picture[None, ::thin, ::thin], self._theme)
+            self._images[at] = picture_atlas(tile.picture[None, ::thin, ::thin], current_theme())
         return self._images[at]
 
 

@@ -10,12 +10,12 @@ from time import perf_counter
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QLineEdit, QMainWindow, QToolButton, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QMainWindow, QToolButton, QWidget
 
 from engine.documents import PRESETS, check_reads_drawings, preset, shipped_model
 from engine.nn import Model
 from engine.runtime import Notice, Snapshot
-from xo_gui.app import Preferences, SavedLayout, Theme, apply_theme, call_all, resolve_theme
+from xo_gui.app import Preferences, SavedLayout, call_all, resolve_theme, theme_service
 from xo_gui.state import Autosave, ComparisonController, EngineThread, Session, TrainingController
 from xo_gui.views import View
 from xo_gui.views.compare import CompareView
@@ -400,12 +400,7 @@ class MainWindow(QMainWindow):
     def set_theme(self, name: str) -> None:
         """Apply the theme "system", "dark" or "light"."""
         self.menus.check_theme(name)
-        theme: Theme = resolve_theme(name)
-        app = QApplication.instance()
-        assert isinstance(app, QApplication)
-        apply_theme(app, theme)
-        for view in self.views:
-            view.set_theme(theme)
+        theme_service.set_theme(resolve_theme(name))
 
     def _scheme_changed(self) -> None:
         if self.menus.themes["system"].isChecked():

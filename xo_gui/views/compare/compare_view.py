@@ -14,7 +14,7 @@ from engine.documents import PRESETS, Document
 from engine.explain import ModelDifference
 from engine.nn import Prediction
 from engine.runtime import Snapshot
-from xo_gui.app import LARGE_PX, SMALL_PX, font
+from xo_gui.app import LARGE_PX, SMALL_PX, current_theme, font
 from xo_gui.state import (
     CellRef,
     Command,
@@ -217,7 +217,7 @@ class CompareView(LayerStripView):
 
     def _painter_of(self, painter: QPainter, shown: StripModel) -> StripPainter:
         kind = DifferencePainter if isinstance(shown, DifferenceStripModel) else StripPainter
-        return kind(painter, self._theme, shown)
+        return kind(painter, current_theme(), shown)
 
     def _paint_waiting(self, painter: QPainter) -> None:
         if self.start.isHidden():
@@ -228,7 +228,7 @@ class CompareView(LayerStripView):
         if self._difference is not None and self._rows:
             painter = QPainter(pixmap)
             below = QRectF(0, self.height() - READOUT_HEIGHT, self.width(), READOUT_HEIGHT)
-            painter.fillRect(below, QColor(self._theme.background))  # over rows that do not fit
+            painter.fillRect(below, QColor(current_theme().background))  # over rows that do not fit
             painter.setClipRect(QRectF(0, TOP, self.width(), self.height() - TOP - READOUT_HEIGHT))
             self._paint_names(painter, self._difference)
             painter.end()
@@ -238,7 +238,7 @@ class CompareView(LayerStripView):
         """Write each model's name beside its letter, and a sentence beside that of the difference."""
         face, metrics = cached_font(SMALL_PX + 1)
         painter.setFont(face)
-        painter.setPen(QColor(self._theme.secondary_text))
+        painter.setPen(QColor(current_theme().secondary_text))
         labels = (*self._names, difference_text(difference))
         for at, (row, label) in enumerate(zip(self._rows, labels, strict=True)):
             x = self._row_toggles.right(at) + 8
@@ -256,7 +256,7 @@ class CompareView(LayerStripView):
         left = max((column.right for column in strip.columns), default=strip.area.x - 24) + 24 - self._bar.value()
         room = self.width() - MARGIN - left
         painter.setFont(font(SMALL_PX))
-        painter.setPen(QColor(self._theme.secondary_text))
+        painter.setPen(QColor(current_theme().secondary_text))
         painter.drawText(
             QRectF(left, strip.area.y, min(room, 420.0), strip.area.height),
             Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap,
@@ -278,7 +278,7 @@ class CompareView(LayerStripView):
                 painter.setRenderHint(QPainter.RenderHint.Antialiasing)
                 painter.setBrush(Qt.BrushStyle.NoBrush)
                 row, col = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
-                paint_ring(painter, column.outline(cell.channel, row, col), self._theme)
+                paint_ring(painter, column.outline(cell.channel, row, col), current_theme())
                 painter.restore()
 
     # --- selection

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QToolButton, QWidget
 
 from engine.backends import HostArray
 from engine.explain import ModelDifference
-from xo_gui.app import SMALL_PX, TEXT_PX, font
+from xo_gui.app import SMALL_PX, TEXT_PX, current_theme, font
 from xo_gui.views.compare.text import DIFFERENCE_LABEL
 from xo_gui.views.network import (
     FOOTER_SPACE,
@@ -244,8 +244,8 @@ class DifferencePainter(StripPainter):
         last = column.tile(column.maps.start + min(column.rows, len(column.maps)) - 1)
         # The tiles' frames are a pixel wider than the tiles.
         box = Box(column.x - 2, column.y - 2, column.width + 4, last.bottom - column.y + 4)
-        self._brush.fill(box, self._theme.background)
-        self._brush.text(column.x, column.y + 12, _tr("the same"), self._theme.secondary_text)
+        self._brush.fill(box, current_theme().background)
+        self._brush.text(column.x, column.y + 12, _tr("the same"), current_theme().secondary_text)
 
     def _legend(self, column: ColumnLayout) -> None:
         shown = self._strip
@@ -264,15 +264,15 @@ class DifferencePainter(StripPainter):
             vote = float(second.votes[index]) - float(first.votes[index])
             line = row.y + 13
             centre = QPointF(row.x + SYMBOL_SIZE / 2, line - 5)
-            paint_class_symbol(self._brush.painter, self._theme, index, name, centre, SYMBOL_SIZE)
+            paint_class_symbol(self._brush.painter, current_theme(), index, name, centre, SYMBOL_SIZE)
             text = (
                 _tr("{0} points").format(f"{100 * vote:+.1f}".replace("-", MINUS)) if shares else signed_text(score)
             )
-            end = self._brush.text(row.x + 20, line, text, self._theme.text, TEXT_PX)
+            end = self._brush.text(row.x + 20, line, text, current_theme().text, TEXT_PX)
             paint_name_after(self._brush, index, name, end, line, row.right)
             if shares and column.tile_height >= 56:
                 text = _tr("score {0}").format(signed_text(score))
-                self._brush.text(row.x + 20, line + 16, text, self._theme.secondary_text)
+                self._brush.text(row.x + 20, line + 16, text, current_theme().secondary_text)
 
 
 def _signed(stage: DisplayColumn) -> DisplayColumn:

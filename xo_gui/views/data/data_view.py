@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Final
 
 import numpy as np
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QSize, QTimer, Signal
 from PySide6.QtGui import QHideEvent, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QStackedLayout,
     QStackedWidget,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -24,12 +23,12 @@ from engine.data import NO_CLASS, Dataset, TrainingData, total_weight
 from engine.documents import Document
 from engine.drawings import Drawing
 from engine.runtime import Snapshot, TrainingReport
-from xo_gui.app import SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, font
 from xo_gui.state import BranchWithNewData, DataPreview, PreviewData, Restart, Start, TrainingSettings
 from xo_gui.views.data.drawings_page import DrawingsPage, can_train, counts_text, label_counts_text
 from xo_gui.views.data.generator_page import GeneratorPage
 from xo_gui.views.view import View
-from xo_gui.widgets import CompactButton, HintLabel, Thumbnail, Thumbnails, scroll_area
+from xo_gui.widgets import CompactButton, HeaderButton, HintLabel, Thumbnail, Thumbnails, scroll_area
 
 _UPDATE_INTERVAL: Final = 0.25  # seconds between two batches that are shown during training
 
@@ -85,9 +84,6 @@ class BatchPage(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._update()
-
-    def set_theme(self, theme: Theme) -> None:
-        self.thumbnails.set_theme(theme)
 
     def _update(self) -> None:
         self._updated_at, training = perf_counter(), self._training
@@ -178,18 +174,6 @@ class DataView(View):
             self._update_summary()
         self.batch_page.set_training_report(snapshot.training)
 
-    def set_theme(self, theme: Theme) -> None:
-        for page in (self.drawings_page, self.generator_page, self.batch_page):
-            page.set_theme(theme)
-        for button in self.page_buttons.buttons():
-            button.setStyleSheet(
-                f"QToolButton {{ color: {theme.secondary_text}; background: transparent; padding: 1px 7px; }}"
-                f"QToolButton:hover {{ color: {theme.text}; background: {theme.hover}; }}"
-                f"QToolButton:checked {{ color: {theme.text}; background: {theme.control}; "
-                f"border-color: transparent; }}"
-                f"QToolButton:focus {{ border-color: {theme.o}; }}"
-            )
-
     def _update_summary(self) -> None:
         """Shows the training data and, if it differs from that of the run, the buttons to apply it."""
         document, settings = self._document, self._settings
@@ -275,15 +259,9 @@ class DataView(View):
                 (self.tr("batch"), self.tr("The drawings of the last training batch")),
             )
         ):
-            button = QToolButton(self)
-            button.setText(name)
-            button.setToolTip(tip)
-            button.setStatusTip(tip)
+            button = HeaderButton(name, tip, self, self.tr("Data: {0}").format(name))
             button.setCheckable(True)
             button.setChecked(at == 0)
-            button.setFont(font(SMALL_PX))
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            button.setAccessibleName(self.tr("Data: {0}").format(name))
             self.page_buttons.addButton(button, at)
             self._header.addWidget(button)
         self._drawings_button = self.page_buttons.button(0)

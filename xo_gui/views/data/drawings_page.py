@@ -17,7 +17,6 @@ from engine.documents import Document
 from engine.drawings import Drawing, render
 from engine.nn import UNSURE, Network
 from engine.runtime import DrawingPrediction
-from xo_gui.app import Theme
 from xo_gui.widgets import CompactButton, HintLabel, SliderRow, Thumbnail, Thumbnails, scroll_area, vote_text
 
 LABELS = (*CLASSES, NO_CLASS)
@@ -135,9 +134,6 @@ class DrawingsPage(QWidget):
         return prediction is not None and prediction.predicted_class == (
             UNSURE if labelled.label == NO_CLASS else labelled.label
         )
-
-    def set_theme(self, theme: Theme) -> None:
-        self.thumbnails.set_theme(theme)
 
     def _tile(
         self, labelled: LabelledDrawing, prediction: DrawingPrediction | None, is_evaluated: bool

@@ -22,7 +22,7 @@ from engine.data.xo import SAMPLES_PER_CLASS, GeneratorSamples, XOSettings
 from engine.documents import Document
 from engine.drawings import Drawing
 from engine.form_fields import FormField
-from xo_gui.app import SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, font
 from xo_gui.state import SetData, TrainingSettings
 from xo_gui.widgets import (
     CAPTION_HEIGHT,
@@ -310,9 +310,6 @@ class GeneratorPage(QWidget):
         self.thumbnails.show_tiles(
             [Thumbnail(examples.images[at, 0], names[examples.labels[at]]) for at in indices]
         )
-
-    def set_theme(self, theme: Theme) -> None:
-        self.thumbnails.set_theme(theme)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QWidget
 
 from engine.backends import HostArray
 from engine.explain import Result
-from xo_gui.app import DARK, SMALL_PX, Theme, colours, font
+from xo_gui.app import SMALL_PX, Theme, colours, current_theme, font, theme_service
 from xo_gui.views.drawing.canvas import Canvas
 from xo_gui.views.network import rounded_limit
 from xo_gui.widgets import MINUS, limit_text
@@ -25,7 +25,8 @@ class AttributionOverlay(QWidget):
 
     def __init__(self, canvas: Canvas) -> None:
         super().__init__(canvas)
-        self._canvas, self._theme = canvas, DARK
+        theme_service.changed.connect(self._renew_image)
+        self._canvas = canvas
         self._map: HostArray | None = None
         self._image: QImage | None = None
         self._level = 1.0
@@ -52,8 +53,7 @@ class AttributionOverlay(QWidget):
             self.setGeometry(self._canvas.rect())
             self.show()
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
+    def _renew_image(self) -> None:
         if self._map is not None:
             self._make_image()
 
@@ -66,7 +66,7 @@ class AttributionOverlay(QWidget):
         assert self._map is not None
         finite = np.nan_to_num(self._map)
         self._level = rounded_limit(float(np.abs(finite).max()))
-        self._image = _translucent_image(finite, self._level, self._theme)
+        self._image = _translucent_image(finite, self._level, current_theme())
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -74,7 +74,7 @@ class AttributionOverlay(QWidget):
             return
         painter = QPainter(self)
         frame = self._canvas.frame()
-        veil = QColor(self._theme.canvas)
+        veil = QColor(current_theme().canvas)
         veil.setAlpha(_VEIL_ALPHA)
         painter.fillRect(frame, veil)
         painter.drawImage(frame, self._image)
@@ -86,9 +86,9 @@ class AttributionOverlay(QWidget):
         painter.setFont(font(SMALL_PX))
         metrics = painter.fontMetrics()
         has_negative = self._map is not None and bool((np.nan_to_num(self._map) < 0).any())
-        parts = [(self._theme.value_stops[4], f"+{limit_text(self._level)} {self._legend[1]}")]
+        parts = [(current_theme().value_stops[4], f"+{limit_text(self._level)} {self._legend[1]}")]
         if has_negative:
-            parts.insert(0, (self._theme.value_stops[0], f"{MINUS}{limit_text(self._level)} {self._legend[0]}"))
+            parts.insert(0, (current_theme().value_stops[0], f"{MINUS}{limit_text(self._level)} {self._legend[0]}"))
         texts = [text for _, text in parts]
         width = sum(24 + metrics.horizontalAdvance(text) for text in texts)
         if width > frame.width() - 16:  # class names may be long
@@ -96,10 +96,10 @@ class AttributionOverlay(QWidget):
             texts = [metrics.elidedText(text, Qt.TextElideMode.ElideRight, room) for text in texts]
             width = sum(24 + metrics.horizontalAdvance(text) for text in texts)
         x, y = frame.left() + 6, frame.bottom() - 22
-        painter.fillRect(QRectF(x, y, width + 4, 17), QColor(self._theme.background))
+        painter.fillRect(QRectF(x, y, width + 4, 17), QColor(current_theme().background))
         for (colour, _), text in zip(parts, texts, strict=True):
             painter.fillRect(QRectF(x + 5, y + 4, 9, 9), QColor(colour))
-            painter.setPen(QColor(self._theme.text))
+            painter.setPen(QColor(current_theme().text))
             across = metrics.horizontalAdvance(text)
             painter.drawText(QRectF(x + 18, y, across + 2, 17), Qt.AlignmentFlag.AlignVCenter, text)
             x += 24 + across

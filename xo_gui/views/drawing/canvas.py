@@ -26,7 +26,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.documents import Document
 from engine.drawings import Drawing
-from xo_gui.app import DARK, Theme
+from xo_gui.app import current_theme
 from xo_gui.views.drawing.canvas_painting import (
     CellRenderer,
     LiveStrokePainter,
@@ -86,7 +86,6 @@ class Canvas(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self._drawing = Drawing()
         self._side, self._fit, self._pixels_shown = 32, False, False
         self._placeholder = self._placeholder_text(("X", "O"))
@@ -157,10 +156,6 @@ class Canvas(QWidget):
     def set_pixels_shown(self, shown: bool) -> None:
         """Set whether the network's input is shown instead of the drawing."""
         self._pixels_shown = shown
-        self.update()
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
         self.update()
 
     def set_pen_diameter(self, diameter: float) -> None:
@@ -363,14 +358,18 @@ class Canvas(QWidget):
             self._paint_cells(painter, frame)
         else:
             ratio = self.devicePixelRatioF()
-            self._ink.paint(painter, frame, self._drawing, self._stroke, self._theme, ratio)
+            self._ink.paint(painter, frame, self._drawing, self._stroke, current_theme(), ratio)
         if self._growing.is_empty:
             second = self.tr("or drop a picture here")
-            paint_placeholder(painter, frame, self._placeholder, second, self._theme)
+            paint_placeholder(painter, frame, self._placeholder, second, current_theme())
         self._paint_pen(painter, frame)
         focused = self.hasFocus()
         paint_edge(
-            painter, frame, self._theme, focused, focused and (self._focused_by_key or self._keys.place is not None)
+            painter,
+            frame,
+            current_theme(),
+            focused,
+            focused and (self._focused_by_key or self._keys.place is not None),
         )
         painter.end()
 
@@ -381,9 +380,9 @@ class Canvas(QWidget):
             picture = self._cells.render_with_stroke(self._drawing, self._growing.strokes[-1])
         else:
             picture = self._cells.render(self._growing, self._side, fit)
-        paint_cells(painter, frame.topLeft(), picture, self._theme, round(frame.width() * ratio))
+        paint_cells(painter, frame.topLeft(), picture, current_theme(), round(frame.width() * ratio))
         if self.grid:
-            paint_grid(painter, frame, self.grid, self._theme)
+            paint_grid(painter, frame, self.grid, current_theme())
 
     def _paint_pen(self, painter: QPainter, frame: QRectF) -> None:
         place = self._keys.place or self._mouse
@@ -393,11 +392,11 @@ class Canvas(QWidget):
         painter.setClipRect(frame)
         erase = self._stroke.erase if self._stroke is not None else self._erasing
         if self._keys.place is not None:
-            paint_crosshair(painter, frame, self._to_widget(place), self._theme)
+            paint_crosshair(painter, frame, self._to_widget(place), current_theme())
         if self.grid:
-            paint_cell(painter, frame, self.grid, place, self._theme)
+            paint_cell(painter, frame, self.grid, place, current_theme())
         else:
-            paint_pen(painter, self._to_widget(place), self._pen * frame.width(), self._theme, erase)
+            paint_pen(painter, self._to_widget(place), self._pen * frame.width(), current_theme(), erase)
         painter.restore()
 
 

@@ -22,7 +22,7 @@ from engine.documents import Document
 from engine.drawings import Drawing, DrawingTransform, FloatArray, fit_to_frame, ink_share, render
 from engine.nn import BLANK_INK
 from engine.runtime import Snapshot
-from xo_gui.app import DARK, Theme
+from xo_gui.app import current_theme
 from xo_gui.views.data import blank_canvas_text, label_counts_text
 from xo_gui.views.drawing.attribution_overlay import AttributionOverlay
 from xo_gui.views.drawing.canvas import DEFAULT_PEN, MAX_PEN, MAX_SIDE, MIN_PEN, PEN_FACTOR, Canvas
@@ -43,7 +43,6 @@ class DrawingView(View):
     def __init__(self, parent: QWidget | None = None, seed: int = 0) -> None:
         """seed: of the examples."""
         super().__init__(parent)
-        self._theme = DARK
         self._document: Document | None = None
         self._before: Document | None = None  # the last one without an unfinished stroke
         self._rng = np.random.default_rng(seed)
@@ -184,11 +183,6 @@ class DrawingView(View):
         if self.canvas.accessibleDescription() != text:
             self.canvas.setAccessibleDescription(text)
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.canvas.set_theme(theme)
-        self.overlay.set_theme(theme)
-
     # --- menu actions
 
     def end_stroke(self) -> None:
@@ -252,7 +246,7 @@ class DrawingView(View):
         """An image of the drawing in the theme's colours for saving and copying; cells stay sharp."""
         drawing, grid = self.canvas.current_drawing, self.canvas.grid
         shown = render(drawing, grid or _PICTURE_SIDE)
-        return cell_image(shown, self._theme, grid * (_PICTURE_SIDE // grid) if grid else _PICTURE_SIDE)
+        return cell_image(shown, current_theme(), grid * (_PICTURE_SIDE // grid) if grid else _PICTURE_SIDE)
 
     # --- labelled drawings
 

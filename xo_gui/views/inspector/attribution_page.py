@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QPushButton,
 from engine.backends import HostArray
 from engine.explain import SLOW_KINDS, Counterfactual, Query, QueryKind, Result
 from engine.nn import Prediction
-from xo_gui.app import Theme
 from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
 from xo_gui.views.inspector.sheet_blocks import Heading, HeatMap, Paragraph, SheetBlock, TextLine, TextLines
 from xo_gui.views.inspector.value_text import TIMES
@@ -94,9 +93,6 @@ class AttributionPage(QWidget):
                 ),
             ),
         }
-
-    def set_theme(self, theme: Theme) -> None:
-        self.sheet.set_theme(theme)
 
     def query(self, prediction: Prediction, model: int) -> Query | None:
         """The attribution query; None after Stop."""

@@ -27,7 +27,7 @@ from engine.nn import (
     with_kernel_slices,
 )
 from engine.nn.layers import WeightedSum
-from xo_gui.app import SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, font
 from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet import SCROLL_BAR_WIDTH, Sheet
 from xo_gui.views.inspector.sheet_blocks import (
@@ -141,10 +141,6 @@ class FeaturePage(QWidget):
         button.setToolTip(tip)
         button.clicked.connect(slot)
         return button
-
-    def set_theme(self, theme: Theme) -> None:
-        self.editor.set_theme(theme)
-        self.sheet.set_theme(theme)
 
     # --- what is shown
 

@@ -13,7 +13,7 @@ from engine.backends import HostArray
 from engine.data import NO_CLASS, TrainingData, total_weight
 from engine.data.xo import CLASSES
 from engine.explain import FeatureProfile, FeatureQuery, FeatureWeights, Query, Result, TopExample
-from xo_gui.app import SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, font
 from xo_gui.state import CellRef, TrainingSettings
 from xo_gui.views.inspector.sheet import SCROLL_BAR_WIDTH, Sheet
 from xo_gui.views.inspector.sheet_blocks import (
@@ -137,10 +137,6 @@ class FeatureProfilePage(QWidget):
         button.setToolTip(tip)
         button.clicked.connect(slot)
         return button
-
-    def set_theme(self, theme: Theme) -> None:
-        for widget in (self.image_sheet, self.facts_sheet, self.top_examples, self.bottom_examples):
-            widget.set_theme(theme)
 
     # --- query and result
 

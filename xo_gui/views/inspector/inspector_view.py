@@ -14,7 +14,7 @@ from engine.drawings import Drawing
 from engine.explain import Query, Result, has_value_formula
 from engine.nn import Model, Prediction
 from engine.runtime import Snapshot
-from xo_gui.app import SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, font
 from xo_gui.state import CellRef, Selection, TrainingSettings
 from xo_gui.views.inspector.attribution_page import AttributionPage
 from xo_gui.views.inspector.feature_page import FeaturePage
@@ -148,12 +148,6 @@ class InspectorView(View):
         """Queries are sent only while the panel is visible."""
         self._is_visible = visible
         self._refresh()
-
-    def set_theme(self, theme: Theme) -> None:
-        self.value_page.set_theme(theme)
-        self.feature_page.set_theme(theme)
-        self.attribution_page.set_theme(theme)
-        self.profile_page.set_theme(theme)
 
     def _shown_cell(self) -> tuple[CellRef, Prediction] | None:
         """The cell to show, with its prediction."""

@@ -8,7 +8,7 @@ from PySide6.QtCore import QPointF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 
-from xo_gui.app import DARK, Theme
+from xo_gui.app import current_theme
 from xo_gui.views.inspector.sheet_blocks import SheetBlock
 from xo_gui.views.inspector.sheet_painting import ClickTarget, PaintContext, block_height, paint_block
 from xo_gui.widgets import FocusFrameWidget
@@ -27,7 +27,7 @@ class Sheet(FocusFrameWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.blocks: tuple[SheetBlock, ...] = ()
-        self._theme, self._truncate, self._block_heights = DARK, False, 0
+        self._truncate, self._block_heights = False, 0
         self._targets: list[ClickTarget] = []
         self._target_index = 0
         self.setMouseTracking(True)
@@ -39,10 +39,6 @@ class Sheet(FocusFrameWidget):
         """Show these blocks, with the numbers in cells truncated or rounded."""
         self.blocks, self._truncate = tuple(blocks), truncate
         self._fit()
-        self.update()
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -63,7 +59,7 @@ class Sheet(FocusFrameWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
         visible = self.visibleRegion().boundingRect()
-        context = PaintContext(painter, self._theme, float(self.width()), self._truncate)
+        context = PaintContext(painter, current_theme(), float(self.width()), self._truncate)
         top = 0.0
         for block in self.blocks:
             bottom = top + block_height(block, context.width)
@@ -72,7 +68,7 @@ class Sheet(FocusFrameWidget):
             top = bottom
         self._targets = context.targets
         if self.hasFocus() and self._targets:
-            painter.setPen(QPen(QColor(self._theme.o), 1.5))
+            painter.setPen(QPen(QColor(current_theme().o), 1.5))
             painter.drawRect(self._targets[min(self._target_index, len(self._targets) - 1)].box)
         painter.end()
 

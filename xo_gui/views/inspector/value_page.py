@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QW
 
 from engine.explain import Query, Result, cell_index
 from engine.nn import Network, Prediction
-from xo_gui.app import Theme
 from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
 from xo_gui.views.inspector.sheet_blocks import ClassBar, ClassBars, Heading, HeatMap, Paragraph, SheetBlock
@@ -93,9 +92,6 @@ class ValuePage(QWidget):
     @property
     def truncate(self) -> bool:
         return self.truncate_box.isChecked()
-
-    def set_theme(self, theme: Theme) -> None:
-        self.sheet.set_theme(theme)
 
     def set_pinned(self, prediction: Prediction | None, pinned: CellRef | None) -> None:
         """Set the pinned cell, from which the window can slide; None of both disables sliding."""

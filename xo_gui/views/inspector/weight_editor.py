@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent,
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.backends import HostArray
-from xo_gui.app import DARK, Theme
+from xo_gui.app import current_theme
 from xo_gui.views.inspector.sheet_blocks import HeatMap, NumberGrid, SideBySide
 from xo_gui.views.inspector.sheet_painting import (
     MAX_HEAT_MAP_SIDE,
@@ -38,7 +38,6 @@ class WeightEditor(FocusFrameWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self._weights: HostArray = np.zeros((1, 1), np.float32)
         self._limit = 1.0
         self.title = ""
@@ -63,10 +62,6 @@ class WeightEditor(FocusFrameWidget):
         total = max(round(self._block_height()), 1)
         if total != self.height():
             self.setFixedHeight(total)
-        self.update()
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -104,14 +99,14 @@ class WeightEditor(FocusFrameWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        paint_block(self._block(), 0.0, PaintContext(painter, self._theme, self._block_width(), False))
+        paint_block(self._block(), 0.0, PaintContext(painter, current_theme(), self._block_width(), False))
         if self.hasFocus() and max(self._weights.shape) > MAX_NUMBERED_SIDE:
             area, (high, wide) = self._area(), self._weights.shape
             step = area.width() / wide, area.height() / high
             box = QRectF(
                 area.left() + self.selected_cell[1] * step[0], area.top() + self.selected_cell[0] * step[1], *step
             )
-            painter.setPen(QPen(QColor(self._theme.text), 1.2))
+            painter.setPen(QPen(QColor(current_theme().text), 1.2))
             painter.drawRect(box)
         painter.end()
 

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QToolButton, QWidget
 
 from engine.backends import HostArray
 from engine.nn.layers import shape_text
-from xo_gui.app import DARK, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
+from xo_gui.app import SMALL_PX, TITLE_PX, colours, current_theme, to_qimage
 from xo_gui.state import CellRef
 from xo_gui.views.network.column_painting import cached_font
 from xo_gui.views.network.layer_labels import layer_names
@@ -56,7 +56,6 @@ class MapZoom(QWidget):
         """
         super().__init__(view)
         self._view, self._marked, self._pressed, self._room = view, marked, pressed, room
-        self._theme = DARK
         self._cell: CellRef | None = None
         self._strip: StripModel | None = None
         self._side = 0.0
@@ -102,10 +101,6 @@ class MapZoom(QWidget):
         cell, _ = self._marked()
         if cell is not None and (cell.layer, cell.model_index) == (self._cell.layer, self._cell.model_index):
             self._cell = cell
-        self.update()
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
         self.update()
 
     def title(self) -> str:
@@ -192,7 +187,7 @@ class MapZoom(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(self._theme.background))
+        painter.fillRect(self.rect(), QColor(current_theme().background))
         if self._cell is None or self._strip is None:
             return
         self._paint_header(painter)
@@ -204,7 +199,7 @@ class MapZoom(QWidget):
         box = self._box(self._cell.row, self._cell.column)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setClipRect(self._area().adjusted(-3, -3, 3, 3))
-        for colour, wide in ((self._theme.background, 3.6), (self._theme.text, 1.6)):
+        for colour, wide in ((current_theme().background, 3.6), (current_theme().text, 1.6)):
             painter.setPen(QPen(QColor(colour), wide))
             painter.drawRoundedRect(box, 1.5, 1.5)
 
@@ -215,8 +210,8 @@ class MapZoom(QWidget):
         hints = self.tr("{0} · wheel or + to enlarge, drag to move, Page Up and Page Down for other maps, Esc back")
         room = self.width() - 2 * _MARGIN - 40
         for text, px, strong, colour, base in (
-            (self.title(), TITLE_PX, True, self._theme.text, 16.0),
-            (hints.format(shape_text(grid)), SMALL_PX, False, self._theme.secondary_text, 33.0),
+            (self.title(), TITLE_PX, True, current_theme().text, 16.0),
+            (hints.format(shape_text(grid)), SMALL_PX, False, current_theme().secondary_text, 33.0),
         ):
             face, metrics = cached_font(px, strong)
             painter.setFont(face)
@@ -250,10 +245,10 @@ class MapZoom(QWidget):
             (small,) = downsampled(values[None], max(values.shape) * self._side * ratio)
         column = self._strip.layout.column_of(self._cell.layer) if self._strip.layout else None
         if column is None or column.display.kind == "picture":
-            return colours(small, -1.0, 1.0, self._theme.picture_table)
+            return colours(small, -1.0, 1.0, current_theme().picture_table)
         levels = self._strip.limits(column)
         limit = float(levels[0] if len(levels) == 1 else levels[self._cell.channel])
-        return colours(small, -limit, limit, self._theme.value_table)
+        return colours(small, -limit, limit, current_theme().value_table)
 
     # --- input
 

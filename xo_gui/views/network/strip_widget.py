@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QScrollBar, QToolTip, QWidget
 
 from engine.nn import ChannelRanges, Network, Prediction
 from engine.runtime import Snapshot
-from xo_gui.app import DARK, TEXT_PX, Theme, font
+from xo_gui.app import TEXT_PX, current_theme, font, theme_service
 from xo_gui.state import CellRef, Selection, TrainingSettings
 from xo_gui.views.network.colour_limits import LimitAdapter
 from xo_gui.views.network.dead_features import DeadFeatureMarks
@@ -62,7 +62,7 @@ class LayerStripWidget(View):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
+        theme_service.changed.connect(self._discard_images)
         self._strips: list[StripModel] = []
         self._networks: list[Network] = []
         self._generation = -1
@@ -99,7 +99,6 @@ class LayerStripWidget(View):
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Network"))
-        self.set_theme(DARK)
 
     def sizeHint(self) -> QSize:
         return QSize(1000, 690)
@@ -180,11 +179,7 @@ class LayerStripWidget(View):
                 self._keep_in_view()
             self.update()
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self._controls.set_theme(theme)
-        self._search.set_theme(theme)
-        self._map_zoom.set_theme(theme)
+    def _discard_images(self) -> None:
         for strip in self._strips:
             strip.clear_images()
         self._static_pixmap = None
@@ -287,19 +282,19 @@ class LayerStripWidget(View):
         painter.translate(-self._bar.value(), 0)
         for strip in self._strips:
             self._painter_of(painter, strip).paint_values()
-        self._dead_marks.paint(painter, self._theme)
+        self._dead_marks.paint(painter, current_theme())
         self._paint_selection(painter)
         painter.restore()
         self._paint_readout(painter)
         painter.end()
 
     def _painter_of(self, painter: QPainter, strip: StripModel) -> StripPainter:
-        return StripPainter(painter, self._theme, strip)
+        return StripPainter(painter, current_theme(), strip)
 
     def _paint_static(self, ratio: float) -> QPixmap:
         pixmap = QPixmap(QSize(round(self.width() * ratio), round(self.height() * ratio)))
         pixmap.setDevicePixelRatio(ratio)
-        pixmap.fill(QColor(self._theme.background))
+        pixmap.fill(QColor(current_theme().background))
         painter = QPainter(pixmap)
         self._paint_waiting(painter)
         painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height()))
@@ -312,7 +307,7 @@ class LayerStripWidget(View):
 
     def _paint_waiting(self, painter: QPainter) -> None:
         if not self._strips:
-            painter.setPen(QColor(self._theme.secondary_text))
+            painter.setPen(QColor(current_theme().secondary_text))
             painter.setFont(font(TEXT_PX))
             text = self.tr("Loading the network…")
             painter.drawText(QRectF(self.rect()), Qt.AlignmentFlag.AlignCenter, text)
@@ -320,11 +315,11 @@ class LayerStripWidget(View):
     def _paint_selection(self, painter: QPainter) -> None:
         cell, strip = self._selected_cell()
         if cell is not None and strip is not None and self._weight is None:
-            paint_selection(painter, strip, cell, self._theme, self._animating and cell == self._pinned)
+            paint_selection(painter, strip, cell, current_theme(), self._animating and cell == self._pinned)
 
     def _paint_readout(self, painter: QPainter) -> None:
         """Paint the line at the bottom: place, value and receptive field, or a hint."""
-        theme = self._theme
+        theme = current_theme()
         if self.hasFocus() and self._by_keyboard:
             painter.setPen(QPen(QColor(theme.o), 1.0))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5), 4, 4)

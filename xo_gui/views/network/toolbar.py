@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QPalette
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QLineEdit, QSlider, QToolButton, QWidget
 
 from engine.nn import Network
-from xo_gui.app import SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, font
 from xo_gui.views.network.colour_limits import LimitMode
 from xo_gui.views.network.layer_labels import has_column, layer_names
-from xo_gui.widgets import integer_text
+from xo_gui.widgets import HeaderButton, integer_text
 
 LIMIT_MODES: tuple[LimitMode, ...] = ("shared", "layer", "map")
 MAX_GAIN = 16
@@ -53,16 +53,6 @@ class StripControls(QWidget):
         """The factor that strengthens faint values, 1 to MAX_GAIN."""
         return float(MAX_GAIN ** (self.gain_slider.value() / 16))
 
-    def set_theme(self, theme: Theme) -> None:
-        self.setStyleSheet(
-            f"QLabel {{ color: {theme.secondary_text}; }}"
-            f"QToolButton {{ color: {theme.secondary_text}; background: transparent; padding: 1px 5px; }}"
-            f"QToolButton:hover {{ color: {theme.text}; background: {theme.hover}; }}"
-            f"QToolButton:checked {{ color: {theme.text}; background: {theme.control}; "
-            f"border-color: transparent; }}"
-            f"QToolButton:focus {{ border-color: {theme.o}; }}"
-        )
-
     def _make_row(self) -> None:
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -73,26 +63,17 @@ class StripControls(QWidget):
             self.tr("Every layer has its own colours: its largest value gets the strongest"),
             self.tr("Every map has its own colours: compare places, not maps"),
         )
-        self.overview_button = QToolButton()
-        self.overview_button.setText(self.tr("overview"))
-        self.overview_button.setToolTip(self.tr("Collapse the expanded layers, to show the whole network"))
-        self.overview_button.setAccessibleName(self.tr("Overview of the network"))
-        self.overview_button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.overview_button.setFont(font(SMALL_PX))
+        tip = self.tr("Collapse the expanded layers, to show the whole network")
+        self.overview_button = HeaderButton(self.tr("overview"), tip, self, self.tr("Overview of the network"))
         self.overview_button.clicked.connect(self.collapse_requested)
         self.overview_button.hide()
         row.addWidget(self.overview_button)
         row.addWidget(self._labels[0])
         row.addSpacing(4)
         for at, (name, tip) in enumerate(zip(names, tips, strict=True)):
-            button = QToolButton()
-            button.setText(name)
-            button.setToolTip(tip)
+            button = HeaderButton(name, tip, self, self.tr("Colours: {0}").format(name))
             button.setCheckable(True)
             button.setChecked(at == 0)
-            button.setAccessibleName(self.tr("Colours: {0}").format(name))
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            button.setFont(font(SMALL_PX))
             self._buttons.addButton(button, at)
             row.addWidget(button)
         row.addSpacing(10)
@@ -101,6 +82,7 @@ class StripControls(QWidget):
         row.addWidget(self.gain_slider)
         for label in self._labels:
             label.setFont(font(SMALL_PX))
+            label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
 
     def _emit_changed(self, _: int = 0) -> None:
         self.changed.emit()
@@ -135,6 +117,7 @@ class LayerSearch(QWidget):
         self.line.textChanged.connect(self._update_matches)
         self.line.installEventFilter(self)
         self.count_label.setFont(font(SMALL_PX))
+        self.count_label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.count_label.setMinimumWidth(self.count_label.fontMetrics().horizontalAdvance("8888 of 8888"))
         self.count_label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.previous_button = self._button("‹", self.tr("Previous match"), lambda: self._go(-1))
@@ -181,9 +164,6 @@ class LayerSearch(QWidget):
         """Close the search if it is open."""
         if not self.isHidden():
             self._close()
-
-    def set_theme(self, theme: Theme) -> None:
-        self.count_label.setStyleSheet(f"color: {theme.secondary_text};")
 
     def _update_matches(self) -> None:
         """Find the matches of the text, and go to the first."""

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.backends import HostArray
 from engine.data import Dataset
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, current_theme, font, theme_service
 from xo_gui.widgets import four_digit_text, picture_atlas
 
 _TILE, _GAP, _BAR, _MORE_TEXT = 28.0, 4.0, 3.0, 62.0
@@ -23,7 +23,7 @@ class BatchStrip(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._theme = DARK
+        theme_service.changed.connect(self._discard_images)
         self._examples: Dataset | None = None
         self._indices: HostArray = np.zeros(0, np.int64)
         self._errors: HostArray = np.zeros(0)
@@ -48,8 +48,7 @@ class BatchStrip(QWidget):
         self.setAccessibleDescription(self._description(self._selected))
         self.update()
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
+    def _discard_images(self) -> None:
         self._images.clear()
         self.update()
 
@@ -90,7 +89,7 @@ class BatchStrip(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._examples is None:
             return
-        painter, theme = QPainter(self), self._theme
+        painter, theme = QPainter(self), current_theme()
         painter.setFont(font(SMALL_PX))
         most = float(np.nan_to_num(self._errors, posinf=0).max(initial=1e-9))
         tiles = self.visible_tiles()
@@ -121,7 +120,7 @@ class BatchStrip(QWidget):
     def _image(self, index: int) -> QImage:
         assert self._examples is not None
         if index not in self._images:
-            self._images[index] = picture_atlas(self._examples.images[index], self._theme)
+            self._images[index] = picture_atlas(self._examples.images[index], current_theme())
         return self._images[index]
 
     def _fits(self, room: float) -> int:

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.explain import ParameterIndex, StepTrace
 from engine.nn.layers import shape_text
-from xo_gui.app import DARK, SMALL_PX, TITLE_PX, Theme, font
+from xo_gui.app import SMALL_PX, TITLE_PX, current_theme, font, theme_service
 from xo_gui.views.network import Brush, DisplayColumn, cached_font, display_columns, layer_names
 from xo_gui.views.step.painting import HEADER, MIN_TILE, StepColumn, StepImages, StepPainter, layout_columns
 from xo_gui.views.step.phases import PhaseStep, has_reached
@@ -24,7 +24,7 @@ class StepStrip(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._theme = DARK
+        theme_service.changed.connect(self._renew_images)
         self._trace: StepTrace | None = None
         self._images: StepImages | None = None
         self._position = PhaseStep("forward", 0)
@@ -49,7 +49,7 @@ class StepStrip(QWidget):
             self.display_columns, self._titles = display_columns(trace.network), layer_names(trace.network)
             self._first_maps.clear()
             self._hovered = None
-        self._images = StepImages(trace, self._theme)
+        self._images = StepImages(trace, current_theme())
         if is_new_network:
             self._lay_out()
         self.update()
@@ -73,10 +73,9 @@ class StepStrip(QWidget):
                 self._lay_out()
         self.update()
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
+    def _renew_images(self) -> None:
         if self._trace is not None and self._trace.example_pass is not None:
-            self._images = StepImages(self._trace, theme)
+            self._images = StepImages(self._trace, current_theme())
         self.update()
 
     def sizeHint(self) -> QSize:
@@ -152,12 +151,12 @@ class StepStrip(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setFont(font(SMALL_PX))
-        painter.fillRect(event.rect(), QColor(self._theme.background))
+        painter.fillRect(event.rect(), QColor(current_theme().background))
         if self._images is None or not self.columns:
             return
         painter.translate(_PAD, 0)
         first, last = event.rect().left() - 2 * _PAD, event.rect().right()
-        brush = Brush(painter, self._theme, self.devicePixelRatioF())
+        brush = Brush(painter, current_theme(), self.devicePixelRatioF())
         step_painter = StepPainter(brush, self._images, self._position)
         for at, column in enumerate(self.columns):
             if column.right > first and column.x < last:
@@ -165,8 +164,8 @@ class StepStrip(QWidget):
                     column, at, self._titles[column.display_column.layer], self.subtitle(column)
                 )
         step_painter.paint_arrows(self.columns)
-        step_painter.outline_weight(self.columns, self._hovered, self._theme.secondary_text)
-        step_painter.outline_weight(self.columns, self._weight, self._theme.text)
+        step_painter.outline_weight(self.columns, self._hovered, current_theme().secondary_text)
+        step_painter.outline_weight(self.columns, self._weight, current_theme().text)
 
     # --- mouse and keys
 

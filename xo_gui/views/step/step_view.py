@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 
 from engine.explain import ParameterIndex, StepQuery, StepTrace, learnable_shapes
 from engine.runtime import Snapshot, TrainingReport
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, font
 from xo_gui.state import InspectStep, OneStep, TrainingSettings
 from xo_gui.views.step.batch_strip import BatchStrip
 from xo_gui.views.step.phases import STEP_PHASES, PhaseStep, phase_step_at, phase_steps, phase_text
@@ -54,7 +54,6 @@ class StepView(View):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self._trace: StepTrace | None = None
         self._report: TrainingReport | None = None
         self._settings: TrainingSettings | None = None
@@ -111,12 +110,6 @@ class StepView(View):
             self._steps_seen = 0
         self._update_timer()
         self._show_trace()
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        for each in (self.strip, self.batch_strip, self.weight_panel):
-            each.set_theme(theme)
-        self.update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Reserve the height of the longest sentence, so that the maps stay in place."""

@@ -24,7 +24,7 @@ from engine.form_fields import FormField
 from engine.nn import Network
 from engine.nn.layers import GradientTerms
 from engine.training import FormulaLine
-from xo_gui.app import DARK, SMALL_PX, Theme, colours, font, to_qimage
+from xo_gui.app import SMALL_PX, Theme, colours, current_theme, font, theme_service, to_qimage
 from xo_gui.views.network import layer_names, rounded_limit
 from xo_gui.widgets import MINUS, NumberEdit, four_digit_text, limit_text
 
@@ -48,7 +48,7 @@ class WeightPanel(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._theme = DARK
+        theme_service.changed.connect(self._update_texts)
         self._network: Network | None = None
         self._weight_trace: WeightTrace | None = None
         self._weight: ParameterIndex | None = None
@@ -103,17 +103,12 @@ class WeightPanel(QWidget):
         self._weight_trace = trace if trace is not None and trace.parameter == self._weight else None
         self._update_texts()
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.term_maps.set_theme(theme)
-        self._update_texts()
-
     def _update_texts(self) -> None:
         trace = self._weight_trace
-        self.update_label.setText("" if trace is None else update_html(trace, self._theme))
+        self.update_label.setText("" if trace is None else update_html(trace, current_theme()))
         self.part_label.setText("" if trace is None else part_text(trace))
         self.term_maps.set_terms(None if trace is None else trace.gradient_terms)
-        self.nudge_label.setText("" if trace is None else nudge_html(trace.nudge_result, self._theme))
+        self.nudge_label.setText("" if trace is None else nudge_html(trace.nudge_result, current_theme()))
         self._show_page()
 
     def _parameter_chosen(self, at: int) -> None:
@@ -212,7 +207,6 @@ class GradientTermMaps(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self._products: GradientTerms | None = None
         self.setAccessibleName(self.tr("Input times gradient, position by position"))
 
@@ -231,14 +225,10 @@ class GradientTermMaps(QWidget):
     def has_maps(self) -> bool:
         return self._products is not None
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.update()
-
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._products is None:
             return
-        painter, theme = QPainter(self), self._theme
+        painter, theme = QPainter(self), current_theme()
         painter.setFont(font(SMALL_PX))
         inputs, gradients = self._products.inputs[0], self._products.gradients[0]
         names = (self.tr("input"), self.tr("gradient"), self.tr("product"))

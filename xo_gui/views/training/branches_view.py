@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 from engine.nn import RunPoint
 from engine.runtime import Snapshot, TrainingReport
 from engine.training import Branch
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, current_theme, font, theme_service
 from xo_gui.state import RenameBranch, SetBranchVisible, ShowPoint, Start, TrainingSettings
 from xo_gui.views.training.curve_plot import shown_branch, swatch
 from xo_gui.views.view import View
@@ -46,7 +46,6 @@ class BranchesView(View):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self._training: TrainingReport | None = None
         self._run: int | None = None  # the run whose branches the table shows
         self._settings: TrainingSettings | None = None
@@ -63,7 +62,7 @@ class BranchesView(View):
         column.addWidget(self.table, 1)
         column.addLayout(self._buttons)
         self.setFocusProxy(self.table)
-        self.set_theme(DARK)
+        theme_service.changed.connect(self._renew_swatches)
         self._fill()
 
     def sizeHint(self) -> QSize:
@@ -82,24 +81,9 @@ class BranchesView(View):
         self._settings = settings
         self._fill()
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.table.setStyleSheet(
-            f"QTableWidget {{ border: none; outline: none; background: transparent;"
-            f" color: {theme.secondary_text}; }}"
-            f"QTableWidget::item {{ padding: 0 4px; border: none; }}"
-            f"QTableWidget::item:selected {{ background: {theme.control}; color: {theme.text}; }}"
-            f"QTableWidget::indicator {{ width: 10px; height: 10px; border: 1px solid {theme.secondary_text}; "
-            f"border-radius: 3px; background: transparent; }}"
-            f"QTableWidget::indicator:checked {{ background: {theme.secondary_text}; }}"
-            f"QTableWidget::indicator:checked:selected {{ background: {theme.text}; }}"
-            f"QTableWidget:focus {{ border: 1px solid {theme.o}; }}"
-            f"QHeaderView::section {{ background: {theme.background}; color: {theme.secondary_text}; border: none; "
-            f"padding: 2px 4px; }}"
-            f"QLineEdit {{ background: {theme.hover}; color: {theme.text}; border: none; padding: 0 2px; }}"
-        )
+    def _renew_swatches(self) -> None:
         for row in range(self.table.rowCount()):
-            self._cell(row, _NAME).setIcon(swatch(theme, row, self.devicePixelRatioF()))
+            self._cell(row, _NAME).setIcon(swatch(current_theme(), row, self.devicePixelRatioF()))
 
     def _fill(self) -> None:
         """Update the table, except while a name is being edited; with its run, that ends."""
@@ -133,7 +117,7 @@ class BranchesView(View):
         hidden = self._settings is not None and row in self._settings.hidden_branches
         name = self._cell(row, _NAME)
         if name.icon().isNull():
-            name.setIcon(swatch(self._theme, row, self.devicePixelRatioF()))
+            name.setIcon(swatch(current_theme(), row, self.devicePixelRatioF()))
         name.setCheckState(Qt.CheckState.Unchecked if hidden else Qt.CheckState.Checked)
         parent = branch.parent
         origin = "–"

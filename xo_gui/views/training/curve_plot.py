@@ -16,7 +16,7 @@ from engine.backends import HostArray
 from engine.nn import RunPoint
 from engine.runtime import TrainingReport
 from engine.training import Branch, Curves
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, Theme, current_theme, font, theme_service
 from xo_gui.state import TrainingSettings
 
 Measure: TypeAlias = Literal["error", "accuracy", "rate"]
@@ -156,7 +156,6 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent, enableMenu=False, axisItems={"left": ErrorAxis("left")})
-        self._theme = DARK
         self._log = False
         self._items: dict[tuple[int, int, bool], pg.PlotDataItem] = {}
         self._lines: dict[int, tuple[CurveLine, ...]] = {}
@@ -170,6 +169,8 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
             line.setVisible(False)
             self.addItem(line, ignoreBounds=True)
         self.plotItem.vb.sigRangeChanged.connect(self._layout_marks)
+        theme_service.changed.connect(self._apply_theme)
+        self._apply_theme()
 
     def _disable_menus(self) -> None:
         """Disable menus and dragging; hide frame and buttons."""
@@ -190,9 +191,9 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
 
     # -- display -----------------------------------------------------------------------------------------------
 
-    def set_theme(self, theme: Theme) -> None:
-        """Set the colours of the next drawing."""
-        self._theme = theme
+    def _apply_theme(self) -> None:
+        """Use the colours of the theme in what is not drawn anew."""
+        theme = current_theme()
         self.setBackground(theme.background)
         for name in ("left", "bottom"):
             axis = self.getAxis(name)
@@ -235,9 +236,9 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
             faint = self._is_faint(number, line)
             if faint and not front:
                 continue
-            pen = branch_pen(self._theme, number, 1.8 if front else 1.2)
+            pen = branch_pen(current_theme(), number, 1.8 if front else 1.2)
             if line.held_out and alone:
-                pen.setColor(QColor(self._theme.held_out))
+                pen.setColor(QColor(current_theme().held_out))
                 pen.setDashPattern([4.0, 3.0])
             if faint:
                 colour = QColor(pen.color())
@@ -263,7 +264,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
         item = self._item(key)
         at = np.unique(np.linspace(0, len(steps) - 1, min(_MAX_RINGS, len(steps))).round().astype(int))
         item.setZValue(3)
-        ring, fill = pg.mkPen(colour), pg.mkBrush(self._theme.background)
+        ring, fill = pg.mkPen(colour), pg.mkBrush(current_theme().background)
         item.setData(steps[at], values[at], pen=None, symbol="o", symbolSize=5, symbolPen=ring, symbolBrush=fill)
         return key
 
@@ -294,18 +295,20 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
     def _draw_marks(self, branch: Branch | None) -> None:
         """A line and a label at every change of the branch."""
         marks = () if branch is None else branch.marks
-        if self._marks_key == (marks, self._theme.name):
+        if self._marks_key == (marks, current_theme().name):
             return
-        self._marks_key = (marks, self._theme.name)
+        self._marks_key = (marks, current_theme().name)
         for _, line, text in self._marks:
             self.removeItem(line)
             self.removeItem(text)
         self._marks = []
         for mark in marks:
-            line = pg.InfiniteLine(mark.step, 90, pg.mkPen(self._theme.secondary_text, style=Qt.PenStyle.DashLine))
-            fill = QColor(self._theme.background)
+            line = pg.InfiniteLine(
+                mark.step, 90, pg.mkPen(current_theme().secondary_text, style=Qt.PenStyle.DashLine)
+            )
+            fill = QColor(current_theme().background)
             fill.setAlphaF(0.8)
-            text = pg.TextItem(mark.text, color=self._theme.secondary_text, anchor=(0, 0), fill=fill)
+            text = pg.TextItem(mark.text, color=current_theme().secondary_text, anchor=(0, 0), fill=fill)
             text.setFont(font(SMALL_PX))
             for item, height in ((line, 0), (text, 4)):
                 item.setZValue(height)

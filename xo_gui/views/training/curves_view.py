@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QSize, QTimer
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
     QHBoxLayout,
     QLabel,
     QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -18,11 +18,11 @@ from PySide6.QtWidgets import (
 from engine.nn import RunPoint
 from engine.runtime import Snapshot, TrainingReport
 from engine.training import Branch
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, font, theme_service
 from xo_gui.state import ShowPoint, TrainingSettings
 from xo_gui.views.training.curve_plot import CurvePlot, Measure, shown_branch, smoothed
 from xo_gui.views.view import View
-from xo_gui.widgets import short_text
+from xo_gui.widgets import HeaderButton, short_text
 
 WINDOWS = (1, 5, 10, 25, 50, 100, 250)  # steps to smooth over
 _DEFAULT_WINDOW = 25
@@ -39,7 +39,6 @@ class CurvesView(View):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self._training: TrainingReport | None = None
         self._settings: TrainingSettings | None = None
         self._hovered: RunPoint | None = None
@@ -58,7 +57,7 @@ class CurvesView(View):
         column.addWidget(self.plot, 1)
         column.addWidget(self.value)
         self.setAccessibleName(self.tr("Curves of error and accuracy"))
-        self.set_theme(DARK)
+        theme_service.changed.connect(self._draw)
 
     def sizeHint(self) -> QSize:
         return QSize(290, 200)
@@ -88,12 +87,6 @@ class CurvesView(View):
         look = None if self._settings is None else self._settings.shown_point
         self.plot.set_shown_point(None if look is None else look.step)
         self._update_text()
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.plot.set_theme(theme)
-        self._style_header()
-        self._draw()
 
     @property
     def measure(self) -> Measure:
@@ -209,6 +202,7 @@ class CurvesView(View):
         self._header.addWidget(self.smoothing)
         self.value = QLabel(self)
         self.value.setFont(font(SMALL_PX))
+        self.value.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.value.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
 
     def _create_smoothing(self) -> None:
@@ -225,32 +219,15 @@ class CurvesView(View):
         self.smoothing.setStatusTip(tip)
         self.smoothing.currentIndexChanged.connect(self._on_toggle)
 
-    def _toggle(self, text: str, tip: str) -> QToolButton:
-        button = QToolButton(self)
-        button.setText(text)
-        button.setToolTip(tip)
-        button.setStatusTip(tip)
+    def _toggle(self, text: str, tip: str) -> HeaderButton:
+        button = HeaderButton(text, tip, self)
         button.setCheckable(True)
-        button.setFont(font(SMALL_PX))
-        button.setAccessibleName(text)
         return button
 
     def _on_toggle(self) -> None:
         self.log_button.setEnabled(self.measure != "accuracy")
         self.smoothing.setEnabled(self.measure == "error")
         self._draw()
-
-    def _style_header(self) -> None:
-        theme = self._theme
-        self.value.setStyleSheet(f"color: {theme.secondary_text}")
-        sheet = (
-            f"QToolButton {{ color: {theme.secondary_text}; background: transparent; padding: 1px 5px; }}"
-            f"QToolButton:checked {{ color: {theme.text}; background: {theme.control}; "
-            f"border-color: transparent; }} QToolButton:focus {{ border-color: {theme.o}; }}"
-            f"QToolButton:disabled {{ color: {theme.disabled_text}; }}"
-        )
-        for button in (self.error_button, self.accuracy_button, self.rate_button, self.log_button):
-            button.setStyleSheet(sheet)
 
 
 def _branch_of(look: RunPoint | None) -> int | None:

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QComboBox, QToolTip, QVBoxLayout, QWidget
 from engine.backends import HostArray
 from engine.nn import RunPoint
 from engine.runtime import Keyframe, Snapshot, TrainingReport
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, current_theme, font, theme_service
 from xo_gui.state import ShowPoint, TrainingSettings
 from xo_gui.views.network import layer_names, paint_dead_mark, rounded_limit
 from xo_gui.views.training.histogram_rows import dead_tooltip
@@ -74,9 +74,6 @@ class FeatureHistoryView(View):
     def set_training(self, settings: TrainingSettings) -> None:
         self.strip.set_shown_point(settings.shown_point)
 
-    def set_theme(self, theme: Theme) -> None:
-        self.strip.set_theme(theme)
-
     def _fill_chooser(self, snapshot: Snapshot) -> None:
         """List the layers with weights of the network shown."""
         network = snapshot.predictions[0].model.network
@@ -113,7 +110,8 @@ class KeyframeStrip(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._theme, self._layer = DARK, ""
+        theme_service.changed.connect(self._discard_images)
+        self._layer = ""
         self._shown_point: RunPoint | None = None
         self._current_point: RunPoint | None = None
         self._dead: tuple[int, ...] = ()
@@ -154,8 +152,7 @@ class KeyframeStrip(QWidget):
         self._shown_point = point
         self.update()
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
+    def _discard_images(self) -> None:
         self._images.clear()
         self.update()
 
@@ -220,7 +217,7 @@ class KeyframeStrip(QWidget):
     # -- painting ----------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter, theme = QPainter(self), self._theme
+        painter, theme = QPainter(self), current_theme()
         painter.setFont(font(SMALL_PX))
         boxes = self.keyframe_boxes()
         if not boxes:
@@ -233,7 +230,7 @@ class KeyframeStrip(QWidget):
             self._paint_keyframe(painter, box, box is current)
 
     def _paint_keyframe(self, painter: QPainter, place: KeyframeBox, current: bool) -> None:
-        theme, box = self._theme, place.box
+        theme, box = current_theme(), place.box
         if current:
             painter.setPen(QColor(theme.o) if self.hasFocus() else Qt.PenStyle.NoPen)
             painter.setBrush(QColor(theme.control))
@@ -267,14 +264,14 @@ class KeyframeStrip(QWidget):
             left = target.x() + right * target.width() / columns
             middle = QPointF(left + height / 2 - 1, target.y() + (down + 0.5) * height - 1)
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(self._theme.background))
+            painter.setBrush(QColor(current_theme().background))
             painter.drawEllipse(middle, side / 2 + 1.5, side / 2 + 1.5)
-            paint_dead_mark(painter, self._theme, middle, side)
+            paint_dead_mark(painter, current_theme(), middle, side)
 
     def _image(self, keyframe: Keyframe) -> QImage:
         if keyframe.point not in self._images:
             weights = _kernel_grid(keyframe.parameters[self._layer])
-            self._images[keyframe.point] = kernel_atlas(weights, self._limit, self._theme)
+            self._images[keyframe.point] = kernel_atlas(weights, self._limit, current_theme())
         return self._images[keyframe.point]
 
     def _update_limit(self) -> None:

@@ -17,7 +17,7 @@ from engine.explain import supports
 from engine.nn import Network, RunPoint, compute_votes
 from engine.runtime import Snapshot
 from engine.training import Evaluation
-from xo_gui.app import DARK, SMALL_PX, TEXT_PX, Theme, font
+from xo_gui.app import SMALL_PX, TEXT_PX, current_theme, font
 from xo_gui.views.view import View
 from xo_gui.widgets import HintLabel, Thumbnail, Thumbnails, elided_text, scroll_area, vote_text
 
@@ -88,10 +88,6 @@ class HeldOutView(View):
                 None if evaluation is None else ConfusionCounts(classes, evaluation.metrics.confusion)
             )
             self._fill()
-
-    def set_theme(self, theme: Theme) -> None:
-        self.table.set_theme(theme)
-        self.thumbnails.set_theme(theme)
 
     def _on_cell_selected(self) -> None:
         self.thumbnails.current = 0
@@ -196,7 +192,6 @@ class ConfusionTable(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self._confusion: ConfusionCounts | None = None
         self.cell: tuple[int, int] | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -219,10 +214,6 @@ class ConfusionTable(QWidget):
             self.cell = None
         self.setAccessibleDescription(self._text())
         self.updateGeometry()
-        self.update()
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
         self.update()
 
     def box(self, row: int, column: int) -> QRectF:
@@ -280,7 +271,7 @@ class ConfusionTable(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Headers and counts; mistakes are bold."""
-        painter, theme, names = QPainter(self), self._theme, self._names()
+        painter, theme, names = QPainter(self), current_theme(), self._names()
         painter.setFont(font(SMALL_PX))
         painter.setPen(QColor(theme.secondary_text))
         columns = len(names) - 1
@@ -298,7 +289,7 @@ class ConfusionTable(QWidget):
                 self._paint_cell(painter, row, column, columns)
 
     def _paint_cell(self, painter: QPainter, row: int, column: int, columns: int) -> None:
-        theme, box, confusion = self._theme, self.box(row, column), self._confusion
+        theme, box, confusion = current_theme(), self.box(row, column), self._confusion
         painter.setPen(QPen(QColor(theme.border), 1))
         painter.setBrush(QColor(theme.control) if (row, column) == self.cell else Qt.BrushStyle.NoBrush)
         if (row, column) == self.cell:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainte
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.training import BINS, Histogram, LayerStatistics, NetworkStatistics, StatisticsHistory
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, current_theme, font
 from xo_gui.views.network import layer_names, paint_dead_mark
 from xo_gui.widgets import MINUS, integer_text, short_text
 
@@ -53,17 +53,13 @@ class HistogramHeader(QWidget):
 
     def __init__(self, rows: QWidget, parent: QWidget) -> None:
         super().__init__(parent)
-        self._theme, self._rows = DARK, rows
+        self._rows = rows
         self.setFixedHeight(15)
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setFont(font(SMALL_PX))
-        painter.setPen(QColor(self._theme.secondary_text))
+        painter.setPen(QColor(current_theme().secondary_text))
         metrics = QFontMetricsF(painter.font())
         for column, (left, wide) in column_boxes(self._rows.width()).items():
             fits = metrics.horizontalAdvance(column_title(column)) <= wide + 4
@@ -82,7 +78,7 @@ class HistogramRows(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._theme, self._log = DARK, False
+        self._log = False
         self._statistics: NetworkStatistics | None = None
         self._names: tuple[str, ...] = ()
         self._cell: StatisticsCell | None = None
@@ -121,10 +117,6 @@ class HistogramRows(QWidget):
     def set_log(self, log: bool) -> None:
         """Draw the logarithm of the counts, or the counts."""
         self._log = log
-        self.update()
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
         self.update()
 
     def row_name(self, row: LayerStatistics) -> str:
@@ -230,7 +222,7 @@ class HistogramRows(QWidget):
     # -- painting ----------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter, theme = QPainter(self), self._theme
+        painter, theme = QPainter(self), current_theme()
         painter.setFont(font(SMALL_PX))
         if not self._rows:
             painter.setPen(QColor(theme.secondary_text))
@@ -244,7 +236,7 @@ class HistogramRows(QWidget):
             self._paint_row(painter, index, row)
 
     def _paint_row(self, painter: QPainter, index: int, row: LayerStatistics) -> None:
-        theme, top = self._theme, index * ROW_HEIGHT
+        theme, top = current_theme(), index * ROW_HEIGHT
         if self._cell is not None and self._cell.row == index:
             painter.fillRect(QRectF(0, top - 1, self.width(), ROW_HEIGHT - 2), QColor(theme.control))
             if self.hasFocus():
@@ -264,7 +256,7 @@ class HistogramRows(QWidget):
         self._paint_history(painter, self.box(index, "course"), index, row)
 
     def _paint_histogram(self, painter: QPainter, box: QRectF, histogram: Histogram | None) -> None:
-        theme = self._theme
+        theme = current_theme()
         if histogram is None:
             return
         painter.setPen(QPen(QColor(theme.border), 1))
@@ -285,7 +277,7 @@ class HistogramRows(QWidget):
 
     def _paint_history(self, painter: QPainter, box: QRectF, index: int, row: LayerStatistics) -> None:
         """The logarithm of the gradient norm over the steps, and its last value."""
-        theme, statistics = self._theme, self._statistics
+        theme, statistics = current_theme(), self._statistics
         if statistics is None or row.gradient_norm is None:
             return
         steps, norms = statistics.history.steps, statistics.history.gradient_norms[:, index]

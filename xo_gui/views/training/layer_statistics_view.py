@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.runtime import Snapshot
 from engine.training import NetworkStatistics
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, font
 from xo_gui.state import CollectLayerStatistics
 from xo_gui.views.training.histogram_rows import HistogramHeader, HistogramRows
 from xo_gui.views.view import View
+from xo_gui.widgets import HeaderButton
 
 
 class LayerStatisticsView(View):
@@ -49,7 +50,6 @@ class LayerStatisticsView(View):
         column.addWidget(self.value)
         self.setFocusProxy(self.rows)
         self.rows.row_selected.connect(self._scroll_to)
-        self.set_theme(DARK)
         self._show_cell_text("")
         self._update_header()
 
@@ -68,15 +68,6 @@ class LayerStatisticsView(View):
             self._shown = statistics
             self.rows.set_statistics(statistics)
             self._update_header()
-
-    def set_theme(self, theme: Theme) -> None:
-        self.rows.set_theme(theme)
-        self._column_names.set_theme(theme)
-        self.log_button.setStyleSheet(
-            f"QToolButton {{ color: {theme.secondary_text}; background: transparent; padding: 1px 5px; }}"
-            f"QToolButton:checked {{ color: {theme.text}; background: {theme.control}; "
-            f"border-color: transparent; }} QToolButton:focus {{ border-color: {theme.o}; }}"
-        )
 
     def _update_header(self) -> None:
         statistics = self._shown
@@ -101,14 +92,9 @@ class LayerStatisticsView(View):
     # -- layout ------------------------------------------------------------------------------------------------
 
     def _create_header(self) -> None:
-        self.log_button = QToolButton(self)
-        self.log_button.setText(self.tr("log"))
-        self.log_button.setCheckable(True)
-        self.log_button.setFont(font(SMALL_PX))
-        self.log_button.setAccessibleName(self.tr("Logarithmic counts"))
         tip = self.tr("Logarithmic counts: rare values can be seen beside frequent ones")
-        self.log_button.setToolTip(tip)
-        self.log_button.setStatusTip(tip)
+        self.log_button = HeaderButton(self.tr("log"), tip, self, self.tr("Logarithmic counts"))
+        self.log_button.setCheckable(True)
         self.log_button.toggled.connect(self.rows.set_log)
         self._source = QLabel(self)
         self._source.setFont(font(SMALL_PX))

@@ -28,7 +28,7 @@ from engine.documents import Document
 from engine.drawings import Drawing
 from engine.explain import RobustnessResult, supports
 from engine.runtime import Snapshot
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, Theme, current_theme, font
 from xo_gui.views.view import View
 from xo_gui.widgets import MINUS, FocusFrameWidget, percent_text
 
@@ -101,9 +101,6 @@ class RobustnessView(View):
             self._measured = drawing, image
             self.plots.set_marks(measure_drawing(drawing, image))
 
-    def set_theme(self, theme: Theme) -> None:
-        self.plots.set_theme(theme)
-
     def _update_text(self) -> None:
         """The numbers of the selected point, or the progress."""
         result, point = self._result, self.plots.point
@@ -149,7 +146,6 @@ class RobustnessPlots(FocusFrameWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self._result: RobustnessResult | None = None
         self._marks: Mapping[str, float] = {}
         self.point: PlotPoint | None = None
@@ -175,10 +171,6 @@ class RobustnessPlots(FocusFrameWidget):
         if marks != self._marks:
             self._marks = marks
             self.update()
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.update()
 
     def grid(self) -> PlotGrid:
         """The layout of the plots."""
@@ -251,9 +243,9 @@ class RobustnessPlots(FocusFrameWidget):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         grid = self.grid()
-        RobustnessPainter(painter, self._theme, grid, self._result).paint(self._marks, self.point)
+        RobustnessPainter(painter, current_theme(), grid, self._result).paint(self._marks, self.point)
         if self.hasFocus():
-            painter.setPen(self._theme.o)
+            painter.setPen(current_theme().o)
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
 

@@ -15,7 +15,7 @@ from engine.documents import Document
 from engine.nn import Network
 from engine.runtime import Snapshot, TrainingReport
 from engine.training import LEARNING, OPTIMIZERS, SCHEDULES, STOPPING, Optimizer, Schedule, TrainingConfig
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, current_theme, font
 from xo_gui.state import SetConfig, TrainingSettings, stop_reason_text
 from xo_gui.views.network import layer_names
 from xo_gui.views.view import View
@@ -110,7 +110,6 @@ class RateCurve(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self._config: TrainingConfig | None = None
         self._steps_per_epoch, self._step = 1, 0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -129,10 +128,6 @@ class RateCurve(QWidget):
             self._config, self._steps_per_epoch, self._step = state
             self.setAccessibleDescription(self.text)
             self.update()
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.update()
 
     @property
     def text(self) -> str:
@@ -155,7 +150,7 @@ class RateCurve(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._config is None:
             return
-        painter, theme = QPainter(self), self._theme
+        painter, theme = QPainter(self), current_theme()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         shares = [index / _POINTS for index in range(_POINTS + 1)]
         rates = [self._rate(share) for share in shares]
@@ -184,7 +179,7 @@ class RateCurve(QWidget):
         """A dashed line where the step limit ends the run before its epochs do."""
         steps = None if self._config is None else self._config.steps
         if steps is not None and steps < self._last:
-            painter.setPen(QPen(QColor(self._theme.secondary_text), 1, Qt.PenStyle.DashLine))
+            painter.setPen(QPen(QColor(current_theme().secondary_text), 1, Qt.PenStyle.DashLine))
             x = _DOT_RADIUS + wide * steps / self._last
             painter.drawLine(QPointF(x, 0), QPointF(x, _CURVE_HEIGHT))
 
@@ -259,9 +254,6 @@ class SettingsView(View):
         if snapshot.training is not self._training:
             self._training = snapshot.training
             self._show_run()
-
-    def set_theme(self, theme: Theme) -> None:
-        self.curve.set_theme(theme)
 
     def _show_run(self) -> None:
         settings = self._settings

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import QToolButton, QToolTip, QWidget
 from engine.nn import RunPoint
 from engine.runtime import Snapshot, TrainingReport
 from engine.training import Branch, ancestry
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, current_theme, font
 from xo_gui.state import CompareWithCurrent, ShowPoint, TrainingSettings
 from xo_gui.views.training.curve_plot import branch_pen, shown_branch
 from xo_gui.views.training.training_view import speed_text
@@ -37,7 +37,6 @@ class TimelineView(View):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self._training: TrainingReport | None = None
         self._settings: TrainingSettings | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -65,10 +64,6 @@ class TimelineView(View):
 
     def set_training(self, settings: TrainingSettings) -> None:
         self._settings = settings
-        self.update()
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
         self.update()
 
     # -- input -------------------------------------------------------------------------------------------------
@@ -145,7 +140,7 @@ class TimelineView(View):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        theme, training, branch = self._theme, self._training, self._branch()
+        theme, training, branch = current_theme(), self._training, self._branch()
         ends = (QPointF(_HANDLE, _LINE_Y), QPointF(self.width() - _HANDLE, _LINE_Y))
         painter.setPen(self._pen(theme.border))
         painter.drawLine(*ends)
@@ -173,9 +168,9 @@ class TimelineView(View):
     def _paint_path(self, painter: QPainter, branch: Branch, x: float) -> None:
         """The path to the step shown: thin on ancestors, then the branch's own line."""
         start = min(self._x(branch.start if branch.parent is not None else 0, branch), x)
-        painter.setPen(QPen(QColor(self._theme.secondary_text), 1.5))
+        painter.setPen(QPen(QColor(current_theme().secondary_text), 1.5))
         painter.drawLine(QPointF(_HANDLE, _LINE_Y), QPointF(start, _LINE_Y))
-        painter.setPen(branch_pen(self._theme, branch.number, 3))
+        painter.setPen(branch_pen(current_theme(), branch.number, 3))
         painter.drawLine(QPointF(start, _LINE_Y), QPointF(x, _LINE_Y))
 
     def _pen(self, colour: str) -> QPen:
@@ -183,7 +178,7 @@ class TimelineView(View):
 
     def _paint_marks(self, painter: QPainter, branch: Branch) -> None:
         """Ticks at changes and at the start of the branch."""
-        painter.setPen(QPen(QColor(self._theme.secondary_text), 1))
+        painter.setPen(QPen(QColor(current_theme().secondary_text), 1))
         start = [] if branch.parent is None else [branch.start]
         for step in (*start, *(mark.step for mark in branch.marks)):
             x = self._x(step, branch)

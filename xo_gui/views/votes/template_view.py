@@ -23,7 +23,7 @@ from engine.drawings import Drawing, ink_share
 from engine.explain import TemplateMatch, Templates
 from engine.nn import BLANK_INK, UNSURE, Prediction
 from engine.runtime import Snapshot
-from xo_gui.app import DARK, SMALL_PX, Theme, font
+from xo_gui.app import SMALL_PX, current_theme, font, theme_service
 from xo_gui.views.view import View
 from xo_gui.widgets import FocusFrameWidget, HintLabel, maps_atlas, paint_class_symbol, picture_atlas, signed_text
 
@@ -40,7 +40,7 @@ class TemplatePairs(FocusFrameWidget):
 
     def __init__(self, parent: View) -> None:
         super().__init__(parent)
-        self._theme = DARK
+        theme_service.changed.connect(self._discard_images)
         self._comparison: TemplateMatch | None = None
         self._templates: Templates | None = None
         self._images: list[QImage] = []
@@ -65,8 +65,7 @@ class TemplatePairs(FocusFrameWidget):
             self.setAccessibleDescription(description)
         self.update()
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
+    def _discard_images(self) -> None:
         self._images = []
         self.update()
 
@@ -98,7 +97,7 @@ class TemplatePairs(FocusFrameWidget):
     # -- painting ----------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        comparison, theme = self._comparison, self._theme
+        comparison, theme = self._comparison, current_theme()
         if comparison is None:
             return
         if not self._images:
@@ -121,9 +120,9 @@ class TemplatePairs(FocusFrameWidget):
         template, products = self.boxes(index)
         predicted, middle = comparison.predicted_class == name, template.bottom() + _SCORE_HEIGHT / 2 + 1
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        paint_class_symbol(painter, self._theme, index, name, QPointF(template.left() + 5, middle), 10)
+        paint_class_symbol(painter, current_theme(), index, name, QPointF(template.left() + 5, middle), 10)
         painter.setFont(font(SMALL_PX, strong=predicted))
-        painter.setPen(QColor(self._theme.text if predicted else self._theme.secondary_text))
+        painter.setPen(QColor(current_theme().text if predicted else current_theme().secondary_text))
         left, width = template.left(), products.right() - template.left()
         place = QRectF(left, middle - _SCORE_HEIGHT / 2, width, _SCORE_HEIGHT)
         right = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
@@ -195,7 +194,6 @@ class TemplateView(View):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self._document: Document | None = None
         self._comparison: TemplateMatch | None = None
         self.pairs, self.sentence = TemplatePairs(self), HintLabel("", self)
@@ -223,10 +221,6 @@ class TemplateView(View):
             text = self._sentence(snapshot.comparison, snapshot.predictions[0])
         if text != self.sentence.text():
             self.sentence.setText(text)
-
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.pairs.set_theme(theme)
 
     def _sentence(self, comparison: TemplateMatch, prediction: Prediction) -> str:
         if ink_share(prediction.activations[0]) < BLANK_INK:

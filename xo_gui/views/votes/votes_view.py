@@ -24,7 +24,7 @@ from engine.drawings import ink_share
 from engine.explain import TemplateMatch
 from engine.nn import BLANK_INK, UNSURE, Model, Prediction
 from engine.runtime import Snapshot
-from xo_gui.app import DARK, SMALL_PX, TEXT_PX, Theme, font
+from xo_gui.app import SMALL_PX, TEXT_PX, current_theme, font
 from xo_gui.state import CellRef, TrainingSettings
 from xo_gui.views.network import MODEL_LETTERS, agreement_text, model_label, model_labels
 from xo_gui.views.view import View
@@ -61,7 +61,6 @@ class VotesView(View):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self._models: tuple[Model, ...] = ()
         self.blocks: list[VoteBlock] = []
         self._column = QVBoxLayout(self)
@@ -119,11 +118,6 @@ class VotesView(View):
         self._fit_agreement()
         super().resizeEvent(event)
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        for block in self.blocks:
-            block.bars.set_theme(theme)
-
     def _update_blocks(self, models: tuple[Model, ...]) -> None:
         """Make as many blocks as there are models, named if there are two."""
         while len(self.blocks) > len(models):
@@ -134,7 +128,6 @@ class VotesView(View):
         while len(self.blocks) < len(models):
             block = VoteBlock(self, len(self.blocks))
             block.bars.picked.connect(self.pinned)
-            block.bars.set_theme(self._theme)
             self._column.insertWidget(len(self.blocks), block)
             self.blocks.append(block)
         self._models = models
@@ -264,7 +257,6 @@ class VoteBars(QWidget):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self._theme = DARK
         self.row_height = _ROW_HEIGHT
         self.cells: tuple[CellRef, ...] = ()
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -286,10 +278,6 @@ class VoteBars(QWidget):
             self.setAccessibleDescription(description)
         self.update()
 
-    def set_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.update()
-
     def sizeHint(self) -> QSize:
         return QSize(220, self.row_height * max(len(self.rows), 2))
 
@@ -305,7 +293,7 @@ class VoteBars(QWidget):
         for index, row in enumerate(self.rows):
             middle = index * self.row_height + self.row_height / 2
             bar.moveTop(middle - self.row_height * _BAR_SHARE / 2)
-            colour = QColor(self._theme.class_colour(index))
+            colour = QColor(current_theme().class_colour(index))
             self._paint_name(painter, index, row.name, middle)
             self._paint_bar(painter, bar, (row.vote or 0.0) / most, colour)
             self._paint_number(painter, row, middle)
@@ -356,14 +344,14 @@ class VoteBars(QWidget):
 
     def _paint_name(self, painter: QPainter, index: int, name: str, middle: float) -> None:
         """Paint the class's symbol, and its name unless that is the symbol."""
-        paint_class_symbol(painter, self._theme, index, name, QPointF(_SYMBOL / 2, middle), _SYMBOL - 1)
+        paint_class_symbol(painter, current_theme(), index, name, QPointF(_SYMBOL / 2, middle), _SYMBOL - 1)
         left = _SYMBOL + _NAME_GAP
         box = QRectF(left, middle - self.row_height / 2, max(self._name_width - _NAME_GAP, 0.0), self.row_height)
-        paint_class_name(painter, self._theme, index, name, box, TEXT_PX)
+        paint_class_name(painter, current_theme(), index, name, box, TEXT_PX)
 
     def _paint_bar(self, painter: QPainter, bar: QRectF, share: float, colour: QColor) -> None:
         painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(self._theme.control))
+        painter.setBrush(QColor(current_theme().control))
         painter.drawRoundedRect(bar, 2, 2)
         painter.setBrush(colour)
         filled = QRectF(bar)
@@ -373,10 +361,10 @@ class VoteBars(QWidget):
         if self._threshold is not None:
             x = bar.left() + int(bar.width() * self._threshold)  # a whole pixel, so that the mark is sharp
             mark = QRectF(x, bar.top() - 3, 1, bar.height() + 6)
-            painter.fillRect(mark, QColor(self._theme.secondary_text))
+            painter.fillRect(mark, QColor(current_theme().secondary_text))
 
     def _paint_number(self, painter: QPainter, row: VoteRow, middle: float) -> None:
         painter.setFont(font(_NUMBER_PX, strong=row.is_predicted))
-        painter.setPen(QColor(self._theme.text if row.is_predicted else self._theme.secondary_text))
+        painter.setPen(QColor(current_theme().text if row.is_predicted else current_theme().secondary_text))
         box = QRectF(0, middle - self.row_height / 2, self.width(), self.row_height)
         painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, row.text)

@@ -14,7 +14,7 @@ from engine.documents import DEFAULT, WALKTHROUGH, Document
 from engine.documents.presets import handmade_parameters
 from engine.drawings import Drawing, DrawingTransform, Stroke, render
 from engine.nn import Model
-from xo_gui.app import DARK, Theme
+from xo_gui.app import DARK, Theme, theme_service
 from xo_gui.app.theme import LIGHT
 from xo_gui.views.drawing.canvas import Canvas
 
@@ -203,7 +203,7 @@ def test_a_pen_thinner_than_what_thickening_adds_keeps_a_width(canvas: Canvas) -
 def test_the_current_stroke_looks_as_when_finished(
     canvas: Canvas, theme: Theme, transform: DrawingTransform
 ) -> None:
-    canvas.set_theme(theme)
+    theme_service.set_theme(theme)
     show(canvas, Drawing(transform=transform))
     places = [(0.5 + 0.3 * np.cos(t), 0.5 + 0.3 * np.sin(t)) for t in np.linspace(0, 5, 60)]
     QTest.mousePress(canvas, LEFT, pos=at(canvas, places[0]))
@@ -237,7 +237,7 @@ def grey(canvas: Canvas) -> np.ndarray:
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
 def test_ink_and_paper_have_the_themes_colours(canvas: Canvas, theme: Theme) -> None:
-    canvas.set_theme(theme)
+    theme_service.set_theme(theme)
     draw(canvas, line((0.2, 0.5), (0.8, 0.5)))
     assert seen(canvas, (0.5, 0.5)) == QColor(theme.ink)
     assert seen(canvas, (0.5, 0.2)) == QColor(theme.canvas)

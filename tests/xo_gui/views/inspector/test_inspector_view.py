@@ -26,6 +26,7 @@ from engine.nn.layers import (
 )
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.network.test_network_view import ARTICLE, X, read
+from xo_gui.app import current_theme
 from xo_gui.state import CellRef
 from xo_gui.views.inspector import InspectorView
 from xo_gui.views.inspector.attribution_page import AttributionPage
@@ -201,7 +202,7 @@ def test_the_window_slides_fills_the_map_and_can_be_paused_and_stepped(driver: I
     assert session.selection.animating
     assert driver.value == signed_text(driver.activation(CellRef(3, 1, 0, 1)))
     ground = driver.network.grab().toImage().pixelColor(driver.place(CellRef(3, 1, 15, 15)))
-    assert ground == QColor(driver.network._theme.background), "what the window has not reached is empty"
+    assert ground == QColor(current_theme().background), "what the window has not reached is empty"
     page.speed_slider.setValue(100)
     QTest.mouseClick(page.play_button, Qt.MouseButton.LeftButton)
     assert "Pause" in page.play_button.text()

@@ -22,7 +22,7 @@ from engine.nn.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes
 from engine.runtime import Snapshot
 from engine.runtime.protocol import DeviceReport
 from tests.xo_gui.lone_view import exposed
-from xo_gui.app import DARK, theme
+from xo_gui.app import DARK, theme, theme_service
 from xo_gui.app.theme import LIGHT
 from xo_gui.state import CellRef, Selection
 from xo_gui.views.network import ColumnLayout, NetworkView
@@ -218,7 +218,7 @@ def test_arrow_keys_reach_every_column(view: NetworkView) -> None:
 
 @pytest.mark.parametrize("worn", [DARK, LIGHT])
 def test_cells_have_the_colour_of_their_value(view: NetworkView, worn: theme.Theme) -> None:
-    view.set_theme(worn)
+    theme_service.set_theme(worn)
     view.set_snapshot(snapshot(read(ARTICLE)))
     for row, col in ((0, 0), (1, 1), (2, 3), (3, 3), (0, 1)):
         value = FIRST_MAP_X9[row][col] / 9
@@ -257,7 +257,7 @@ def test_every_map_is_painted_in_its_own_place(view: NetworkView) -> None:
 def test_a_theme_changes_what_is_painted(view: NetworkView) -> None:
     view.set_snapshot(snapshot(read(ARTICLE)))
     dark = image(view)
-    view.set_theme(LIGHT)
+    theme_service.set_theme(LIGHT)
     light = image(view)
     assert light.pixelColor(5, 5).name() == LIGHT.background
     assert dark.pixelColor(5, 5).name() == DARK.background
@@ -266,7 +266,7 @@ def test_a_theme_changes_what_is_painted(view: NetworkView) -> None:
     weight = column(view, 1).kernel_slice(0, 0)
     corner = QPoint(int(weight.x) + 2, int(weight.y) + 2)
     assert light.pixelColor(corner).name() == table_colour(LIGHT.value_table, 1.0)
-    view.set_theme(DARK)
+    theme_service.set_theme(DARK)
     assert image(view) == dark
 
 

@@ -9,6 +9,7 @@ from PySide6.QtTest import QTest
 
 from engine.explain import match_templates, templates
 from tests.xo_gui.conftest import X_ARMS, Hand
+from xo_gui.app import current_theme
 from xo_gui.views.votes import TemplateView
 from xo_gui.window import MainWindow
 
@@ -48,7 +49,7 @@ def test_pixels_that_agree_have_another_colour_than_those_that_do_not(view: Temp
     def colour(row: int, column: int) -> str:
         return shot.pixelColor(QPoint(round(over.x() + (column + 0.5) * cell), round((row + 0.5) * cell))).name()
 
-    table = view._theme.value_table
+    table = current_theme().value_table
     alike, unlike = np.unravel_index(products.argmax(), (32, 32)), np.unravel_index(products.argmin(), (32, 32))
     assert colour(*alike) == f"#{int(table[-1]) & 0xFFFFFF:06x}"
     assert colour(*unlike) == f"#{int(table[round(127 + 127 * float(products.min()))]) & 0xFFFFFF:06x}"

@@ -16,7 +16,7 @@ from engine.drawings import Drawing
 from engine.nn import Model, Network, predict_class
 from engine.nn.layers import Dense, Flatten
 from engine.runtime import Request, Runner, Snapshot
-from xo_gui.app import DARK, Theme
+from xo_gui.app import DARK, Theme, theme_service
 from xo_gui.app.theme import LIGHT
 from xo_gui.views.votes import VotesView
 from xo_gui.widgets import argument_text, four_digit_text, percent_text, percent_texts, vote_text, vote_texts
@@ -162,7 +162,7 @@ def test_more_classes_have_more_rows(view: VotesView) -> None:
 
 @pytest.mark.parametrize("theme", [DARK, LIGHT], ids=["dark", "light"])
 def test_bars_are_as_long_as_the_votes_and_the_threshold_is_marked(view: VotesView, theme: Theme) -> None:
-    view.set_theme(theme)
+    theme_service.set_theme(theme)
     view.set_snapshot(voted((0.5, 0.25)))
     image = view.blocks[0].bars.grab().toImage()
     x, o = (run(image, row, QColor(colour)) for row, colour in ((13, theme.x), (40, theme.o)))
