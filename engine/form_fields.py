@@ -59,6 +59,11 @@ _KINDS: Final = {
 }
 _WRONG_KIND: Final = re.compile(r"Expected `(?P<kinds>[\w |]+)`, got `(?P<given>\w+)`")
 _WRONG_LENGTH: Final = re.compile(r"Expected `array` of length (?P<length>\d+), got (?P<given>\d+)")
+_MISSING: Final = re.compile(r"Object missing required field `(?P<name>\w+)`")
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+_NO_CHOICE: Final = re.compile(r"Invalid enum value (?P<given>.*)", re.DOTALL)
+_LIMIT: Final = re.compile(r"Expected `\w+`(?P<of> of length)? (?P<sign>[<>]=?) (?P<limit>\S+)")
+_SIGNS: Final = {">=": "at least", ">": "above", "<=": "at most", "<": "below"}
 _PLACE: Final = re.compile(r" - at `\$(?P<path>.*)`$")
 
 
@@ -78,6 +83,15 @@ def conversion_reason(error: Exception, given: object = None) -> str:
         return f"{path or 'it'} must be {kinds}, not {shown}"
     if wrong := _WRONG_LENGTH.fullmatch(message):
         return f"{path or 'it'} must have {wrong['length']} values, not {wrong['given']}"
+    if missing := _MISSING.fullmatch(message):
+        return f"{path}.{missing['name']} is missing" if path else f"{missing['name']} is missing"
+    if unknown := _UNKNOWN.fullmatch(message):
+        return f"{path or 'it'} has no {reprlib.repr(unknown['name'])}"
+    if choice := _NO_CHOICE.fullmatch(message):
+        return f"{path or 'it'} cannot be {choice['given']}"
+    if limit := _LIMIT.fullmatch(message):
+        length = "have a length of " if limit["of"] else "be "
+        return f"{path or 'it'} must {length}{_SIGNS[limit['sign']]} {limit['limit']}"
     return f"{path}: {message.replace('`', '')}" if path else message
 
 

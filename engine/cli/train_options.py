@@ -69,12 +69,12 @@ def is_drawings(text: str) -> bool:
 def parse_drawings(text: str, default: XOSettings) -> XOSettings:
     """Parse `xo:size=0.3..0.9,neither=0.25`; other settings have their defaults. Raises ValueError with one
     sentence."""
-    given = _parse_settings("drawings", text.partition(":")[2])
+    given = _parse_settings("drawing", text.partition(":")[2])
     for name, value in given.items():
         # One number is a range of itself.
         if isinstance(getattr(default, name, None), tuple) and isinstance(value, str):
             given[name] = [value, value]
-    read = settings_from("drawings", XOSettings, given, strict=False)
+    read = settings_from("drawing", XOSettings, given, strict=False)
     return replace(default, **{name: getattr(read, name) for name in given})
 
 
@@ -101,9 +101,9 @@ def _parse_settings(what: str, text: str) -> dict[str, str | list[str]]:
         name, equals, value = item.partition("=")
         name = name.strip().replace("-", "_")
         if not equals or not name or not value:
-            raise ValueError(f"Invalid setting {item!r} of the {what}; write NAME=VALUE or NAME=LOW..HIGH.")
+            raise ValueError(f"The {what} setting {item!r} is incomplete; write NAME=VALUE or NAME=LOW..HIGH.")
         if name in settings:
-            raise ValueError(f"The setting {name} of the {what} is given twice; leave one out.")
+            raise ValueError(f"The {what} setting {name} is given twice; leave one out.")
         settings[name] = value.split("..") if ".." in value else value
     return settings
 

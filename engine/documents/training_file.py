@@ -170,7 +170,7 @@ def _parse_run(data: bytes) -> InterruptedRun:
     """Parses the bytes of a checkpoint file. Raises ValueError with a message as of InvalidFile."""
     file = unpack(data, "run", FORMAT_VERSION)
     description = file.description
-    network, config = parse_network(description), _checkpoint_config(description)
+    network, config = parse_network(description), parse_config(description.get("recipe"))
     header = _convert(description, "standing", _CheckpointHeader)
     if not all(map(math.isfinite, (header.seconds, header.loss_sum, header.best or 0.0))):
         raise InvalidFile("has a checkpoint with numbers that are not finite")
@@ -241,16 +241,6 @@ def _check_checkpoint(network: Network, config: TrainingConfig, checkpoint: Chec
             raise InvalidFile(f"holds an optimizer state {name[:80]!r} that its optimizer does not have")
         if not np.isfinite(values).all():
             raise InvalidFile(f"holds an optimizer state {name[:80]!r} with values that are not finite numbers")
-
-
-def _checkpoint_config(description: Json) -> TrainingConfig:
-    config = description.get("recipe")
-    if not isinstance(config, dict):
-        raise InvalidFile("has no recipe")
-    try:
-        return TrainingConfig.from_json(config)
-    except ValueError as error:
-        raise InvalidFile(f"has an invalid recipe: {one_line(error)}") from error
 
 
 def _convert(description: Json, key: str, kind: type[_Part]) -> _Part:
@@ -482,7 +472,7 @@ def parse_training_data(value: object, labelled: Sequence[LabelledDrawing]) -> T
         raise InvalidFile("does not describe its training data")
     settings = dict(value["data"])
     try:
-        drawing = settings_from("data", XOSettings, settings.pop("drawing", None))
+        drawing = settings_from("drawing", XOSettings, settings.pop("drawing", None))
         pool_settings = msgspec.convert({**settings, "drawing": msgspec.to_builtins(drawing)}, PoolSettings)
         indices = msgspec.convert(value["own"], list[_Count])
     except (ValueError, OverflowError) as error:

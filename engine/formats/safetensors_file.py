@@ -69,7 +69,9 @@ class TensorFile:
         try:
             loaded = load(self.data)
         except SafetensorError as error:
-            raise InvalidFile(f"is damaged ({one_line(error)}); fetch it again") from error
+            raise InvalidFile(
+                "is damaged: its header and its values do not fit together; fetch it again"
+            ) from error
         if loaded.keys() != self.tensors.keys():
             raise InvalidFile("is damaged: its header can be read in two ways")
         values = {}
@@ -185,6 +187,10 @@ def _parse_json(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidFile("has a header that is not a JSON object")
     _check_depth(value)
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:  # half of a pair of \\u escapes
+        raise InvalidFile("has a character in its header that is none; it is damaged") from error
     return value
 
 

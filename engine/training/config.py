@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, TypeVar
@@ -252,10 +253,10 @@ class TrainingConfig:
         optimizer, schedule, generator = (values.pop(name, {}) for name in ("optimizer", "schedule", "data"))
         augmentation = values.pop("augmentation", None)
         return replace(
-            settings_from("recipe", cls, values),
+            settings_from("training", cls, values),
             optimizer=_of_kind("optimizer", OPTIMIZERS, optimizer),
             schedule=_of_kind("schedule", SCHEDULES, schedule),
-            data=settings_from("data", XOSettings, generator),
+            data=settings_from("drawing", XOSettings, generator),
             augmentation=None
             if augmentation is None
             else settings_from("augmentation", Augmentation, augmentation),
@@ -265,17 +266,19 @@ class TrainingConfig:
 def settings_from(name: str, kind: type[Part], values: object, *, strict: bool = True) -> Part:
     """A dataclass of settings from JSON values; strict: text is not converted to numbers.
 
-    Raises ValueError with one sentence on the unknown or invalid setting; `name` is what it calls the settings.
+    Raises ValueError with one sentence on the unknown or invalid setting; it calls them "`name` settings".
     """
     if not isinstance(values, Mapping):
-        raise ValueError(f"The {name} must be settings by name, not {values!r}.")
+        raise ValueError(f"The {name} settings must have names, unlike {reprlib.repr(values)}.")
     known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
     if unknown := sorted(set(values) - set(known)):
-        raise ValueError(f"The {name} has no setting called {unknown[0]!r}; it has {', '.join(known)}.")
+        raise ValueError(
+            f"There is no {name} setting called {reprlib.repr(unknown[0])}; there are {', '.join(known)}."
+        )
     try:
         return msgspec.convert(values, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise ValueError(f"The {name} is invalid: {conversion_reason(error, values)}.") from error
+        raise ValueError(f"The {name} settings are invalid: {conversion_reason(error, values)}.") from error
 
 
 def _plain(settings: Any) -> dict[str, Any]:

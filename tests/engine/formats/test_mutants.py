@@ -12,18 +12,30 @@ import pytest
 from PIL import Image
 
 from engine.data import read_dataset
-from engine.documents import WALKTHROUGH, InterruptedRun, load_checkpoint, load_model, save_checkpoint, save_model
+from engine.documents import (
+    WALKTHROUGH,
+    InterruptedRun,
+    load_checkpoint,
+    load_model,
+    read_project_summary,
+    save_checkpoint,
+    save_model,
+)
+from engine.documents.project_file import load_project
 from engine.formats import npz_bytes, read_idx, read_npz, read_picture
 from engine.nn import Model
 from engine.training import Trainer, TrainingConfig
 from tests.conftest import Effort
 from tests.engine.data.test_folders import on_disk, zipped
+from tests.engine.formats.json_mutants import header_mutants
 from tests.engine.formats.mutants import gzip_mutants, mutants, with_png_sums, zip_mutants
 from tests.engine.formats.test_idx import idx_bytes
 from tests.engine.small_runs import CPU, DATA, SMALL, generated_source
 
+SAVED = Path(__file__).parents[1] / "documents" / "saved_by_0_1"
 NOISE = np.random.default_rng(9).integers(0, 256, (24, 20, 3)).astype(np.uint8)
 GROWTH_MIB = 256
+PYTHON_WORDS = ("codec", "Expected", "Object ", "enum value", "`")
 
 # Format, mode and options of each kind of picture.
 PICTURES: list[tuple[str, str, dict[str, Any]]] = [
@@ -56,10 +68,17 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def check(path: Path, damaged: Iterable[bytes], read: Callable[[Path], object], named: Path | None = None) -> None:
+def check(
+    path: Path,
+    damaged: Iterable[bytes],
+    read: Callable[[Path], object],
+    named: Path | None = None,
+    python_words: bool = True,
+) -> None:
     """Read each; say which one it was that went wrong, so that it can be looked at.
 
     named: with what a sentence must begin, by default the file.
+    python_words: whether a sentence may have words of the libraries that read the file.
     """
     opened, refused, before = 0, 0, peak_mib()
     for number, data in enumerate(damaged):
@@ -74,6 +93,7 @@ def check(path: Path, damaged: Iterable[bytes], read: Callable[[Path], object], 
             assert sentence.startswith(str(named or path)), (number, sentence)
             assert sentence.endswith("."), (number, sentence)
             assert "\n" not in sentence, (number, sentence)
+            assert python_words or not any(word in sentence for word in PYTHON_WORDS), (number, sentence)
         assert time.process_time() - begun < 1, number
     assert refused > 0
     assert opened + refused > 0
@@ -158,3 +178,20 @@ def test_checkpoints(tmp_path: Path, effort: Effort) -> None:
     next(trainer.run())
     save_checkpoint(path, InterruptedRun("n", SMALL, config, trainer.checkpoint(), ("xo train",)))
     check(path, mutants(path.read_bytes(), effort(1_000, 300_000), 14), load_checkpoint)
+
+
+def project(path: Path) -> None:
+    read_project_summary(path)
+    load_project(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [("model.safetensors", load_model), ("run.checkpoint", load_checkpoint), ("project.session", project)],
+)
+def test_headers_with_values_of_another_kind(
+    tmp_path: Path, effort: Effort, name: str, read: Callable[[Path], object]
+) -> None:
+    """Valid JSON with values of the wrong type, far too large, nested where there was a number, or missing."""
+    damaged = header_mutants((SAVED / name).read_bytes(), effort(150, 30_000), 17)
+    check(tmp_path / name, damaged, read, python_words=False)
