@@ -93,6 +93,48 @@ def test_each_setting_does_as_far_as_it_says() -> None:
     np.testing.assert_allclose(leaning[:, 1], 20, atol=0.2)
 
 
+# Half height and half width of pictures that are wider than high, in pixels.
+TALL, WIDE = 40, 60
+
+
+def _dot_in_a_wide_picture(settings: Augmentation, at: tuple[int, int], count: int = 30) -> np.ndarray:
+    """The positions of augmented dots at (x, y) from the centre of 81 × 121 pixels, (count, 2)."""
+    image = np.full((2 * TALL + 1, 2 * WIDE + 1), -1, np.float32)
+    image[TALL + at[1] - 2 : TALL + at[1] + 3, WIDE + at[0] - 2 : WIDE + at[0] + 3] = 1
+    many = Dataset(np.tile(image, (count, 1, 1, 1)), np.zeros(count, np.int64), ("X", "O"))
+    positions = []
+    for (view,) in AugmentedSource(many, settings, 5).epoch(1).images:
+        weight = view + 1
+        y, x = np.mgrid[-TALL : TALL + 1, -WIDE : WIDE + 1]
+        positions.append(((x * weight).sum() / weight.sum(), (y * weight).sum() / weight.sum()))
+    return np.array(positions)
+
+
+def _linear_part(settings: Augmentation) -> tuple[np.ndarray, np.ndarray]:
+    """Where the augmentation takes (1, 0), (0, 1), as columns (30, 2, 2), and the centre, (30, 2)."""
+    centre = _dot_in_a_wide_picture(settings, (0, 0))
+    x, y = (_dot_in_a_wide_picture(settings, at) - centre for at in ((12, 0), (0, 12)))
+    return np.stack([x, y], axis=2) / 12, centre
+
+
+def test_all_settings_together_are_the_product_of_each_in_pictures_that_are_not_square_too() -> None:
+    """A dot is sheared last; the others commute. Every setting draws what it draws alone."""
+    single = [Augmentation(shear=0.3), Augmentation(scale=0.2), Augmentation(rotation=35)]
+    shear, scale, rotation = (_linear_part(settings)[0] for settings in single)
+    found, _ = _linear_part(Augmentation(rotation=35, scale=0.2, shear=0.3))
+    inverse = np.linalg.inv
+    np.testing.assert_allclose(found, inverse(inverse(rotation) @ inverse(scale) @ inverse(shear)), atol=0.02)
+    assert np.abs(rotation[:, 1, 0]).max() > 0.4
+    assert np.abs(shear[:, 0, 1]).max() > 0.2
+
+
+def test_a_shift_is_a_share_of_the_width_across_and_of_the_height_down() -> None:
+    moved = _dot_in_a_wide_picture(Augmentation(shift=0.3), (0, 0), 150)
+    across, down = np.abs(moved).max(axis=0)
+    assert across == pytest.approx(0.3 * 121, rel=0.06)
+    assert down == pytest.approx(0.3 * 81, rel=0.06)
+
+
 def test_how_follows_the_seed_and_the_epoch_alone() -> None:
     given = some()
     source = AugmentedSource(given, ALL, 1)

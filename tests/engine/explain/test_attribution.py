@@ -134,6 +134,16 @@ def test_patches_reach_from_edge_to_edge(length: int) -> None:
     assert seen == set(range(length))
 
 
+@pytest.mark.parametrize(("length", "size"), [(1, 1), (8, 1), (16, 2), (32, 4), (36, 4), (60, 8), (116, 14)])
+def test_patches_are_an_eighth_of_the_side_and_half_a_patch_apart(length: int, size: int) -> None:
+    """So that every pixel away from the edge is covered twice, by patches it lies in differently."""
+    found, starts = patches(length)
+    assert found == size
+    gaps = np.diff(starts)
+    assert set(gaps[:-1].tolist()) <= {max(1, size // 2)}
+    assert 0 <= gaps[-1:].sum() <= max(1, size // 2)
+
+
 # --- questions
 
 

@@ -66,6 +66,22 @@ def test_where_no_pixel_matters_there_is_no_change_to_be_found() -> None:
     assert not found.change.any()
 
 
+@pytest.mark.parametrize("end", [-1, 1])
+def test_pixels_at_the_end_of_their_range_do_not_hold_up_those_that_can_move(end: int) -> None:
+    """One pixel matters a thousand times as much as any other, but cannot go further."""
+    network = Network((1, 4, 4), (Flatten(), Dense(2)))
+    weight = np.zeros((2, 16), np.float32)
+    weight[1], weight[1, 5] = 1.0, 1000.0 * end
+    bias = np.array([1002.0, 0.0], np.float32)  # the scores are equal once the other pixels add up to 2
+    picture = np.zeros((1, 4, 4), np.float32)
+    picture[0, 1, 1] = end
+    model = Model("held", network, {"02-dense.weight": weight, "02-dense.bias": bias})
+    found = found_by(model, picture)
+    assert found.new_class == 1
+    assert found.change[1, 1] == 0
+    assert found.boundary_distance == pytest.approx(2 / np.sqrt(15), rel=0.02)
+
+
 def test_scores_that_overflow_give_no_change() -> None:
     network = Network((1, 4, 4), (Flatten(), Dense(2)))
     huge = {"02-dense.weight": np.full((2, 16), 3e38, np.float32), "02-dense.bias": np.zeros(2, np.float32)}

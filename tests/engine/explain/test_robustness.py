@@ -99,6 +99,19 @@ def test_the_drawings_behind_a_number_can_be_had() -> None:
             ]
 
 
+def test_the_first_wrong_drawing_is_found_in_whichever_round_it_comes() -> None:
+    model = comparing_network()
+    found, reader = whole(RobustnessTest(model.network, model.parameters, CPU)), Predictor(model, CPU)
+    late = np.argwhere(found.first_network_error >= DRAWINGS_PER_ROUND)
+    assert len(late) > 3
+    for row, column in late[:4].tolist():
+        number = int(found.first_network_error[row, column])
+        assert found.first_template_error[row, column] == number
+        pictures = [render(found.drawing(row, column, index), SIDE) for index in range(number + 1)]
+        read = [int(reader.predict(picture).votes.argmax()) for picture in pictures]
+        assert [index for index in range(number + 1) if read[index] != index % 2] == [number]
+
+
 def test_the_usual_value_is_one_number_whatever_is_varied() -> None:
     found = whole(RobustnessTest(SMALL, SUBJECT.parameters, CPU))
     usual = [each.values.index(each.baseline) for each in found.properties]

@@ -57,6 +57,19 @@ def test_light_strokes_on_a_dark_ground_are_no_page(shape: str, pen: int) -> Non
     assert np.array_equal(as_ink(np.asarray(image) / 255) > 0, np.asarray(image) > 125)
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_where_as_much_is_dark_as_light_the_dark_is_ink(turns: int) -> None:
+    """Half of the border and half of the picture: a tie."""
+    grey = np.ones((8, 8), np.float32)
+    grey[:, :4] = 0
+    grey = np.rot90(grey, turns)
+    np.testing.assert_array_equal(as_ink(grey), 1 - 2 * grey)
+    np.testing.assert_array_equal(as_ink(np.stack([grey, grey])), np.stack([1 - 2 * grey] * 2))
+    more_dark = grey.copy()
+    more_dark[tuple(np.argwhere(grey[1:-1, 1:-1] == 1)[0] + 1)] = 0
+    np.testing.assert_array_equal(as_ink(more_dark), 2 * more_dark - 1)
+
+
 def test_one_framed_page_among_many() -> None:
     plain = np.asarray(letter(100, "X")) / 255
     page = framed(letter(100, "O"), 0.1, 0)

@@ -181,7 +181,14 @@ def test_decay_shortens_weights_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gradient", "clipped"), [((0.6, 0.7), (0.6, 0.7)), ((0.9, 1.2), (0.6, 0.8)), ((0.0, -50.0), (0.0, -1.0))]
+    ("gradient", "clipped"),
+    [
+        ((0.6, 0.7), (0.6, 0.7)),
+        ((0.9, 1.2), (0.6, 0.8)),
+        ((0.0, -50.0), (0.0, -1.0)),
+        ((0.6006, -0.8008), (0.6, -0.8)),
+        ((0.5994, -0.7992), (0.5994, -0.7992)),
+    ],
 )
 def test_only_a_gradient_longer_than_the_limit_is_shortened(
     gradient: tuple[float, float], clipped: tuple[float, float]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -225,6 +226,25 @@ def test_patience_counts_anew_when_the_error_falls() -> None:
     assert (trainer.stop_reason, len(events)) == ("epochs", 18)
     for name, values in trainer.parameters().items():
         np.testing.assert_array_equal(trainer.final_parameters()[name], values)
+
+
+def test_an_epoch_as_good_as_the_best_is_no_better() -> None:
+    """With a rate that changes nothing, every epoch has the same loss: the first one is the best, and patience
+    counts from there."""
+    trainer, events = run(TrainingConfig(SGD(1e-30, 0.0), epochs=100, patience=3), held_out=1)
+    assert len({event.evaluation.metrics.loss for event in events if isinstance(event, Evaluated)}) == 1
+    assert (trainer.stop_reason, trainer.steps_made) == ("patience", 4)
+
+
+def test_the_time_of_a_run_counts_on_when_it_is_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = itertools.count()
+    monkeypatch.setattr("engine.training.trainer.perf_counter", lambda: float(next(readings)))
+    config, source = TrainingConfig(epochs=100, seconds=5.0), FixedSource(picture(0))
+    first = Trainer(ONE, source, config, CPU, start(0, 0))
+    assert len(list(islice(first.run(), 3))) == 3
+    resumed = Trainer(ONE, source, config, CPU, resume_from=first.checkpoint())
+    assert len(list(resumed.run())) == 2
+    assert (resumed.stop_reason, resumed.seconds) == ("seconds", 5.0)
 
 
 def test_time_runs_out(monkeypatch: pytest.MonkeyPatch) -> None:

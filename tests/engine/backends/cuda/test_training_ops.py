@@ -110,6 +110,13 @@ def test_check_finds_one_non_finite_value_among_many(ops: Ops, bad: float) -> No
     assert ops.to_host(is_finite).tolist() == [0]
 
 
+@pytest.mark.parametrize("length", [0.999, 1.001, 1.5])
+def test_a_gradient_just_beyond_the_limit_is_clipped(ops: Ops, length: float) -> None:
+    gradients = ops.from_host(np.array([0.6, -0.8], np.float32) * np.float32(length))
+    replay(ops.clip_norm(gradients, 1))
+    np.testing.assert_allclose(ops.to_host(gradients), np.array([0.6, -0.8]) * min(length, 1), rtol=1e-6)
+
+
 def test_a_gradient_whose_square_overflows_is_clipped(ops: Ops) -> None:
     gradients = ops.from_host(np.array([3e30, -4e30], np.float32))
     replay(ops.clip_norm(gradients, 10))
