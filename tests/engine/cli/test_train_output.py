@@ -26,9 +26,41 @@ XO = [sys.executable, "-m", "engine.cli.main", "train"]
 FEW = ["--examples", "64", "--batch", "16", "--hold-out", "0.25"]
 
 
-def on_terminal(words: list[str], columns: int, *, press: bytes = b"", after: bytes = b"") -> tuple[int, str]:
+# A child that cannot end before it is interrupted or killed, however late that is: it makes steps as far as
+# `last_step` says, prints "waiting", and waits.
+WAITS = """
+import os, sys, time
+import engine.cli.train as command
+from engine.cli.main import main
+from engine.training import Trainer
+make_steps = Trainer._make_steps
+class Handler(command.InterruptHandler):
+    def __init__(self):
+        super().__init__()
+        Handler.only = self
+command.InterruptHandler = Handler
+def waiting(trainer, epoch, row):
+    until = time.monotonic() + {patience}
+    if trainer.steps_made >= {last_step} and not Handler.only.requested:
+        os.write(1, b"\\nwaiting\\n")
+    while trainer.steps_made >= {last_step} and not Handler.only.requested and time.monotonic() < until:
+        time.sleep(0.005)
+    return make_steps(trainer, epoch, row)
+Trainer._make_steps = waiting
+"""
+RUNS = "sys.exit(main(sys.argv[1:]))"
+
+
+def waits_at(last_step: str) -> str:
+    """The beginning of such a child; if nobody interrupts it, it goes on after two minutes."""
+    return WAITS.format(last_step=last_step, patience=120)
+
+
+def on_terminal(
+    words: list[str], columns: int, *, press: bytes = b"", after: bytes = b"", begin: str = ""
+) -> tuple[int, str]:
     """The exit code of a child on a terminal so wide, and all that it showed there. press: keys that are pressed
-    once `after` has been seen."""
+    once `after` has been seen. begin: Python that the child runs first."""
     import fcntl
     import pty
     import struct
@@ -43,7 +75,7 @@ def on_terminal(words: list[str], columns: int, *, press: bytes = b"", after: by
     # setsid makes the terminal the child's own, so that Ctrl+C reaches it.
     child = subprocess.Popen(
         [sys.executable, "-c", "import fcntl, sys, termios\nfcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
-         "from engine.cli.main import main\nsys.exit(main(sys.argv[1:]))", "train", *words],
+         f"from engine.cli.main import main\n{begin}\n{RUNS}", "train", *words],
         stdin=its, stdout=its, stderr=its, start_new_session=True,
         env={name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")},
     )  # fmt: skip
@@ -126,28 +158,28 @@ def test_ctrl_c_on_a_terminal_and_on_from_there(tmp_path: Path) -> None:
     """Ctrl+C three times; after resuming, the model has the bytes of an uninterrupted run."""
     out, aside = tmp_path / "a.safetensors", tmp_path / "a.checkpoint"
     words = [*FEW, "--epochs", "30", "--seed", "3"]
-    code, shown = on_terminal([*words, "--out", str(out)], 100, press=b"\x03\x03\x03", after=b"step ")
+    code, shown = on_terminal(
+        [*words, "--out", str(out)], 100, press=b"\x03\x03\x03", after=b"waiting", begin=waits_at("5")
+    )
     assert code == 130
     assert "Stopping after this step, and saving the run ..." in shown
     assert f"the run is saved in {aside}. Resume with: xo train --resume {aside}" in shown.replace("\r\n", "\n")
     assert not out.exists()
-    assert 0 < load_checkpoint(aside).checkpoint.steps < 120
+    assert 0 < load_checkpoint(aside).checkpoint.steps <= 6
     assert main(["train", "--resume", str(aside)]) == 0
     resumed = out.read_bytes()
     assert main(["train", *words, "--out", str(out)]) == 0
     assert out.read_bytes() == resumed
 
 
+# The disk answers only once a line is sent.
 SLOW_DISK = """
-import os, sys, time
-from engine.cli.main import main
 sync = os.fsync
 def slow(descriptor):
     print("saving", flush=True)
-    time.sleep(0.5)
+    sys.stdin.readline()
     sync(descriptor)
 os.fsync = slow
-sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -161,14 +193,19 @@ def wait_for(word: str, stream: IO[str]) -> None:
 
 def test_ctrl_c_while_the_run_is_saved_does_not_lose_it(tmp_path: Path) -> None:
     out = tmp_path / "a.safetensors"
-    command = [sys.executable, "-c", SLOW_DISK, "train", *FEW, "--epochs", "1000", "--out", str(out)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+    code = waits_at("5") + SLOW_DISK + RUNS
+    command = [sys.executable, "-c", code, "train", *FEW, "--epochs", "1000", "--out", str(out)]
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **streams, text=True) as child:
+        assert child.stdin is not None
         assert child.stdout is not None
         assert child.stderr is not None
-        wait_for("epoch", child.stdout)
+        wait_for("waiting", child.stdout)
         child.send_signal(signal.SIGINT)
         wait_for("saving", child.stdout)
         child.send_signal(signal.SIGINT)
+        child.stdin.write("\n" * 9)
+        child.stdin.close()
         errors = child.stderr.read()
     assert child.returncode == 130
     assert f"--resume {tmp_path}/a.checkpoint" in errors
@@ -177,12 +214,13 @@ def test_ctrl_c_while_the_run_is_saved_does_not_lose_it(tmp_path: Path) -> None:
 
 
 SAYS_WHEN_IT_DRAWS = """
-import os, sys
+import os, sys, time
 import engine.data.pool as sources
 from engine.cli.main import main
 generate_dataset = sources.generate_dataset
 def telling(*arguments):
     os.write(2, b"drawing\\n")
+    time.sleep({seconds})
     return generate_dataset(*arguments)
 sources.generate_dataset = telling
 sys.exit(main(sys.argv[1:]))
@@ -191,8 +229,8 @@ sys.exit(main(sys.argv[1:]))
 
 def test_ctrl_c_while_examples_are_drawn_is_not_waited_for(tmp_path: Path) -> None:
     """A step would follow if they were all drawn first."""
-    words = ["--examples", "60000", "--hold-out", "0", "--batch", "1", "--out", str(tmp_path / "a.safetensors")]
-    command = [sys.executable, "-c", SAYS_WHEN_IT_DRAWS, "train", *words]
+    words = ["--examples", "60", "--hold-out", "0", "--batch", "1", "--out", str(tmp_path / "a.safetensors")]
+    command = [sys.executable, "-c", SAYS_WHEN_IT_DRAWS.format(seconds=60), "train", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         assert child.stderr is not None
@@ -205,7 +243,8 @@ def test_ctrl_c_while_examples_are_drawn_is_not_waited_for(tmp_path: Path) -> No
 
 def test_what_is_trained_on_what_is_said_before_the_first_epoch_even_into_a_pipe(tmp_path: Path) -> None:
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    command = [sys.executable, "-c", SAYS_WHEN_IT_DRAWS, "train", "--examples", "60000", "--hold-out", "0"]
+    command = [sys.executable, "-c", SAYS_WHEN_IT_DRAWS.format(seconds=60)]
+    command += ["train", "--examples", "60000", "--hold-out", "0"]
     command += ["--out", str(tmp_path / "a.safetensors")]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=buffered, text=True
@@ -218,35 +257,26 @@ def test_what_is_trained_on_what_is_said_before_the_first_epoch_even_into_a_pipe
 
 
 SAVES_ALWAYS = """
-import sys
-import engine.cli.train as course
-course.SAVE_SECONDS = 0.0
-from engine.cli.main import main
-sys.exit(main(sys.argv[1:]))
+command.SAVE_SECONDS = 0.0
 """
 
 
 def test_killed_at_any_moment_it_can_go_on(tmp_path: Path) -> None:
     """Killed and resumed three times in a row; the result is that of an uninterrupted run."""
     out, aside, rng = tmp_path / "a.safetensors", tmp_path / "a.checkpoint", random.Random(5)
-    words = [*FEW, "--epochs", "8", "--seed", "3"]
-    begin = [sys.executable, "-c", SAVES_ALWAYS, "train"]
+    words, before = [*FEW, "--epochs", "12", "--seed", "3"], 0
     for _ in range(3):
-        how = ["--resume", str(aside)] if aside.exists() else [*words, "--out", str(out)]
-        with subprocess.Popen([*begin, *how], stdout=subprocess.PIPE) as child:
-            assert child.stdout is not None
-            while not aside.exists():
+        how = ["--resume", str(aside)] if before else [*words, "--out", str(out)]
+        code = waits_at(str(before + 12)) + SAVES_ALWAYS + RUNS
+        with subprocess.Popen([sys.executable, "-c", code, "train", *how], stdout=subprocess.PIPE) as child:
+            while not aside.exists() or load_checkpoint(aside).checkpoint.steps < before + 3:
                 assert child.poll() is None
-                time.sleep(0.01)
-            before = load_checkpoint(aside).checkpoint.steps
-            while child.poll() is None and load_checkpoint(aside).checkpoint.steps < before + 3:
                 time.sleep(rng.random() * 0.02)
             child.kill()
-        if out.exists():
-            break
-        assert load_checkpoint(aside).checkpoint.steps > 0
-    if aside.exists():
-        assert main(["train", "--resume", str(aside)]) == 0
+        before = load_checkpoint(aside).checkpoint.steps
+        assert before > 0
+    assert before < 12 * 4
+    assert main(["train", "--resume", str(aside)]) == 0
     straight = tmp_path / "b" / "a.safetensors"
     straight.parent.mkdir()
     assert main(["train", *words, "--out", str(straight)]) == 0

@@ -13,7 +13,7 @@ from engine.documents import Document, shipped_model
 from engine.drawings import Drawing, fit_to_frame, render
 from engine.explain import Counterfactual, Explainer, Query
 from engine.explain.attribution import Gradients
-from engine.explain.counterfactual import counterfactual
+from engine.explain.counterfactual import FIRST_STEP, counterfactual
 from engine.nn import Model, Network, Plan, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
 from engine.runtime import Request, Runner
@@ -76,7 +76,10 @@ def test_pixels_at_the_end_of_their_range_do_not_hold_up_those_that_can_move(end
     picture = np.zeros((1, 4, 4), np.float32)
     picture[0, 1, 1] = end
     model = Model("held", network, {"02-dense.weight": weight, "02-dense.bias": bias})
-    found = found_by(model, picture)
+    gradients = Gradients(network, 2)
+    gradients.load(model.parameters)
+    _, second, *_, found = counterfactual(gradients, model, picture)
+    assert second.distance == pytest.approx(FIRST_STEP), "the whole first step is made by the others"
     assert found.new_class == 1
     assert found.change[1, 1] == 0
     assert found.boundary_distance == pytest.approx(2 / np.sqrt(15), rel=0.02)
