@@ -220,6 +220,13 @@ def test_every_way_to_hand_keywords_to_qt_is_found(line: str, tmp_path: Path) ->
     assert list(Constructors([file]).calls_to_qt(parsed(file)))
 
 
+def test_every_painter_ends_when_painting_fails() -> None:
+    """A picture destroyed while it is painted ends the process, and a widget left painting is painted no more."""
+    window = [path for path in SOURCES if path.is_relative_to(ROOT / "xo_gui")]
+    ended = {item.context_expr for _, node in nodes(window) if isinstance(node, ast.With) for item in node.items}
+    assert not [place(path, one) for path, one in nodes(window) if called(one) == "QPainter" and one not in ended]
+
+
 def test_only_the_command_line_prints() -> None:
     talks = (ROOT / "engine/cli/main.py", ROOT / "engine/cli")
     silent = [path for path in SOURCES if path.is_relative_to(ROOT / "engine")]

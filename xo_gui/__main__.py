@@ -117,17 +117,20 @@ def run_application(args: argparse.Namespace, crash: str | None) -> int:
     assert isinstance(app, QApplication)
     reporter = install_exception_hook()
     window = build_window(app, args)
-    reporter.connect_to(window.show_message)
-    GarbageCollector(window)
-    if crash:
-        window.show_message(crash)
-    if args.screenshot:
-        return save_screenshot(app, window, args.screenshot)
-    if args.animation:
-        return save_animation(app, window, args.animation)
-    SignalHandler(window)
-    window.show()
-    return app.exec()
+    try:
+        reporter.connect_to(window.show_message)
+        GarbageCollector(window)
+        if crash:
+            window.show_message(crash)
+        if args.screenshot:
+            return save_screenshot(app, window, args.screenshot)
+        if args.animation:
+            return save_animation(app, window, args.animation)
+        SignalHandler(window)
+        window.show()
+        return app.exec()
+    finally:
+        window.stop_engine()  # Qt ends the process if the thread is destroyed while it runs
 
 
 def report_failed_start(error: Exception) -> None:
@@ -152,10 +155,11 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     from engine.documents import Document, ProjectState, read_file
     from engine.drawings import Drawing
     from engine.nn import Model
-    from xo_gui.app import Preferences, load_fonts, resolve_theme, theme_service
+    from xo_gui.app import Preferences, guard_overrides, load_fonts, resolve_theme, theme_service
     from xo_gui.state import Autosave, EngineThread, Session, session_folder
     from xo_gui.window import MainWindow
 
+    guard_overrides("xo_gui")
     # The longest wait for Python's lock, in seconds. Measured: with 1 ms instead of 5, training in the window is
     # about 4 % faster, and a stroke no slower.
     sys.setswitchinterval(0.001)

@@ -1,5 +1,6 @@
 """The application itself: process, preferences, theme."""
 
+from xo_gui.app.overrides import guard_overrides
 from xo_gui.app.preferences import Preferences, SavedLayout
 from xo_gui.app.process import (
     GarbageCollector,
@@ -39,6 +40,7 @@ __all__ = [
     "colours",
     "current_theme",
     "font",
+    "guard_overrides",
     "heading_font",
     "install_exception_hook",
     "load_fonts",

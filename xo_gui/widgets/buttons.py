@@ -73,26 +73,25 @@ class CheckBox(QCheckBox):
         return QRect(QPoint(0, 0), self.sizeHint()).contains(place)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        role, palette = QPalette.ColorRole, self.palette()
-        edge = role.Highlight if self.hasFocus() else role.Text if self.isChecked() else role.PlaceholderText
-        square = QRectF(0.5, (self.height() - _BOX) // 2 + 0.5, _BOX - 1, _BOX - 1)
-        painter.setPen(QPen(palette.color(edge), 1))
-        painter.setBrush(palette.brush(role.Button))
-        if not self.isEnabled():
-            painter.setOpacity(0.5)
-        painter.drawRoundedRect(square, 3, 3)
-        if self.isChecked():
-            painter.setPen(QPen(palette.color(role.Text), 1.75))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            tick = [QPointF(square.left() + x, square.top() + y) for x, y in _TICK]
-            painter.drawPolyline(QPolygonF(tick))
-        painter.setOpacity(1)
-        painter.setPen(palette.color(role.WindowText))
-        text = QRectF(self.rect().adjusted(_BOX + _BOX_GAP, 0, 0, 0))
-        painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextShowMnemonic, self.text())
-        painter.end()
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            role, palette = QPalette.ColorRole, self.palette()
+            edge = role.Highlight if self.hasFocus() else role.Text if self.isChecked() else role.PlaceholderText
+            square = QRectF(0.5, (self.height() - _BOX) // 2 + 0.5, _BOX - 1, _BOX - 1)
+            painter.setPen(QPen(palette.color(edge), 1))
+            painter.setBrush(palette.brush(role.Button))
+            if not self.isEnabled():
+                painter.setOpacity(0.5)
+            painter.drawRoundedRect(square, 3, 3)
+            if self.isChecked():
+                painter.setPen(QPen(palette.color(role.Text), 1.75))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                tick = [QPointF(square.left() + x, square.top() + y) for x, y in _TICK]
+                painter.drawPolyline(QPolygonF(tick))
+            painter.setOpacity(1)
+            painter.setPen(palette.color(role.WindowText))
+            text = QRectF(self.rect().adjusted(_BOX + _BOX_GAP, 0, 0, 0))
+            painter.drawText(text, Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextShowMnemonic, self.text())
 
 
 class CompactButton(QPushButton):

@@ -163,11 +163,13 @@ class ComboBox(QComboBox):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(self.palette().color(QPalette.ColorRole.PlaceholderText), 1.4))
-        x, y, half = self.width() - _ARROW_INSET, self.height() / 2 - _ARROW_HEIGHT / 2, _ARROW_HALF_WIDTH
-        painter.drawPolyline(QPolygonF([QPointF(x - half, y), QPointF(x, y + _ARROW_HEIGHT), QPointF(x + half, y)]))
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(self.palette().color(QPalette.ColorRole.PlaceholderText), 1.4))
+            x, y, half = self.width() - _ARROW_INSET, self.height() / 2 - _ARROW_HEIGHT / 2, _ARROW_HALF_WIDTH
+            painter.drawPolyline(
+                QPolygonF([QPointF(x - half, y), QPointF(x, y + _ARROW_HEIGHT), QPointF(x + half, y)])
+            )
 
 
 def translated(text: str) -> str:

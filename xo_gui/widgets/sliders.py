@@ -342,28 +342,28 @@ class RangeSlider(FocusFrameWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """The groove, the range in it, and the handles, that of the keyboard with a ring."""
-        painter, palette, role = QPainter(self), self.palette(), QPalette.ColorRole
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        middle, group = (
-            self.height() / 2,
-            QPalette.ColorGroup.Normal if self.isEnabled() else QPalette.ColorGroup.Disabled,
-        )
-        low, high = self.handle_centre(False), self.handle_centre(True)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(palette.color(group, role.Mid))
-        painter.drawRoundedRect(QRectF(0, middle - _GROOVE / 2, self.width(), _GROOVE), 1, 1)
-        painter.setBrush(palette.color(group, role.PlaceholderText))
-        painter.drawRect(QRectF(low.x(), middle - _GROOVE / 2, high.x() - low.x(), _GROOVE))
-        for upper in (not self._upper, self._upper):
-            chosen = self.hasFocus() and upper == self._upper
-            fill = QColor(palette.color(group, role.Text))
-            painter.setBrush(fill)
-            painter.setPen(
-                QPen(palette.color(role.Highlight), 2) if chosen else QPen(palette.color(role.Window), 1)
+        palette, role = self.palette(), QPalette.ColorRole
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            middle, group = (
+                self.height() / 2,
+                QPalette.ColorGroup.Normal if self.isEnabled() else QPalette.ColorGroup.Disabled,
             )
-            inset = 1.0 if chosen else 0.5
-            painter.drawEllipse(self.handle_centre(upper), _HANDLE / 2 - inset, _HANDLE / 2 - inset)
-        painter.end()
+            low, high = self.handle_centre(False), self.handle_centre(True)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(palette.color(group, role.Mid))
+            painter.drawRoundedRect(QRectF(0, middle - _GROOVE / 2, self.width(), _GROOVE), 1, 1)
+            painter.setBrush(palette.color(group, role.PlaceholderText))
+            painter.drawRect(QRectF(low.x(), middle - _GROOVE / 2, high.x() - low.x(), _GROOVE))
+            for upper in (not self._upper, self._upper):
+                chosen = self.hasFocus() and upper == self._upper
+                fill = QColor(palette.color(group, role.Text))
+                painter.setBrush(fill)
+                painter.setPen(
+                    QPen(palette.color(role.Highlight), 2) if chosen else QPen(palette.color(role.Window), 1)
+                )
+                inset = 1.0 if chosen else 0.5
+                painter.drawEllipse(self.handle_centre(upper), _HANDLE / 2 - inset, _HANDLE / 2 - inset)
 
 
 def signed_with_unit(value: float, digits: int, unit: str) -> str:

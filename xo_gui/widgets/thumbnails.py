@@ -212,13 +212,12 @@ class Thumbnails(FocusFrameWidget):
     # --- painting
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setFont(font(SMALL_PX))
-        for at, tile in enumerate(self.tiles):
-            box = self.tile_rect(at)
-            if box.adjusted(-1, -1, 1, CAPTION_HEIGHT).intersects(event.rect()):
-                self._paint_tile(painter, at, tile, box)
-        painter.end()
+        with QPainter(self) as painter:
+            painter.setFont(font(SMALL_PX))
+            for at, tile in enumerate(self.tiles):
+                box = self.tile_rect(at)
+                if box.adjusted(-1, -1, 1, CAPTION_HEIGHT).intersects(event.rect()):
+                    self._paint_tile(painter, at, tile, box)
 
     def _paint_tile(self, painter: QPainter, at: int, tile: Thumbnail, box: QRect) -> None:
         theme = current_theme()

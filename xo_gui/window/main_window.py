@@ -443,10 +443,19 @@ class MainWindow(QMainWindow):
         about_dialog.show_about(self, self._device.text())
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Save the layout, stop the engine thread, and save the project as the last session."""
+        """Save the layout, stop the engine thread, and save the project as the last session: each, also if another
+        one fails."""
+        call_all((self._save_layout, self.stop_engine, self._finish_autosave))
+        event.accept()
+
+    def _save_layout(self) -> None:
         if self._keeps_layout:
             self._settings.layout = SavedLayout.of(self.saveGeometry(), self.saveState())
+
+    def stop_engine(self) -> None:
+        """Stop the engine thread, if it has not stopped yet."""
         self._thread.stop()
+
+    def _finish_autosave(self) -> None:
         if self.autosave is not None:
             self.autosave.finish(self._thread.saved_run)
-        event.accept()

@@ -20,7 +20,7 @@ VotesView.{method} = broken
 """
 
 
-def start(tmp_path: Path, fault: str, arguments: str = "") -> tuple[subprocess.CompletedProcess[str], str]:
+def run_with_fault(tmp_path: Path, fault: str, arguments: str = "") -> tuple[subprocess.CompletedProcess[str], str]:
     """Start with a planted fault; returns what the process did, and its log."""
     variables = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
     command = [sys.executable, "-c", fault + RUN.format(arguments=arguments)]
@@ -38,7 +38,7 @@ def start(tmp_path: Path, fault: str, arguments: str = "") -> tuple[subprocess.C
     ],
 )
 def test_a_fault_at_import_or_while_building_is_said_and_logged(tmp_path: Path, fault: str, reason: str) -> None:
-    result, log = start(tmp_path, fault)
+    result, log = run_with_fault(tmp_path, fault)
     assert result.returncode == 1
     assert result.stderr.startswith("The window cannot be opened. The log in ")
     assert reason in result.stderr
@@ -50,7 +50,7 @@ def test_a_fault_at_import_or_while_building_is_said_and_logged(tmp_path: Path, 
 def test_a_fault_in_what_qt_calls_while_building_is_logged_and_the_window_opens(tmp_path: Path) -> None:
     picture = tmp_path / "window.png"
     broken = BROKEN_VIEW.format(method="set_panel_visible")
-    result, log = start(tmp_path, broken, f"'--screenshot', {str(picture)!r}")
+    result, log = run_with_fault(tmp_path, broken, f"'--screenshot', {str(picture)!r}")
     assert result.returncode == 0, result.stderr
     assert picture.exists()
     assert "Traceback" not in result.stderr

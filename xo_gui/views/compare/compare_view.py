@@ -226,12 +226,11 @@ class CompareView(LayerStripView):
     def _paint_static(self, ratio: float) -> QPixmap:
         pixmap = super()._paint_static(ratio)
         if self._difference is not None and self._rows:
-            painter = QPainter(pixmap)
-            below = QRectF(0, self.height() - READOUT_HEIGHT, self.width(), READOUT_HEIGHT)
-            painter.fillRect(below, QColor(current_theme().background))  # over rows that do not fit
-            painter.setClipRect(QRectF(0, TOP, self.width(), self.height() - TOP - READOUT_HEIGHT))
-            self._paint_names(painter, self._difference)
-            painter.end()
+            with QPainter(pixmap) as painter:
+                below = QRectF(0, self.height() - READOUT_HEIGHT, self.width(), READOUT_HEIGHT)
+                painter.fillRect(below, QColor(current_theme().background))  # over rows that do not fit
+                painter.setClipRect(QRectF(0, TOP, self.width(), self.height() - TOP - READOUT_HEIGHT))
+                self._paint_names(painter, self._difference)
         return pixmap
 
     def _paint_names(self, painter: QPainter, difference: ModelDifference) -> None:

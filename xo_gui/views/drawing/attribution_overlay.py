@@ -72,14 +72,13 @@ class AttributionOverlay(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._image is None:
             return
-        painter = QPainter(self)
-        frame = self._canvas.frame()
-        veil = QColor(current_theme().canvas)
-        veil.setAlpha(_VEIL_ALPHA)
-        painter.fillRect(frame, veil)
-        painter.drawImage(frame, self._image)
-        self._paint_legend(painter, frame)
-        painter.end()
+        with QPainter(self) as painter:
+            frame = self._canvas.frame()
+            veil = QColor(current_theme().canvas)
+            veil.setAlpha(_VEIL_ALPHA)
+            painter.fillRect(frame, veil)
+            painter.drawImage(frame, self._image)
+            self._paint_legend(painter, frame)
 
     def _paint_legend(self, painter: QPainter, frame: QRectF) -> None:
         """Paint each colour with its limit and meaning; only the green one if no value is negative."""

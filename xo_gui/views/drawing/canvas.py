@@ -351,27 +351,26 @@ class Canvas(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the drawing, the placeholder, the pen and the frame."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        frame = self.frame()
-        if self.grid or self._pixels_shown:
-            self._paint_cells(painter, frame)
-        else:
-            ratio = self.devicePixelRatioF()
-            self._ink.paint(painter, frame, self._drawing, self._stroke, current_theme(), ratio)
-        if self._growing.is_empty:
-            second = self.tr("or drop a picture here")
-            paint_placeholder(painter, frame, self._placeholder, second, current_theme())
-        self._paint_pen(painter, frame)
-        focused = self.hasFocus()
-        paint_edge(
-            painter,
-            frame,
-            current_theme(),
-            focused,
-            focused and (self._focused_by_key or self._keys.place is not None),
-        )
-        painter.end()
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            frame = self.frame()
+            if self.grid or self._pixels_shown:
+                self._paint_cells(painter, frame)
+            else:
+                ratio = self.devicePixelRatioF()
+                self._ink.paint(painter, frame, self._drawing, self._stroke, current_theme(), ratio)
+            if self._growing.is_empty:
+                second = self.tr("or drop a picture here")
+                paint_placeholder(painter, frame, self._placeholder, second, current_theme())
+            self._paint_pen(painter, frame)
+            focused = self.hasFocus()
+            paint_edge(
+                painter,
+                frame,
+                current_theme(),
+                focused,
+                focused and (self._focused_by_key or self._keys.place is not None),
+            )
 
     def _paint_cells(self, painter: QPainter, frame: QRectF) -> None:
         ratio = self.devicePixelRatioF()

@@ -66,10 +66,9 @@ class LiveStrokePainter:
             stroke.reset_settled()
         settled = stroke.take_settled()
         if len(settled):
-            onto = QPainter(self._live)
-            onto.setRenderHint(QPainter.RenderHint.Antialiasing)
-            paint_line(onto, settled, frame.width(), colour)
-            onto.end()
+            with QPainter(self._live) as onto:
+                onto.setRenderHint(QPainter.RenderHint.Antialiasing)
+                paint_line(onto, settled, frame.width(), colour)
         painter.drawPixmap(frame.topLeft(), self._live)
         painter.save()
         painter.setClipRect(frame)
@@ -113,13 +112,12 @@ class MovedPixmap:
         self._moved = QPixmap(painted.size())
         self._moved.setDevicePixelRatio(painted.devicePixelRatio())
         self._moved.fill(QColor(theme.canvas))
-        painter = QPainter(self._moved)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.translate(side * (0.5 + move.shift_x), side * (0.5 + move.shift_y))
-        painter.rotate(move.rotate)
-        painter.scale(move.size, move.size)
-        painter.drawPixmap(QPointF(-side / 2, -side / 2), painted)
-        painter.end()
+        with QPainter(self._moved) as painter:
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            painter.translate(side * (0.5 + move.shift_x), side * (0.5 + move.shift_y))
+            painter.rotate(move.rotate)
+            painter.scale(move.size, move.size)
+            painter.drawPixmap(QPointF(-side / 2, -side / 2), painted)
 
 
 class DrawingPixmap:
@@ -142,12 +140,11 @@ class DrawingPixmap:
             added = drawing.strokes[len(self._drawing.strokes) :]
         else:
             added = self._start(drawing, theme, pixels, ratio)
-        painter = QPainter(self._pixmap)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for stroke in added:
-            path = stroke.path(drawing.transform)
-            paint_line(painter, path, pixels / ratio, theme.canvas if stroke.erase else theme.ink)
-        painter.end()
+        with QPainter(self._pixmap) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            for stroke in added:
+                path = stroke.path(drawing.transform)
+                paint_line(painter, path, pixels / ratio, theme.canvas if stroke.erase else theme.ink)
         self._drawing, self._key = drawing, key
         return self._pixmap
 
@@ -165,10 +162,9 @@ class DrawingPixmap:
     def _paint_raster(self, drawing: Drawing, theme: Theme, pixels: int, ratio: float) -> None:
         side = pixels if drawing.transform.is_identity else min(pixels, _MAX_WARP_SIDE)
         image = to_qimage(colours(render(drawing, side), -1, 1, theme.picture_table))
-        painter = QPainter(self._pixmap)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawImage(QRectF(0, 0, pixels / ratio, pixels / ratio), image)
-        painter.end()
+        with QPainter(self._pixmap) as painter:
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            painter.drawImage(QRectF(0, 0, pixels / ratio, pixels / ratio), image)
 
 
 class PenStroke:

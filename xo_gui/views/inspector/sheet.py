@@ -56,21 +56,20 @@ class Sheet(FocusFrameWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the visible blocks, and collect their click targets."""
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
-        visible = self.visibleRegion().boundingRect()
-        context = PaintContext(painter, current_theme(), float(self.width()), self._truncate)
-        top = 0.0
-        for block in self.blocks:
-            bottom = top + block_height(block, context.width)
-            if top < visible.bottom() + 1 and bottom > visible.top():
-                paint_block(block, top, context)
-            top = bottom
-        self._targets = context.targets
-        if self.hasFocus() and self._targets:
-            painter.setPen(QPen(QColor(current_theme().o), 1.5))
-            painter.drawRect(self._targets[min(self._target_index, len(self._targets) - 1)].box)
-        painter.end()
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
+            visible = self.visibleRegion().boundingRect()
+            context = PaintContext(painter, current_theme(), float(self.width()), self._truncate)
+            top = 0.0
+            for block in self.blocks:
+                bottom = top + block_height(block, context.width)
+                if top < visible.bottom() + 1 and bottom > visible.top():
+                    paint_block(block, top, context)
+                top = bottom
+            self._targets = context.targets
+            if self.hasFocus() and self._targets:
+                painter.setPen(QPen(QColor(current_theme().o), 1.5))
+                painter.drawRect(self._targets[min(self._target_index, len(self._targets) - 1)].box)
 
     def _target_at(self, position: QPointF) -> ClickTarget | None:
         return next((spot for spot in self._targets if spot.box.contains(position)), None)

@@ -98,17 +98,18 @@ class WeightEditor(FocusFrameWidget):
         return (row, column) if area.contains(position) and row < high and column < wide else None
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        paint_block(self._block(), 0.0, PaintContext(painter, current_theme(), self._block_width(), False))
-        if self.hasFocus() and max(self._weights.shape) > MAX_NUMBERED_SIDE:
-            area, (high, wide) = self._area(), self._weights.shape
-            step = area.width() / wide, area.height() / high
-            box = QRectF(
-                area.left() + self.selected_cell[1] * step[0], area.top() + self.selected_cell[0] * step[1], *step
-            )
-            painter.setPen(QPen(QColor(current_theme().text), 1.2))
-            painter.drawRect(box)
-        painter.end()
+        with QPainter(self) as painter:
+            paint_block(self._block(), 0.0, PaintContext(painter, current_theme(), self._block_width(), False))
+            if self.hasFocus() and max(self._weights.shape) > MAX_NUMBERED_SIDE:
+                area, (high, wide) = self._area(), self._weights.shape
+                step = area.width() / wide, area.height() / high
+                box = QRectF(
+                    area.left() + self.selected_cell[1] * step[0],
+                    area.top() + self.selected_cell[0] * step[1],
+                    *step,
+                )
+                painter.setPen(QPen(QColor(current_theme().text), 1.2))
+                painter.drawRect(box)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Start a stroke; with Ctrl, only select the cell."""

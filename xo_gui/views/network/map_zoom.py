@@ -186,22 +186,22 @@ class MapZoom(QWidget):
     # --- painting
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), QColor(current_theme().background))
-        if self._cell is None or self._strip is None:
-            return
-        self._paint_header(painter)
-        outputs, maps = self._strip.prediction.activations, range(self._cell.channel, self._cell.channel + 1)
-        if outputs.has(self._cell.layer, maps):
-            painter.setClipRect(self._area())
-            self._paint_cells(painter, outputs.channels(self._cell.layer, maps)[0])
-            painter.setClipping(False)
-        box = self._box(self._cell.row, self._cell.column)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setClipRect(self._area().adjusted(-3, -3, 3, 3))
-        for colour, wide in ((current_theme().background, 3.6), (current_theme().text, 1.6)):
-            painter.setPen(QPen(QColor(colour), wide))
-            painter.drawRoundedRect(box, 1.5, 1.5)
+        with QPainter(self) as painter:
+            painter.fillRect(self.rect(), QColor(current_theme().background))
+            if self._cell is None or self._strip is None:
+                return
+            self._paint_header(painter)
+            outputs, maps = self._strip.prediction.activations, range(self._cell.channel, self._cell.channel + 1)
+            if outputs.has(self._cell.layer, maps):
+                painter.setClipRect(self._area())
+                self._paint_cells(painter, outputs.channels(self._cell.layer, maps)[0])
+                painter.setClipping(False)
+            box = self._box(self._cell.row, self._cell.column)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setClipRect(self._area().adjusted(-3, -3, 3, 3))
+            for colour, wide in ((current_theme().background, 3.6), (current_theme().text, 1.6)):
+                painter.setPen(QPen(QColor(colour), wide))
+                painter.drawRoundedRect(box, 1.5, 1.5)
 
     def _paint_header(self, painter: QPainter) -> None:
         assert self._cell is not None

@@ -273,20 +273,19 @@ class LayerStripWidget(View):
             self._lay_out()
         if self._static_pixmap is None:
             self._static_pixmap = self._paint_static(ratio)
-        painter = QPainter(self)
-        painter.drawPixmap(0, 0, self._static_pixmap)
-        painter.save()
-        painter.setClipRect(
-            QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height() - TOP - READOUT_HEIGHT)
-        )
-        painter.translate(-self._bar.value(), 0)
-        for strip in self._strips:
-            self._painter_of(painter, strip).paint_values()
-        self._dead_marks.paint(painter, current_theme())
-        self._paint_selection(painter)
-        painter.restore()
-        self._paint_readout(painter)
-        painter.end()
+        with QPainter(self) as painter:
+            painter.drawPixmap(0, 0, self._static_pixmap)
+            painter.save()
+            painter.setClipRect(
+                QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height() - TOP - READOUT_HEIGHT)
+            )
+            painter.translate(-self._bar.value(), 0)
+            for strip in self._strips:
+                self._painter_of(painter, strip).paint_values()
+            self._dead_marks.paint(painter, current_theme())
+            self._paint_selection(painter)
+            painter.restore()
+            self._paint_readout(painter)
 
     def _painter_of(self, painter: QPainter, strip: StripModel) -> StripPainter:
         return StripPainter(painter, current_theme(), strip)
@@ -295,14 +294,13 @@ class LayerStripWidget(View):
         pixmap = QPixmap(QSize(round(self.width() * ratio), round(self.height() * ratio)))
         pixmap.setDevicePixelRatio(ratio)
         pixmap.fill(QColor(current_theme().background))
-        painter = QPainter(pixmap)
-        self._paint_waiting(painter)
-        painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height()))
-        painter.translate(-self._bar.value(), 0)
-        for at, strip in enumerate(self._strips):
-            pointed = self._header if self._header and self._header.model_index == at else None
-            self._painter_of(painter, strip).paint_static(pointed, self._search.match)
-        painter.end()
+        with QPainter(pixmap) as painter:
+            self._paint_waiting(painter)
+            painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height()))
+            painter.translate(-self._bar.value(), 0)
+            for at, strip in enumerate(self._strips):
+                pointed = self._header if self._header and self._header.model_index == at else None
+                self._painter_of(painter, strip).paint_static(pointed, self._search.match)
         return pixmap
 
     def _paint_waiting(self, painter: QPainter) -> None:

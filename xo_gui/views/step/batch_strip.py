@@ -89,25 +89,26 @@ class BatchStrip(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._examples is None:
             return
-        painter, theme = QPainter(self), current_theme()
-        painter.setFont(font(SMALL_PX))
-        most = float(np.nan_to_num(self._errors, posinf=0).max(initial=1e-9))
-        tiles = self.visible_tiles()
-        for box, at in tiles:
-            painter.drawImage(box, self._image(int(self._indices[at])))
-            is_selected = at == self._selected
-            colour = theme.o if is_selected and self.hasFocus() else theme.text if is_selected else theme.border
-            painter.setPen(QPen(QColor(colour), 2 if is_selected else 1))
-            painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
-            share = float(np.nan_to_num(self._errors[at], posinf=most)) / most if len(self._errors) else 0.0
-            bar = QRectF(box.x(), box.bottom() + 3, max(box.width() * min(share, 1.0), 1.0), _BAR)
-            painter.fillRect(bar, QColor(theme.text if is_selected else theme.disabled_text))
-        left = len(self._indices) - (tiles[-1][1] + 1 if tiles else 0)
-        if tiles and (left or self._first):
-            text = self.tr("+{0} more").format(left) if left else self.tr("first ones")
-            painter.setPen(QColor(theme.secondary_text))
-            room = QRectF(tiles[-1][0].right() + 8, 1, _MORE_TEXT, _TILE)
-            painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, text)
+        theme = current_theme()
+        with QPainter(self) as painter:
+            painter.setFont(font(SMALL_PX))
+            most = float(np.nan_to_num(self._errors, posinf=0).max(initial=1e-9))
+            tiles = self.visible_tiles()
+            for box, at in tiles:
+                painter.drawImage(box, self._image(int(self._indices[at])))
+                is_selected = at == self._selected
+                colour = theme.o if is_selected and self.hasFocus() else theme.text if is_selected else theme.border
+                painter.setPen(QPen(QColor(colour), 2 if is_selected else 1))
+                painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
+                share = float(np.nan_to_num(self._errors[at], posinf=most)) / most if len(self._errors) else 0.0
+                bar = QRectF(box.x(), box.bottom() + 3, max(box.width() * min(share, 1.0), 1.0), _BAR)
+                painter.fillRect(bar, QColor(theme.text if is_selected else theme.disabled_text))
+            left = len(self._indices) - (tiles[-1][1] + 1 if tiles else 0)
+            if tiles and (left or self._first):
+                text = self.tr("+{0} more").format(left) if left else self.tr("first ones")
+                painter.setPen(QColor(theme.secondary_text))
+                room = QRectF(tiles[-1][0].right() + 8, 1, _MORE_TEXT, _TILE)
+                painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, text)
 
     def _description(self, at: int) -> str:
         if self._examples is None or not 0 <= at < len(self._indices):

@@ -149,23 +149,23 @@ class StepStrip(QWidget):
     # --- painting
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setFont(font(SMALL_PX))
-        painter.fillRect(event.rect(), QColor(current_theme().background))
-        if self._images is None or not self.columns:
-            return
-        painter.translate(_PAD, 0)
-        first, last = event.rect().left() - 2 * _PAD, event.rect().right()
-        brush = Brush(painter, current_theme(), self.devicePixelRatioF())
-        step_painter = StepPainter(brush, self._images, self._position)
-        for at, column in enumerate(self.columns):
-            if column.right > first and column.x < last:
-                step_painter.paint_column(
-                    column, at, self._titles[column.display_column.layer], self.subtitle(column)
-                )
-        step_painter.paint_arrows(self.columns)
-        step_painter.outline_weight(self.columns, self._hovered, current_theme().secondary_text)
-        step_painter.outline_weight(self.columns, self._weight, current_theme().text)
+        with QPainter(self) as painter:
+            painter.setFont(font(SMALL_PX))
+            painter.fillRect(event.rect(), QColor(current_theme().background))
+            if self._images is None or not self.columns:
+                return
+            painter.translate(_PAD, 0)
+            first, last = event.rect().left() - 2 * _PAD, event.rect().right()
+            brush = Brush(painter, current_theme(), self.devicePixelRatioF())
+            step_painter = StepPainter(brush, self._images, self._position)
+            for at, column in enumerate(self.columns):
+                if column.right > first and column.x < last:
+                    step_painter.paint_column(
+                        column, at, self._titles[column.display_column.layer], self.subtitle(column)
+                    )
+            step_painter.paint_arrows(self.columns)
+            step_painter.outline_weight(self.columns, self._hovered, current_theme().secondary_text)
+            step_painter.outline_weight(self.columns, self._weight, current_theme().text)
 
     # --- mouse and keys
 

@@ -486,8 +486,10 @@ class StepRowLabels(QWidget):
         self.setFixedWidth(_ROW_LABEL_WIDTH)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setFont(font(SMALL_PX))
-        painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))
-        for top, text in self._rows():
-            painter.drawText(0, round(top), _ROW_LABEL_WIDTH, _ROW_LABEL_HEIGHT, Qt.AlignmentFlag.AlignLeft, text)
+        with QPainter(self) as painter:
+            painter.setFont(font(SMALL_PX))
+            painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))
+            for top, text in self._rows():
+                painter.drawText(
+                    0, round(top), _ROW_LABEL_WIDTH, _ROW_LABEL_HEIGHT, Qt.AlignmentFlag.AlignLeft, text
+                )

@@ -228,25 +228,28 @@ class GradientTermMaps(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._products is None:
             return
-        painter, theme = QPainter(self), current_theme()
-        painter.setFont(font(SMALL_PX))
-        inputs, gradients = self._products.inputs[0], self._products.gradients[0]
-        names = (self.tr("input"), self.tr("gradient"), self.tr("product"))
-        maps = (inputs, gradients, inputs * gradients)
-        for at, (name, values) in enumerate(zip(names, maps, strict=True)):
-            level = rounded_limit(float(np.abs(np.nan_to_num(values)).max(initial=0.0)))
-            high, wide = values.shape
-            scale = _SIDE / max(high, wide)
-            box = QRectF(at * (_SIDE + _BETWEEN) + 1, 1, wide * scale, high * scale)
-            painter.drawImage(box, to_qimage(colours(values, -level, level, theme.value_table)))
-            painter.setPen(QColor(theme.border))
-            painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
-            painter.setPen(QColor(theme.secondary_text))
-            caption = f"{name}\n±{limit_text(level)}"
-            painter.drawText(QRectF(box.x(), _SIDE + 2, _SIDE + 8, _CAPTION), Qt.AlignmentFlag.AlignLeft, caption)
-            if at < 2:
-                sign = QRectF(box.x() + _SIDE, 0, _BETWEEN, _SIDE)
-                painter.drawText(sign, Qt.AlignmentFlag.AlignCenter, "×="[at])
+        theme = current_theme()
+        with QPainter(self) as painter:
+            painter.setFont(font(SMALL_PX))
+            inputs, gradients = self._products.inputs[0], self._products.gradients[0]
+            names = (self.tr("input"), self.tr("gradient"), self.tr("product"))
+            maps = (inputs, gradients, inputs * gradients)
+            for at, (name, values) in enumerate(zip(names, maps, strict=True)):
+                level = rounded_limit(float(np.abs(np.nan_to_num(values)).max(initial=0.0)))
+                high, wide = values.shape
+                scale = _SIDE / max(high, wide)
+                box = QRectF(at * (_SIDE + _BETWEEN) + 1, 1, wide * scale, high * scale)
+                painter.drawImage(box, to_qimage(colours(values, -level, level, theme.value_table)))
+                painter.setPen(QColor(theme.border))
+                painter.drawRect(box.adjusted(-0.5, -0.5, 0.5, 0.5))
+                painter.setPen(QColor(theme.secondary_text))
+                caption = f"{name}\n±{limit_text(level)}"
+                painter.drawText(
+                    QRectF(box.x(), _SIDE + 2, _SIDE + 8, _CAPTION), Qt.AlignmentFlag.AlignLeft, caption
+                )
+                if at < 2:
+                    sign = QRectF(box.x() + _SIDE, 0, _BETWEEN, _SIDE)
+                    painter.drawText(sign, Qt.AlignmentFlag.AlignCenter, "×="[at])
 
 
 # --- texts

@@ -105,11 +105,10 @@ def swatch(theme: Theme, number: int, ratio: float) -> QIcon:
     pixmap = QPixmap(round(wide * ratio), round(high * ratio))
     pixmap.setDevicePixelRatio(ratio)
     pixmap.fill(Qt.GlobalColor.transparent)
-    painter = QPainter(pixmap)
-    painter.setPen(branch_pen(theme, number, 2.0))
-    middle = QRectF(0, 0, wide, high).center().y()
-    painter.drawLine(QPointF(0, middle), QPointF(wide, middle))
-    painter.end()
+    with QPainter(pixmap) as painter:
+        painter.setPen(branch_pen(theme, number, 2.0))
+        middle = QRectF(0, 0, wide, high).center().y()
+        painter.drawLine(QPointF(0, middle), QPointF(wide, middle))
     icon = QIcon(pixmap)
     # Otherwise Qt tints it in a selected row, and it looks like another branch's.
     icon.addPixmap(pixmap, QIcon.Mode.Selected)

@@ -217,17 +217,18 @@ class KeyframeStrip(QWidget):
     # -- painting ----------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter, theme = QPainter(self), current_theme()
-        painter.setFont(font(SMALL_PX))
-        boxes = self.keyframe_boxes()
-        if not boxes:
-            painter.setPen(QColor(theme.secondary_text))
-            text = self.tr("Train, and the features of earlier steps are kept here.")
-            painter.drawText(self.rect(), Qt.TextFlag.TextWordWrap, text)
-            return
-        current = boxes[self._shown_index([box.keyframe for box in boxes])]
-        for box in boxes:
-            self._paint_keyframe(painter, box, box is current)
+        theme = current_theme()
+        with QPainter(self) as painter:
+            painter.setFont(font(SMALL_PX))
+            boxes = self.keyframe_boxes()
+            if not boxes:
+                painter.setPen(QColor(theme.secondary_text))
+                text = self.tr("Train, and the features of earlier steps are kept here.")
+                painter.drawText(self.rect(), Qt.TextFlag.TextWordWrap, text)
+                return
+            current = boxes[self._shown_index([box.keyframe for box in boxes])]
+            for box in boxes:
+                self._paint_keyframe(painter, box, box is current)
 
     def _paint_keyframe(self, painter: QPainter, place: KeyframeBox, current: bool) -> None:
         theme, box = current_theme(), place.box

@@ -271,22 +271,23 @@ class ConfusionTable(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Headers and counts; mistakes are bold."""
-        painter, theme, names = QPainter(self), current_theme(), self._names()
-        painter.setFont(font(SMALL_PX))
-        painter.setPen(QColor(theme.secondary_text))
-        columns = len(names) - 1
-        centre, left = Qt.AlignmentFlag.AlignCenter, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(QRectF(_HEADER_WIDTH, 0, columns * _CELL_WIDTH, 16), centre, self.tr("predicted"))
-        for column in range(columns):
-            painter.setPen(QColor(theme.class_colour(column)))
-            head = QRectF(_HEADER_WIDTH + column * _CELL_WIDTH, 16, _CELL_WIDTH, 16)
-            painter.drawText(head, centre, elided_text(names[column], _CELL_WIDTH - 4))
-        for row, name in enumerate(names):
-            painter.setPen(QColor(theme.class_colour(row) if row < columns else theme.secondary_text))
-            box = QRectF(0, self.box(row, 0).y(), _HEADER_WIDTH, _CELL_HEIGHT)
-            painter.drawText(box, left, elided_text(name, _HEADER_WIDTH - 4))
+        theme, names = current_theme(), self._names()
+        with QPainter(self) as painter:
+            painter.setFont(font(SMALL_PX))
+            painter.setPen(QColor(theme.secondary_text))
+            columns = len(names) - 1
+            centre, left = Qt.AlignmentFlag.AlignCenter, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(QRectF(_HEADER_WIDTH, 0, columns * _CELL_WIDTH, 16), centre, self.tr("predicted"))
             for column in range(columns):
-                self._paint_cell(painter, row, column, columns)
+                painter.setPen(QColor(theme.class_colour(column)))
+                head = QRectF(_HEADER_WIDTH + column * _CELL_WIDTH, 16, _CELL_WIDTH, 16)
+                painter.drawText(head, centre, elided_text(names[column], _CELL_WIDTH - 4))
+            for row, name in enumerate(names):
+                painter.setPen(QColor(theme.class_colour(row) if row < columns else theme.secondary_text))
+                box = QRectF(0, self.box(row, 0).y(), _HEADER_WIDTH, _CELL_HEIGHT)
+                painter.drawText(box, left, elided_text(name, _HEADER_WIDTH - 4))
+                for column in range(columns):
+                    self._paint_cell(painter, row, column, columns)
 
     def _paint_cell(self, painter: QPainter, row: int, column: int, columns: int) -> None:
         theme, box, confusion = current_theme(), self.box(row, column), self._confusion

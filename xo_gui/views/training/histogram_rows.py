@@ -57,13 +57,13 @@ class HistogramHeader(QWidget):
         self.setFixedHeight(15)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setFont(font(SMALL_PX))
-        painter.setPen(QColor(current_theme().secondary_text))
-        metrics = QFontMetricsF(painter.font())
-        for column, (left, wide) in column_boxes(self._rows.width()).items():
-            fits = metrics.horizontalAdvance(column_title(column)) <= wide + 4
-            painter.drawText(QPointF(left, 11), column_title(column, brief=not fits))
+        with QPainter(self) as painter:
+            painter.setFont(font(SMALL_PX))
+            painter.setPen(QColor(current_theme().secondary_text))
+            metrics = QFontMetricsF(painter.font())
+            for column, (left, wide) in column_boxes(self._rows.width()).items():
+                fits = metrics.horizontalAdvance(column_title(column)) <= wide + 4
+                painter.drawText(QPointF(left, 11), column_title(column, brief=not fits))
 
 
 class HistogramRows(QWidget):
@@ -222,18 +222,19 @@ class HistogramRows(QWidget):
     # -- painting ----------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter, theme = QPainter(self), current_theme()
-        painter.setFont(font(SMALL_PX))
-        if not self._rows:
-            painter.setPen(QColor(theme.secondary_text))
-            text = self.tr(
-                "Train, and the distributions of weights, values and gradients of every layer are drawn here, with "
-                "the norm of its gradient and its dead features."
-            )
-            painter.drawText(self.rect(), Qt.TextFlag.TextWordWrap, text)
-            return
-        for index, row in enumerate(self._rows):
-            self._paint_row(painter, index, row)
+        theme = current_theme()
+        with QPainter(self) as painter:
+            painter.setFont(font(SMALL_PX))
+            if not self._rows:
+                painter.setPen(QColor(theme.secondary_text))
+                text = self.tr(
+                    "Train, and the distributions of weights, values and gradients of every layer are drawn here, "
+                    "with the norm of its gradient and its dead features."
+                )
+                painter.drawText(self.rect(), Qt.TextFlag.TextWordWrap, text)
+                return
+            for index, row in enumerate(self._rows):
+                self._paint_row(painter, index, row)
 
     def _paint_row(self, painter: QPainter, index: int, row: LayerStatistics) -> None:
         theme, top = current_theme(), index * ROW_HEIGHT

@@ -240,14 +240,14 @@ class RobustnessPlots(FocusFrameWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._result is None:
             return
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        grid = self.grid()
-        RobustnessPainter(painter, current_theme(), grid, self._result).paint(self._marks, self.point)
-        if self.hasFocus():
-            painter.setPen(current_theme().o)
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            grid = self.grid()
+            RobustnessPainter(painter, current_theme(), grid, self._result).paint(self._marks, self.point)
+            if self.hasFocus():
+                painter.setPen(current_theme().o)
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
 
 
 class PlotGrid:

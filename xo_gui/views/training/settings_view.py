@@ -150,30 +150,31 @@ class RateCurve(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._config is None:
             return
-        painter, theme = QPainter(self), current_theme()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        shares = [index / _POINTS for index in range(_POINTS + 1)]
-        rates = [self._rate(share) for share in shares]
-        top, wide, high = max(rates) or 1.0, self.width() - 2 * _DOT_RADIUS, _CURVE_HEIGHT - 2 * _DOT_RADIUS
-        points = [
-            QPointF(_DOT_RADIUS + wide * share, _DOT_RADIUS + high * (1 - rate / top))
-            for share, rate in zip(shares, rates, strict=True)
-        ]
-        done = min(self._step / self._last, 1.0)
-        dot = QPointF(_DOT_RADIUS + wide * done, _DOT_RADIUS + high * (1 - self._rate(done) / top))
-        painter.setPen(QPen(QColor(theme.border), 1))
-        painter.drawLine(QPointF(0, _CURVE_HEIGHT - 0.5), QPointF(self.width(), _CURVE_HEIGHT - 0.5))
-        painter.setPen(QPen(QColor(theme.secondary_text), 1.2))
-        painter.drawPolyline(QPolygonF(points))
-        self._paint_stop(painter, wide)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(theme.text))
-        painter.drawEllipse(dot, _DOT_RADIUS, _DOT_RADIUS)
-        painter.setFont(font(SMALL_PX))
-        painter.setPen(QColor(theme.secondary_text))
-        box = QRectF(0, _CURVE_HEIGHT, self.width(), _TEXT_HEIGHT)
-        text = painter.fontMetrics().elidedText(self.text, Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+        theme = current_theme()
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            shares = [index / _POINTS for index in range(_POINTS + 1)]
+            rates = [self._rate(share) for share in shares]
+            top, wide, high = max(rates) or 1.0, self.width() - 2 * _DOT_RADIUS, _CURVE_HEIGHT - 2 * _DOT_RADIUS
+            points = [
+                QPointF(_DOT_RADIUS + wide * share, _DOT_RADIUS + high * (1 - rate / top))
+                for share, rate in zip(shares, rates, strict=True)
+            ]
+            done = min(self._step / self._last, 1.0)
+            dot = QPointF(_DOT_RADIUS + wide * done, _DOT_RADIUS + high * (1 - self._rate(done) / top))
+            painter.setPen(QPen(QColor(theme.border), 1))
+            painter.drawLine(QPointF(0, _CURVE_HEIGHT - 0.5), QPointF(self.width(), _CURVE_HEIGHT - 0.5))
+            painter.setPen(QPen(QColor(theme.secondary_text), 1.2))
+            painter.drawPolyline(QPolygonF(points))
+            self._paint_stop(painter, wide)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(QColor(theme.text))
+            painter.drawEllipse(dot, _DOT_RADIUS, _DOT_RADIUS)
+            painter.setFont(font(SMALL_PX))
+            painter.setPen(QColor(theme.secondary_text))
+            box = QRectF(0, _CURVE_HEIGHT, self.width(), _TEXT_HEIGHT)
+            text = painter.fontMetrics().elidedText(self.text, Qt.TextElideMode.ElideRight, self.width())
+            painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _paint_stop(self, painter: QPainter, wide: float) -> None:
         """A dashed line where the step limit ends the run before its epochs do."""

@@ -138,32 +138,32 @@ class TimelineView(View):
     # -- painting ----------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        theme, training, branch = current_theme(), self._training, self._branch()
-        ends = (QPointF(_HANDLE, _LINE_Y), QPointF(self.width() - _HANDLE, _LINE_Y))
-        painter.setPen(self._pen(theme.border))
-        painter.drawLine(*ends)
-        if training is not None and branch is not None and branch.end:
-            x = self._x(self._shown_step(training), branch)
-            self._paint_path(painter, branch, x)
-            self._paint_marks(painter, branch)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(QColor(theme.text))
-            painter.drawEllipse(QPointF(x, _LINE_Y), _HANDLE, _HANDLE)
-        if self.hasFocus():
-            painter.setPen(QPen(QColor(theme.o), 1))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
-        painter.setFont(font(SMALL_PX))
-        painter.setPen(QColor(theme.secondary_text))
-        used = 0 if self.compare_button.isHidden() else self.compare_button.width() + 12
-        box = QRectF(0, _TEXT_Y - 8, self.width() - used, 18)
-        facts, metrics = self._facts(), QFontMetricsF(painter.font())
-        painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, facts)
-        room = box.width() - (metrics.horizontalAdvance(facts) + 24 if facts else 0)
-        text = metrics.elidedText(self._text(), Qt.TextElideMode.ElideRight, room)
-        painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            theme, training, branch = current_theme(), self._training, self._branch()
+            ends = (QPointF(_HANDLE, _LINE_Y), QPointF(self.width() - _HANDLE, _LINE_Y))
+            painter.setPen(self._pen(theme.border))
+            painter.drawLine(*ends)
+            if training is not None and branch is not None and branch.end:
+                x = self._x(self._shown_step(training), branch)
+                self._paint_path(painter, branch, x)
+                self._paint_marks(painter, branch)
+                painter.setPen(Qt.PenStyle.NoPen)
+                painter.setBrush(QColor(theme.text))
+                painter.drawEllipse(QPointF(x, _LINE_Y), _HANDLE, _HANDLE)
+            if self.hasFocus():
+                painter.setPen(QPen(QColor(theme.o), 1))
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
+            painter.setFont(font(SMALL_PX))
+            painter.setPen(QColor(theme.secondary_text))
+            used = 0 if self.compare_button.isHidden() else self.compare_button.width() + 12
+            box = QRectF(0, _TEXT_Y - 8, self.width() - used, 18)
+            facts, metrics = self._facts(), QFontMetricsF(painter.font())
+            painter.drawText(box, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, facts)
+            room = box.width() - (metrics.horizontalAdvance(facts) + 24 if facts else 0)
+            text = metrics.elidedText(self._text(), Qt.TextElideMode.ElideRight, room)
+            painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _paint_path(self, painter: QPainter, branch: Branch, x: float) -> None:
         """The path to the step shown: thin on ancestors, then the branch's own line."""

@@ -102,19 +102,19 @@ class TemplatePairs(FocusFrameWidget):
             return
         if not self._images:
             self._images = [picture_atlas(one[None], theme) for one in comparison.templates.pictures]
-        painter = QPainter(self)
-        painter.setFont(font(SMALL_PX))
-        for index, name in enumerate(comparison.templates.classes):
-            template, products = self.boxes(index)
-            painter.drawImage(template, self._images[index])
-            painter.drawImage(products, maps_atlas(comparison.products[index][None], _COLOUR_LIMIT, 1, theme))
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            for box in (template, products):
-                focused = self.hasFocus() and index == self._focused and box is template
-                painter.setPen(QPen(QColor(theme.o if focused else theme.border), 1))
-                painter.drawRect(box.adjusted(0, 0, -1, -1))
-            self._paint_score(painter, comparison, index, name)
+        with QPainter(self) as painter:
+            painter.setFont(font(SMALL_PX))
+            for index, name in enumerate(comparison.templates.classes):
+                template, products = self.boxes(index)
+                painter.drawImage(template, self._images[index])
+                painter.drawImage(products, maps_atlas(comparison.products[index][None], _COLOUR_LIMIT, 1, theme))
+                painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                for box in (template, products):
+                    focused = self.hasFocus() and index == self._focused and box is template
+                    painter.setPen(QPen(QColor(theme.o if focused else theme.border), 1))
+                    painter.drawRect(box.adjusted(0, 0, -1, -1))
+                self._paint_score(painter, comparison, index, name)
 
     def _paint_score(self, painter: QPainter, comparison: TemplateMatch, index: int, name: str) -> None:
         template, products = self.boxes(index)

@@ -285,19 +285,18 @@ class VoteBars(QWidget):
         return QSize(150, self.sizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        left, right = self._margins()
-        bar = QRectF(left, 0, max(self.width() - left - right, 1), self.row_height * _BAR_SHARE)
-        most = max([1.0, *(row.vote or 0.0 for row in self.rows)])
-        for index, row in enumerate(self.rows):
-            middle = index * self.row_height + self.row_height / 2
-            bar.moveTop(middle - self.row_height * _BAR_SHARE / 2)
-            colour = QColor(current_theme().class_colour(index))
-            self._paint_name(painter, index, row.name, middle)
-            self._paint_bar(painter, bar, (row.vote or 0.0) / most, colour)
-            self._paint_number(painter, row, middle)
-        painter.end()
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            left, right = self._margins()
+            bar = QRectF(left, 0, max(self.width() - left - right, 1), self.row_height * _BAR_SHARE)
+            most = max([1.0, *(row.vote or 0.0 for row in self.rows)])
+            for index, row in enumerate(self.rows):
+                middle = index * self.row_height + self.row_height / 2
+                bar.moveTop(middle - self.row_height * _BAR_SHARE / 2)
+                colour = QColor(current_theme().class_colour(index))
+                self._paint_name(painter, index, row.name, middle)
+                self._paint_bar(painter, bar, (row.vote or 0.0) / most, colour)
+                self._paint_number(painter, row, middle)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Pick the vote of the row clicked."""
