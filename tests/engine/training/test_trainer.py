@@ -220,6 +220,26 @@ def test_patience_ends_the_run_and_keeps_the_best_epoch() -> None:
         assert not np.array_equal(trainer.parameters()[name], values)
 
 
+@pytest.mark.parametrize("ends", [{"epochs": 2}, {"epochs": 100, "steps": 2}, {"epochs": 100, "target": 1.0}])
+def test_only_patience_goes_back_to_the_best_epoch(ends: dict[str, float]) -> None:
+    """The loss on the held-out O rises faster than that on the X falls, which is told from the second epoch on."""
+    judges = Dataset(np.array([1, 0.1], np.float32).reshape(2, 1, 1, 1), np.array([1, 0]), ("X", "O"))
+    config = TrainingConfig(SGD(0.025, 0.0), patience=50, **ends)  # type: ignore[arg-type]
+    trainer = Trainer(ONE, FixedSource(picture(0)), config, CPU, start(-0.5, 0.0), judges)
+    losses = [event.evaluation.metrics.loss for event in trainer.run() if isinstance(event, Evaluated)]
+    assert trainer.stop_reason == ("epochs" if len(ends) == 1 else list(ends)[-1])
+    for name, values in trainer.parameters().items():
+        np.testing.assert_array_equal(trainer.final_parameters()[name], values)
+    best = trainer.checkpoint().best_parameters
+    assert best is not None
+    assert losses.index(min(losses)) < len(losses) - 1
+
+
+def test_without_patience_no_copy_of_the_best_epoch_is_kept() -> None:
+    trainer, _ = run(TrainingConfig(SGD(0.1), epochs=3), held_out=0)
+    assert trainer.checkpoint().best_parameters is None
+
+
 def test_patience_counts_anew_when_the_error_falls() -> None:
     """The loss falls in each epoch, so patience never ends the run, and the last epoch is the result."""
     trainer, events = run(TrainingConfig(SGD(0.1, 0.0), epochs=9, patience=1), held_out=0)
