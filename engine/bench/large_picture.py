@@ -20,7 +20,7 @@ import numpy as np
 
 from engine.backends import Array, Backend, Calls, HostArray, Ops, choose_backend, one_blas_thread
 from engine.bench.contender import Contender, engine_title
-from engine.nn import cheapest_order, layer_names
+from engine.nn import cheapest_order
 from engine.nn.layers import (
     Arrays,
     Conv2D,
@@ -32,6 +32,7 @@ from engine.nn.layers import (
     Residual,
     Shape,
     ShapeError,
+    default_ids,
     shape_text,
 )
 
@@ -85,7 +86,7 @@ def iter_bands(
         raise ValueError(f"A band needs at least 1 row, not {band_rows}.")
     height = _shapes(layers, picture.shape)[-1][1]
     order = cheapest_order(tuple(layers))
-    names = layer_names(layers)
+    names = default_ids(layers)
     named = [(names[place], layers[place]) for place in order]
     placed = _place_layers(named, picture.shape, parameters, backend.operations)
     step = band_rows or _rows_that_fit(placed, height, BAND_BYTES[backend.name])
@@ -288,8 +289,7 @@ def _place_layers(
         stored = buffers = None
         if isinstance(layer, Residual):
             inside = [
-                (f"{name}.{place}-{placed_layer.kind}", placed_layer)
-                for place, placed_layer in enumerate(layer.layers, 1)
+                (f"{name}.{own}", placed_layer) for own, placed_layer in zip(layer.ids, layer.layers, strict=True)
             ]
             inner = _place_layers(inside, shape, parameters, ops)
         else:
@@ -371,7 +371,7 @@ def photo_parameters() -> Arrays:
     """Parameters of PHOTO_LAYERS, always the same."""
     layer, shape = PHOTO_LAYERS[0], (1, *PHOTO_SIZE)
     return {
-        f"01-conv2d.{name}": values
+        f"conv2d-1.{name}": values
         for name, values in layer.initial_parameters(shape, np.random.default_rng(1)).items()
     }
 

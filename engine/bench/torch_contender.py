@@ -14,7 +14,7 @@ from engine.backends import HostArray
 from engine.bench.cases import BenchNet, noise_batch, start_parameters
 from engine.bench.contender import BATCH_COUNT, BenchError, Contender, ContenderEntry, no_op
 from engine.installation import core_count
-from engine.nn import Network, Parameters, layer_names
+from engine.nn import Network, Parameters
 from engine.nn.layers import (
     Arrays,
     AvgPool2D,
@@ -29,6 +29,7 @@ from engine.nn.layers import (
     ReLU,
     Sigmoid,
     Tanh,
+    default_ids,
 )
 from engine.training import SGD
 
@@ -332,7 +333,7 @@ def _photo(
     import torch
 
     tensors = {name: _to_device(device, array, channels_last and array.ndim == 4) for name, array in values.items()}
-    names = layer_names(layers)
+    names = default_ids(layers)
     layer_tensors = [
         {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")}
         for name in names

@@ -81,7 +81,7 @@ def _initial(args: argparse.Namespace) -> Arrays:
         raise ValueError(f"A seed is a whole number of at least 0, not {args.seed}.")
     values = TRAINABLE_WALKTHROUGH.initial_parameters(args.seed)
     if args.handmade:
-        name = "01-conv2d.weight"
+        name = "conv2d-1.weight"
         values[name] = (ARTICLE_KERNELS / ARTICLE_KERNELS[0].size).astype(values[name].dtype)
     return values
 

@@ -30,7 +30,11 @@ def run(args: argparse.Namespace) -> int:
     if args.out.suffix.lower() != ".npz":
         raise ValueError(f"{args.out} cannot hold the arrays: give --out a name that ends in .npz.")
     reader = Predictor(chosen_model(args), choose_backend(args.device))
-    trace = reader.predict(to_input(read_picture(args.image, print_note), reader.side)).named_activations()
+    prediction = reader.predict(to_input(read_picture(args.image, print_note), reader.side))
+    network, named = reader.model.network, prediction.named_activations()
+    # Keys that say the order: 00-input, 01-conv2d, ..., the votes last.
+    keys = (*network.numbered_names, f"{len(network.names):02d}-votes")
+    trace = dict(zip(keys, named.values(), strict=False))
     write_atomically(args.out, npz_bytes(trace))
     width = max(map(len, trace))
     for key, array in trace.items():

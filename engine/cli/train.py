@@ -193,7 +193,7 @@ examples:
   xo train --out mine.safetensors
   xo train --data letters/ --hold-out 0.3 --epochs 20 --patience 3 --out letters.safetensors
   xo train --data xo:size=0.3..0.9,neither=0.25 --optimizer sgd --momentum 0.9 --rate 0.05 --out mine.safetensors
-  xo train --model mine.safetensors --data letters/ --freeze 01-conv2d,04-conv2d --out tuned.safetensors
+  xo train --model mine.safetensors --data letters/ --freeze conv2d-1,conv2d-2 --out tuned.safetensors
   xo train --resume mine.checkpoint
 
 Ctrl+C saves the run next to the model, as NAME.checkpoint, and so does the program every half minute. Exit codes: 0
@@ -274,7 +274,7 @@ def _add_config(group: Any) -> None:
         "--l2", metavar="S", type=float, help="L2 regularization: adds S / 2 times the sum of all squared weights"
     )
     group.add_argument("--clip", metavar="LENGTH", type=float, help="clip the gradient's norm to this length")
-    group.add_argument("--freeze", metavar="LAYERS", help="layers to freeze, such as 01-conv2d,04-conv2d (xo info)")
+    group.add_argument("--freeze", metavar="LAYERS", help="layers to freeze, such as conv2d-1,conv2d-2 (xo info)")
     group.add_argument("--batch", metavar="N", type=int, help="examples per step")
     group.add_argument("--epochs", metavar="N", type=int, help="passes over all examples")
 

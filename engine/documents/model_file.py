@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from engine.documents.network_entry import parse_network, with_layer_ids
 from engine.documents.presets import WALKTHROUGH, handmade_parameters, preset
 from engine.formats import (
     MEBIBYTE,
@@ -18,7 +19,6 @@ from engine.formats import (
     InvalidFile,
     Json,
     TensorInfo,
-    one_line,
     other_program,
     pack,
     quoted,
@@ -30,10 +30,8 @@ from engine.formats import (
 from engine.installation import asset_path
 from engine.nn import Model, Network
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FILE_LIMIT = 64 * MEBIBYTE
-# Activations of one picture in all layers; without a limit, a small file could demand all the memory.
-ACTIVATION_LIMIT = 256 * MEBIBYTE
 
 _MAX_NAME_LENGTH = 200
 
@@ -103,19 +101,6 @@ def parse_name(description: Json) -> str:
     return name
 
 
-def parse_network(description: Json) -> Network:
-    """The network in a file. Raises InvalidFile if it is invalid or too large to be run."""
-    try:
-        network = Network.from_json(_as_mapping(description.get("network")))
-    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
-        raise InvalidFile(f"describes an invalid network: {one_line(error)}") from error
-    if network.image_bytes > ACTIVATION_LIMIT:
-        raise InvalidFile(
-            f"describes a network that takes more than {ACTIVATION_LIMIT // MEBIBYTE} MiB for one picture"
-        )
-    return network
-
-
 def stored_value_count(network: Network) -> int:
     """The number of values that the network stores: weights, biases, running statistics."""
     return sum(math.prod(shape) for shape in network.parameter_shapes.values())
@@ -136,15 +121,9 @@ def check_value_count(expected: int, tensors: Mapping[str, TensorInfo], what: st
         raise InvalidFile(f"holds {count:,} {what} where its network needs {expected:,}")
 
 
-def _as_mapping(value: object) -> Json:
-    if not isinstance(value, dict):
-        raise InvalidFile("it is missing")
-    return value
-
-
 def _parse_model(data: bytes) -> Model:
     """Parses the bytes of a model file. Raises ValueError with a message as of InvalidFile."""
-    file = unpack(data, "model", FORMAT_VERSION)
+    file = with_layer_ids(unpack(data, "model", FORMAT_VERSION))
     description = file.description
     network = parse_network(description)
     check_value_count(stored_value_count(network), file.tensors, "weights")

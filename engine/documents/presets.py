@@ -134,4 +134,4 @@ def preset(name: str) -> Preset:
 
 def handmade_parameters() -> Arrays:
     """The parameters of the walk-through: the article's kernels, with zero biases."""
-    return {"01-conv2d.weight": ARTICLE_KERNELS, "01-conv2d.bias": np.zeros(3, np.float32)}
+    return {"conv2d-1.weight": ARTICLE_KERNELS, "conv2d-1.bias": np.zeros(3, np.float32)}

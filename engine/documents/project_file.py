@@ -16,7 +16,8 @@ import numpy as np
 from engine.backends import HostArray
 from engine.data import LabelledDrawing, PoolSettings, TrainingData
 from engine.documents.document import Document
-from engine.documents.model_file import parse_name, parse_network, stored_value_count
+from engine.documents.model_file import parse_name, stored_value_count
+from engine.documents.network_entry import parse_network, with_layer_ids
 from engine.documents.training_file import (
     branch_description,
     branch_to_arrays,
@@ -50,7 +51,7 @@ from engine.training import SavedRun, TrainingConfig
 
 _Arrays: TypeAlias = "dict[str, HostArray]"
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 FILE_LIMIT: Final = 1024 * MEBIBYTE
 SUFFIX: Final = ".session"
 
@@ -246,7 +247,7 @@ def _model_entry(model: Model) -> Json:
 
 def _parse_project(data: bytes) -> ProjectState:
     """Parses the bytes of a project file. Raises ValueError with a message as of InvalidFile."""
-    file = unpack(data, "session", FORMAT_VERSION)
+    file = with_layer_ids(unpack(data, "session", FORMAT_VERSION))
     description, header, tensors = file.description, _parse_project_header(file.description), checked_arrays(file)
     drawings = drawings_from_arrays(_with_prefix("drawings", tensors))
     if len(drawings) != 1 + len(header.labels) or len(header.labels) != len(header.weights):

@@ -1,7 +1,7 @@
 """Training in files: checkpoint files, from which training is resumed, and the branches of a project file.
 
 In a checkpoint file the parameters, the optimizer state and the best parameters are tensors, named
-parameters.01-conv2d.weight, memory.velocity.01-conv2d.weight and best.01-conv2d.weight; all else is in the header.
+parameters.conv2d-1.weight, memory.velocity.conv2d-1.weight and best.conv2d-1.weight; all else is in the header.
 Files are not trusted. The field names of the structs here, and of the dataclasses that are converted by msgspec,
 are keys in saved files.
 """
@@ -23,10 +23,10 @@ from engine.data.xo import XOSettings
 from engine.documents.model_file import (
     check_value_count,
     parse_name,
-    parse_network,
     stored_value_count,
     trainable_value_count,
 )
+from engine.documents.network_entry import parse_network, with_layer_ids
 from engine.formats import (
     MEBIBYTE,
     FileError,
@@ -55,7 +55,7 @@ from engine.training import (
     settings_from,
 )
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # A model's weights, the best ones, and two vectors of the optimizer.
 FILE_LIMIT = 4 * 64 * MEBIBYTE
 
@@ -168,7 +168,7 @@ def load_checkpoint(path: FilePath) -> InterruptedRun:
 
 def _parse_run(data: bytes) -> InterruptedRun:
     """Parses the bytes of a checkpoint file. Raises ValueError with a message as of InvalidFile."""
-    file = unpack(data, "run", FORMAT_VERSION)
+    file = with_layer_ids(unpack(data, "run", FORMAT_VERSION))
     description = file.description
     network, config = parse_network(description), parse_config(description.get("recipe"))
     header = _convert(description, "standing", _CheckpointHeader)
@@ -421,7 +421,7 @@ def _parse_keyframes(
 
 
 def _parameter_name(group: str, name: str) -> str:
-    """The parameter of a tensor; vectors of the optimizer have names such as velocity.01-conv2d.weight."""
+    """The parameter of a tensor; vectors of the optimizer have names such as velocity.conv2d-1.weight."""
     return name.partition(".")[2] if group == "memory" else name
 
 

@@ -15,7 +15,7 @@ from engine.explain.robustness import (
     supports,
 )
 from engine.explain.step_trace import NudgeResult, ParameterIndex, StepQuery, StepTrace, WeightTrace
-from engine.explain.step_tracer import LiveStepTracer, TraceRequest, learnable_shapes
+from engine.explain.step_tracer import LiveStepTracer, TraceRequest
 from engine.explain.template_matching import TemplateMatch, Templates, match_templates, templates
 from engine.explain.top_examples import TopExample
 from engine.explain.value_arithmetic import (
@@ -56,7 +56,6 @@ __all__ = [
     "cell_index",
     "contribution",
     "has_value_formula",
-    "learnable_shapes",
     "match_templates",
     "receptive_field",
     "receptive_runs",

@@ -116,14 +116,14 @@ def even_chunk(batch: int, most: int) -> int:
 
 
 def _inner_layer(layer: Layer, buffers: LayerArrays, part: str) -> tuple[Layer, LayerArrays, str]:
-    """The layer that a parameter belongs to, inside blocks too: 1-conv2d.weight is the weight of the first
-    child."""
+    """The layer that a parameter belongs to, inside blocks too: conv2d-1.weight is the weight of the
+    child with that id."""
     children = layer.children(buffers)
     if not children:
         return layer, buffers, part
     inner, _, part = part.partition(".")
-    _, child, its = children[int(inner.partition("-")[0]) - 1]
-    return _inner_layer(child, its, part)
+    child = next(child for child in children if child.id == inner)
+    return _inner_layer(child.layer, child.arrays, part)
 
 
 class StepReplay:

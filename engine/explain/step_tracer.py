@@ -48,7 +48,7 @@ class StepTracer:
         self._replay: StepReplay | None = None
         self._passes: TracedPasses | None = None
         self._nudge_check: NudgeCheck | None = None
-        self._shapes = learnable_shapes(network)
+        self._shapes = network.learnable_shapes
         self._last_update: tuple[RunPoint, TrainingConfig, ParameterUpdate] | None = None
 
     def trace_in_slices(self, start: StepStart, query: StepQuery) -> Generator[None, None, StepTrace | None]:
@@ -150,17 +150,6 @@ class StepTracer:
             query.weight, update.before, images, shares, query.nudge, origin
         )
         return result
-
-
-def learnable_shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """The shape of every learnable parameter by name, without running statistics."""
-    buffers = {
-        f"{name}.{part}"
-        for name, layer, shape in zip(network.names[1:], network.layers, network.shapes, strict=False)
-        if (state := layer.buffer_shape(shape)) is not None
-        for part in layer.buffer_views(np.broadcast_to(np.float32(0), state), shape)
-    }
-    return {name: shape for name, shape in network.parameter_shapes.items() if name not in buffers}
 
 
 def _weight_trace(

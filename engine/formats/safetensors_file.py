@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -80,6 +80,17 @@ class TensorFile:
                 values[name] = np.ascontiguousarray(loaded[name].astype(np.float32))
                 values[name].flags.writeable = False
         return values
+
+    def renamed(self, description: dict[str, Any], rename: Callable[[str], str]) -> TensorFile:
+        """The same tensors under other names, with another description. Raises InvalidFile if two names become
+        equal."""
+        tensors = {rename(name): info for name, info in self.tensors.items()}
+        if len(tensors) != len(self.tensors):
+            raise InvalidFile("names something twice in its header")
+        header = json.dumps({name: msgspec.to_builtins(info) for name, info in tensors.items()}).encode()
+        header += b" " * (-len(header) % 8)
+        body = self.data[8 + int.from_bytes(self.data[:8], "little") :]
+        return TensorFile(len(header).to_bytes(8, "little") + header + body, description, tensors)
 
 
 def pack(description: Json, tensors: Mapping[str, Any], limit: int) -> bytes:

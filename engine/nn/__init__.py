@@ -14,7 +14,7 @@ from engine.nn.inference import (
 )
 from engine.nn.losses import cross_entropy, softmax, targets
 from engine.nn.model import Model, RunPoint
-from engine.nn.network import Network, Parameters, layer_names
+from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan, cheapest_order
 from engine.nn.weight_editing import (
     ablated,
@@ -48,7 +48,6 @@ __all__ = [
     "input_side",
     "is_ablated",
     "kernel_slices",
-    "layer_names",
     "normalized_kernel",
     "predict",
     "predict_class",

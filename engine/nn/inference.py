@@ -47,12 +47,12 @@ class Prediction:
     layer_seconds: tuple[float, ...]
 
     def named_activations(self) -> dict[str, HostArray]:
-        """Every activation by its key, 00-input first and the votes last. Raises NotComputed unless all were
+        """Every activation by its key, input first and the votes last. Raises NotComputed unless all were
         requested."""
         network = self.model.network
         values = dict(zip(network.names, self.activations, strict=True))
         if network.vote == "softmax":
-            values[f"{len(self.activations):02d}-votes"] = self.votes
+            values["votes"] = self.votes
         return values
 
     def _repr_html_(self) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,6 +17,7 @@ from engine.form_fields import conversion_reason
 from engine.nn.layers import (
     LAYERS,
     MAX_NESTING,
+    VALID_IDS,
     Arrays,
     Cost,
     Dense,
@@ -24,7 +25,10 @@ from engine.nn.layers import (
     Residual,
     Shape,
     ShapeError,
+    are_ids,
+    default_ids,
     group_by_layer,
+    new_id,
     shape_text,
 )
 
@@ -43,6 +47,9 @@ class Network:
     input_shape: (channels, height, width)
     classes: their names, one per score
     vote: how scores become the votes shown: "softmax", or "score" if the last layer's values are votes already
+    ids: the identity of each layer, by which parameters, frozen layers, training and files name it, and which edits
+        keep; by default its kind and number: conv2d-1, relu-1, conv2d-2, ...
+    retired: ids of layers that edits removed, in a block as residual-1.conv2d-2; no new layer gets one
     Raises ShapeError, naming the layer and both shapes, if neighbouring layers do not fit, ValueError for the rest,
     such as an image that would need more memory than IMAGE_BYTES_LIMIT.
     """
@@ -51,9 +58,11 @@ class Network:
     layers: tuple[Layer, ...]
     classes: tuple[str, ...] = ("X", "O")
     vote: Literal["softmax", "score"] = "softmax"
+    ids: tuple[str, ...] = field(default=(), repr=False)
+    retired: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("input_shape", "layers", "classes"):
+        for name in ("input_shape", "layers", "classes", "ids"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
         if len(self.input_shape) != 3 or not all(map(_is_positive_int, self.input_shape)):
@@ -63,6 +72,10 @@ class Network:
             )
         if not self.layers:
             raise ValueError("A network needs at least one layer.")
+        if self.ids == ():
+            object.__setattr__(self, "ids", default_ids(self.layers))
+        if not are_ids(self.ids, self.layers):
+            raise ValueError(f"A network's ids must be {VALID_IDS}, not {reprlib.repr(self.ids)}.")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
             raise ValueError(f"A network needs two or more different classes, not {self.classes!r}.")
         if self.vote not in ("softmax", "score"):
@@ -121,13 +134,18 @@ class Network:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """A key for the input and each layer's output: 00-input, 01-conv2d, ..."""
-        return "00-input", *layer_names(self.layers)
+        """A key for the input and each layer's output: input, conv2d-1, relu-1, ..."""
+        return "input", *self.ids
+
+    @property
+    def numbered_names(self) -> tuple[str, ...]:
+        """The input and the layers in order, by position and kind: 00-input, 01-conv2d, ..."""
+        return "00-input", *(f"{index:02d}-{layer.kind}" for index, layer in enumerate(self.layers, 1))
 
     @cached_property
     def parameter_shapes(self) -> dict[str, Shape]:
-        """The shape of every parameter by name, such as 01-conv2d.weight, and of every buffer, such as
-        02-batchnorm2d.mean."""
+        """The shape of every parameter by name, such as conv2d-1.weight, and of every buffer, such as
+        batchnorm2d-1.mean."""
         shapes: dict[str, Shape] = {}
         for name, layer, shape in zip(self.names[1:], self.layers, self.shapes, strict=False):
             for block, views_of in (
@@ -139,6 +157,17 @@ class Network:
                     views = views_of(np.broadcast_to(np.float32(0), block), shape)
                     shapes.update((f"{name}.{part}", view.shape) for part, view in views.items())
         return shapes
+
+    @cached_property
+    def learnable_shapes(self) -> dict[str, Shape]:
+        """The shape of every parameter that training changes by gradients, by name."""
+        buffers = {
+            f"{name}.{part}"
+            for name, layer, shape in zip(self.ids, self.layers, self.shapes, strict=False)
+            if (stored := layer.buffer_shape(shape)) is not None
+            for part in layer.buffer_views(np.broadcast_to(np.float32(0), stored), shape)
+        }
+        return {name: shape for name, shape in self.parameter_shapes.items() if name not in buffers}
 
     @cached_property
     def can_be_negative(self) -> tuple[bool, ...]:
@@ -186,6 +215,73 @@ class Network:
             f"{len(classes)}; choose another."
         )
 
+    def insert_layer(self, index: int, layer: Layer, block: str = "") -> Network:
+        """The network with another layer before the one at `index`, counted from 0; the others keep their ids.
+
+        block: the block that the layer is put into (residual-1, or residual-1.residual-2 inside another), "" for
+        the network itself; `index` counts its layers. Raises ShapeError or ValueError if the network would not fit
+        together.
+        """
+        path = block.split(".") if block else []
+
+        def edit(holder: Network | Residual) -> _Layers:
+            name = new_id(layer, [*holder.ids, *self._retired_in(path)])
+            layers, ids = list(holder.layers), list(holder.ids)
+            layers.insert(index, layer)
+            ids.insert(index, name)
+            return tuple(layers), tuple(ids)
+
+        return _with_edited_chain(self, path, edit)
+
+    def remove_layer(self, name: str) -> Network:
+        """The network without the layer of this id, in a block residual-1.conv2d-2. Raises ShapeError or ValueError
+        if the rest does not fit together."""
+        *path, own = name.split(".")
+
+        def edit(holder: Network | Residual) -> _Layers:
+            at = _index_of(holder, own)
+            return holder.layers[:at] + holder.layers[at + 1 :], holder.ids[:at] + holder.ids[at + 1 :]
+
+        return replace(_with_edited_chain(self, path, edit), retired=(*self.retired, name))
+
+    def move_layer(self, name: str, index: int) -> Network:
+        """The network with a layer moved to `index`, counted from 0, in the network or block that it is in. Raises
+        ShapeError or ValueError if it does not fit there."""
+        *path, own = name.split(".")
+
+        def edit(holder: Network | Residual) -> _Layers:
+            layers, ids = list(holder.layers), list(holder.ids)
+            at = _index_of(holder, own)
+            layers.insert(index, layers.pop(at))
+            ids.insert(index, ids.pop(at))
+            return tuple(layers), tuple(ids)
+
+        return _with_edited_chain(self, path, edit)
+
+    def replace_layer(self, name: str, layer: Layer) -> Network:
+        """The network with `layer` in the place of the one of this id, which stays the id if both are of one kind,
+        as when a hyperparameter changes. Raises ShapeError or ValueError if it does not fit."""
+        *path, own = name.split(".")
+        retired = self.retired
+
+        def edit(holder: Network | Residual) -> _Layers:
+            nonlocal retired
+            at, changed = _index_of(holder, own), own
+            if type(layer) is not type(holder.layers[at]):
+                changed = new_id(layer, [*holder.ids, *self._retired_in(path)])
+                retired = (*retired, name)
+            return (
+                (*holder.layers[:at], layer, *holder.layers[at + 1 :]),
+                (*holder.ids[:at], changed, *holder.ids[at + 1 :]),
+            )
+
+        edited = _with_edited_chain(self, path, edit)
+        return replace(edited, retired=retired)
+
+    def _retired_in(self, path: Sequence[str]) -> list[str]:
+        """The retired ids of a block, without those of blocks inside it."""
+        return [own for *block, own in (name.split(".") for name in self.retired) if block == list(path)]
+
     def initial_parameters(self, seed: int) -> Arrays:
         """Initial parameters and buffers, float32, by name; the same seed gives the same bytes."""
         rng = np.random.default_rng(seed)
@@ -193,6 +289,17 @@ class Network:
         for name, layer, shape in zip(self.names[1:], self.layers, self.shapes, strict=False):
             values.update((f"{name}.{part}", array) for part, array in layer.initial_parameters(shape, rng).items())
         return values
+
+    def carry_parameters(self, parameters: Parameters, seed: int) -> Arrays:
+        """The parameters of an earlier state of this network, by id; those of layers that are new, or whose
+        parameters no longer fit, are initial ones."""
+        fresh = self.initial_parameters(seed)
+        shapes = {name: np.shape(values) for name, values in parameters.items()}
+        changed = {name.rpartition(".")[0] for name, values in fresh.items() if shapes.get(name) != values.shape}
+        return {
+            name: values if name.rpartition(".")[0] in changed else np.asarray(parameters[name])
+            for name, values in fresh.items()
+        }
 
     def fit_input_statistics(self, images: np.ndarray[Any, Any]) -> Arrays:
         """The buffers, by name, that the first layer computes from the training images (N, C, H, W), to complete
@@ -221,7 +328,7 @@ class Network:
                 raise ValueError(f"The network's {name}.{error}.") from error
 
     def layer_indices(self, names: Collection[str]) -> set[int]:
-        """The indices, from 0, of the layers with these names (01-conv2d). Raises ValueError for an unknown
+        """The indices, from 0, of the layers with these names (conv2d-1). Raises ValueError for an unknown
         name."""
         known = {name: index for index, name in enumerate(self.names[1:])}
         if unknown := sorted(set(names) - set(known)):
@@ -235,18 +342,20 @@ class Network:
         """The architecture as lists, numbers and strings."""
         return {
             "input_shape": list(self.input_shape),
-            "layers": [_layer_to_json(layer) for layer in self.layers],
+            "layers": _layers_to_json(self),
             "classes": list(self.classes),
             "vote": self.vote,
+            "retired": list(self.retired),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Network:
-        """The network that to_json wrote. Raises ValueError, one sentence, for anything else."""
+        """The network that to_json wrote; layers without ids get the default ones. Raises ValueError, one sentence,
+        for anything else."""
         try:
-            layers = _layers_from_json(data["layers"], "Layer", 0)
+            layers, ids = _layers_from_json(data["layers"], "Layer", 0)
             rest = {name: data[name] for name in ("input_shape", "classes", "vote")}
-            return msgspec.convert(rest | {"layers": ()}, _NetworkFields).build(layers)
+            return msgspec.convert(rest | {"retired": data.get("retired", ())}, _NetworkFields).build(layers, ids)
         except KeyError as error:
             raise ValueError(f"This does not describe a network: {error} is missing.") from error
         except (TypeError, msgspec.ValidationError) as error:
@@ -254,8 +363,29 @@ class Network:
             raise ValueError(f"This does not describe a network: {reason}.") from error
 
 
-def layer_names(layers: Sequence[Layer]) -> list[str]:
-    return [f"{index:02d}-{layer.kind}" for index, layer in enumerate(layers, 1)]
+_Chain = TypeVar("_Chain", Network, Residual)
+_Layers: TypeAlias = "tuple[tuple[Layer, ...], tuple[str, ...]]"
+
+
+def _with_edited_chain(
+    holder: _Chain, path: Sequence[str], edit: Callable[[Network | Residual], _Layers]
+) -> _Chain:
+    """The network or block with `edit` applied to itself, or to the block inside it that `path` names."""
+    if not path:
+        layers, ids = edit(holder)
+        return replace(holder, layers=layers, ids=ids)
+    at: int = _index_of(holder, path[0])
+    inner = holder.layers[at]
+    if not isinstance(inner, Residual):
+        raise ValueError(f"{path[0]} is no block, so there are no layers in it.")
+    changed = _with_edited_chain(inner, path[1:], edit)
+    return replace(holder, layers=(*holder.layers[:at], changed, *holder.layers[at + 1 :]))
+
+
+def _index_of(holder: Network | Residual, name: str) -> int:
+    if name not in holder.ids:
+        raise ValueError(f"There is no layer called {name[:80]}; there are {', '.join(holder.ids)}.")
+    return holder.ids.index(name)
 
 
 class _NetworkFields(msgspec.Struct):
@@ -264,46 +394,58 @@ class _NetworkFields(msgspec.Struct):
     input_shape: tuple[int, int, int]
     classes: tuple[str, ...]
     vote: Literal["softmax", "score"]
+    retired: tuple[str, ...]
 
-    def build(self, layers: tuple[Layer, ...]) -> Network:
-        return Network(self.input_shape, layers, self.classes, self.vote)
+    def build(self, layers: tuple[Layer, ...], ids: tuple[str, ...]) -> Network:
+        return Network(self.input_shape, layers, self.classes, self.vote, ids, self.retired)
+
+
+def _layers_to_json(holder: Network | Residual) -> list[dict[str, Any]]:
+    return [{"id": name} | _layer_to_json(layer) for name, layer in zip(holder.ids, holder.layers, strict=True)]
 
 
 def _layer_to_json(layer: Layer) -> dict[str, Any]:
     """A layer as plain values: its kind, and each hyperparameter by name; the layers of a block likewise."""
-    settings = {setting.name: getattr(layer, setting.name) for setting in fields(layer)}
     if isinstance(layer, Residual):
-        settings["layers"] = [_layer_to_json(inner) for inner in layer.layers]
+        settings: dict[str, Any] = {"layers": _layers_to_json(layer)}
+    else:
+        settings = {setting.name: getattr(layer, setting.name) for setting in fields(layer)}
     return {"layer": type(layer).__name__} | settings
 
 
-def _layers_from_json(items: Any, title: str, depth: int) -> tuple[Layer, ...]:
-    """Raises ValueError, one sentence that names the layer and the reason."""
+def _layers_from_json(items: Any, title: str, depth: int) -> tuple[tuple[Layer, ...], tuple[str, ...]]:
+    """The layers and their ids, () where none are given. Raises ValueError, one sentence that names the layer and
+    the reason."""
     if not isinstance(items, list):
         raise ValueError(f"This does not describe a network: its layers must be a list, not {reprlib.repr(items)}.")
     layers = []
+    ids = []
     for index, item in enumerate(items, 1):
         try:
             layers.append(_layer_from_json(item, depth))
         except (ValueError, msgspec.ValidationError) as error:
             raise ValueError(f"{title} {index} cannot be built: {error}") from error
-    return tuple(layers)
+        if "id" in item:
+            ids.append(item["id"])
+    if ids and not are_ids(tuple(ids), layers):
+        raise ValueError(f"The ids of layers must be {VALID_IDS}, not {reprlib.repr(ids)}.")
+    return tuple(layers), tuple(ids)
 
 
 def _layer_from_json(item: Any, depth: int) -> Layer:
     if not isinstance(item, Mapping):
         raise ValueError(f"{reprlib.repr(item)} does not describe one.")
-    settings = dict(item)
+    settings = {name: value for name, value in item.items() if name != "id"}
     kind = settings.pop("layer", None)
     if not isinstance(kind, str) or kind not in LAYERS:
         raise ValueError(f"There is no layer called {reprlib.repr(kind)}; there are {', '.join(LAYERS)}.")
-    unknown = set(settings) - set(LAYERS[kind].__dataclass_fields__)
+    unknown = set(settings) - {setting.name for setting in fields(LAYERS[kind])}
     if unknown:
         raise ValueError(f"{kind} has no setting called {sorted(unknown)[0]!r}.")
     if LAYERS[kind] is Residual:
         if depth >= MAX_NESTING or not isinstance(settings.get("layers"), list):
             raise ValueError(f"{kind} needs a list of layers, nested at most {MAX_NESTING} deep.")
-        return Residual(_layers_from_json(settings["layers"], "Its layer", depth + 1))
+        return Residual(*_layers_from_json(settings["layers"], "Its layer", depth + 1))
     try:
         return msgspec.convert(settings, LAYERS[kind])
     except msgspec.ValidationError as error:

@@ -42,7 +42,7 @@ class Plan:
     learn: also prepare the backward pass
     input_gradient: compute the gradient down to the input
     training: whether dropout and batch norm are in training mode (default: `learn`)
-    frozen: names of layers (01-conv2d) whose parameters get no gradient and whose buffers are not updated
+    frozen: names of layers (conv2d-1) whose parameters get no gradient and whose buffers are not updated
     seed: of the layers' random numbers
     total_examples: the examples that the gradient is the mean over, if `batch` is a slice of them
     shared_parameters: `parameter_vector` and `buffer_vector` of another plan of the same network, to use

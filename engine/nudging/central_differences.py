@@ -117,8 +117,8 @@ def _kinked_layers(
     x = base.x.values.copy()
     if next(layer.distances_to_kink(x[None]), None) is not None:
         yield _KinkedLayer(place, depth, title, layer, x, tried.x.values)
-    for (inner_title, inner, below), (_, _, above) in zip(layer.children(base), layer.children(tried), strict=True):
-        yield from _kinked_layers(place, depth + 1, f"{title}, {inner_title}", inner, below, above)
+    for (_, inner_title, inner, below), above in zip(layer.children(base), layer.children(tried), strict=True):
+        yield from _kinked_layers(place, depth + 1, f"{title}, {inner_title}", inner, below, above.arrays)
 
 
 # The memory of one batch of changes: about one core's share of the caches.

@@ -29,7 +29,7 @@ class NudgingConfig:
     shuffled: whether the parameters take turns in a random order per batch; otherwise in order, from the first
         layer
     batch: examples per batch, whose mean loss decides; 1 in the article
-    frozen: names of layers (01-conv2d) whose parameters are not nudged
+    frozen: names of layers (conv2d-1) whose parameters are not nudged
     seed: of the order of the examples, and of the parameters if shuffled
     Raises ValueError for invalid values.
     """

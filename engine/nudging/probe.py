@@ -20,7 +20,7 @@ def forward_multiplies(network: Network, first: int = 0) -> int:
 def backward_multiplies(network: Network, frozen: Collection[str] = ()) -> int:
     """Multiplications of the backward pass for all parameter gradients, for one example.
 
-    Every layer above the lowest trainable one computes its input gradient; layers named in `frozen` (01-conv2d)
+    Every layer above the lowest trainable one computes its input gradient; layers named in `frozen` (conv2d-1)
     compute nothing else.
     """
     pairs = zip(network.layers, network.shapes, strict=False)
@@ -139,8 +139,8 @@ class LossProbe:
 def _output_pairs(layer: Layer, source: LayerArrays, target: LayerArrays) -> list[tuple[Array, Array]]:
     """A layer's output in two plans, and, for a layer with layers inside, their inputs."""
     pairs = [(source.y, target.y)]
-    for (_, inner, below), (_, _, above) in zip(layer.children(source), layer.children(target), strict=True):
-        pairs += [(below.x.values, above.x.values), *_output_pairs(inner, below, above)]
+    for (_, _, inner, below), above in zip(layer.children(source), layer.children(target), strict=True):
+        pairs += [(below.x.values, above.arrays.x.values), *_output_pairs(inner, below, above.arrays)]
     return pairs
 
 

@@ -1,6 +1,6 @@
 """Training: configuration, optimizers, steps, history, evaluation."""
 
-from engine.training.checkpoint import Checkpoint, adapt_checkpoint
+from engine.training.checkpoint import Checkpoint, adapt_checkpoint, carry_checkpoint
 from engine.training.config import (
     LEARNING,
     SCHEDULES,
@@ -125,6 +125,7 @@ __all__ = [
     "ancestry",
     "best_point",
     "calibrate_threshold",
+    "carry_checkpoint",
     "check_compatible",
     "configs_up_to",
     "describe_changes",

@@ -152,7 +152,7 @@ class TrainingConfig:
     epochs: passes over all examples; the schedule spans them, whatever ends the run.
     l2: adds l2 / 2 * sum of all squared weights (no biases) to the loss.
     clip: the maximum 2-norm of the gradient, None for no limit.
-    frozen: names of layers (01-conv2d) that are not trained.
+    frozen: names of layers (conv2d-1) that are not trained.
     steps, seconds: stop after so many steps, or so long of training.
     patience: stop after so many epochs without a lower loss on the held-out examples (early stopping).
     target: stop at this accuracy on the held-out examples.

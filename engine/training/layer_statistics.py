@@ -152,7 +152,7 @@ def layer_groups(network: Network) -> tuple[tuple[int, ...], ...]:
 
 
 def parameter_names(network: Network, number: int) -> tuple[str, ...]:
-    """The names of the parameters of a layer, such as 01-conv2d.weight, buffers excluded; `number` is from 1."""
+    """The names of the parameters of a layer, such as conv2d-1.weight, buffers excluded; `number` is from 1."""
     layer, shape = network.layers[number - 1], network.shapes[number - 1]
     parameter_shape = layer.parameter_shape(shape)
     if parameter_shape is None:

@@ -185,7 +185,7 @@ class TrainStep:
 
     def optimizer_state(self) -> Arrays:
         """Host copies of the optimizer state: its vectors shaped as the parameters, such as
-        velocity.01-conv2d.weight, and "count" (1,), its number of steps."""
+        velocity.conv2d-1.weight, and "count" (1,), its number of steps."""
         return {name: self._ops.to_host(view) for name, view in self._state_views().items()}
 
     def restore(self, parameters: Parameters, state: Mapping[str, HostArray]) -> None:
@@ -320,7 +320,7 @@ class TrainStep:
         return [call for name in frozen for call in self._ops.copy(before[name], current[name])]
 
     def _is_frozen(self, name: str) -> bool:
-        """Whether a parameter, such as 01-conv2d.weight, belongs to a frozen layer."""
+        """Whether a parameter, such as conv2d-1.weight, belongs to a frozen layer."""
         return name.split(".")[0] in self.config.frozen
 
 

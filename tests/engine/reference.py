@@ -184,8 +184,8 @@ def batch_statistics(maps: np.ndarray) -> tuple[float, float]:
 
 def _residual(layer: Residual, x: np.ndarray, values: Values, circumstances: PassMode, key: int) -> np.ndarray:
     y = x
-    for index, inner in enumerate(layer.layers, 1):
-        inner_values = _layer_values(values, f"{index}-{inner.kind}")
+    for index, (name, inner) in enumerate(zip(layer.ids, layer.layers, strict=True), 1):
+        inner_values = _layer_values(values, name)
         y = forward(inner, y, inner_values, circumstances, _key(key, index))
     return x + y
 

@@ -141,4 +141,4 @@ def test_a_deep_network_is_saved_and_opened_and_reads(tmp_path: Path) -> None:
     assert back.network == network
     prediction = Predictor(back, CPU).predict(np.ones((2, 2), np.float32))
     assert len(prediction.activations) == len(network.layers) + 1
-    assert list(prediction.named_activations()) == [*network.names, "1004-votes"]
+    assert list(prediction.named_activations()) == [*network.names, "votes"]

@@ -31,7 +31,7 @@ def test_it_has_the_shapes_and_the_number_of_parameters_that_its_author_gives() 
 
 
 def test_its_first_features_begin_as_small_as_its_author_s() -> None:
-    weights = HANUSCHKIN.network.initial_parameters(3)["02-conv2d.weight"]
+    weights = HANUSCHKIN.network.initial_parameters(3)["conv2d-1.weight"]
     assert weights.std() == pytest.approx(0.0001, rel=0.1)
 
 
@@ -40,7 +40,7 @@ def test_a_fresh_run_centres_its_pictures_on_their_mean() -> None:
     trainer = Trainer(SMALL, FixedSource(given), TrainingConfig(batch=4, epochs=2), CPU)
     list(trainer.run())
     values = trainer.parameters()
-    np.testing.assert_allclose(values["01-center.mean"], [given.images.mean(dtype=np.float64)], rtol=1e-6)
+    np.testing.assert_allclose(values["center-1.mean"], [given.images.mean(dtype=np.float64)], rtol=1e-6)
     plan = Plan(SMALL, CPU, len(given), keep_outputs=True)
     plan.load(values)
     plan.forward(given.images)
@@ -53,9 +53,9 @@ def test_a_run_that_goes_on_keeps_the_mean_it_began_with() -> None:
     next(first.run())
     checkpoint = first.checkpoint()
     again = Trainer(SMALL, FixedSource(some(seed=2)), config, CPU, resume_from=checkpoint)
-    assert again.parameters()["01-center.mean"] == checkpoint.parameters["01-center.mean"]
+    assert again.parameters()["center-1.mean"] == checkpoint.parameters["center-1.mean"]
     given = Trainer(SMALL, FixedSource(some()), config, CPU, initial_parameters=SMALL.initial_parameters(1))
-    assert given.parameters()["01-center.mean"] == 0
+    assert given.parameters()["center-1.mean"] == 0
 
 
 def test_pictures_that_do_not_fit_are_refused_before_they_are_measured() -> None:

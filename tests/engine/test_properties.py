@@ -145,8 +145,8 @@ def test_a_bias_is_added_to_every_value_and_nothing_else(seed: int) -> None:
     values, images = random_parameters(network, rng), rng.normal(0, 1, (2, 2, 6, 5))
     more = rng.normal(0, 1, 3)
     made = []
-    for bias in (values["01-conv2d.bias"], values["01-conv2d.bias"] + more):
-        plan = make_plan(network, CPU, 2, values | {"01-conv2d.bias": bias}, keep_outputs=True)
+    for bias in (values["conv2d-1.bias"], values["conv2d-1.bias"] + more):
+        plan = make_plan(network, CPU, 2, values | {"conv2d-1.bias": bias}, keep_outputs=True)
         plan.forward(images)
         made.append(plan.outputs()[1])
     np.testing.assert_allclose(made[1] - made[0], np.broadcast_to(more[:, None, None], made[0].shape), rtol=1e-9)
@@ -218,7 +218,7 @@ def test_votes_are_shares_that_sum_to_one(scores: list[float]) -> None:
     assert votes.min() >= 0
     assert votes[given_scores.argmax()] == votes.max()
     plan = Plan(network, CPU, 1, learn=True)
-    plan.load({"02-dense.weight": np.zeros((len(scores), 1)), "02-dense.bias": given_scores})
+    plan.load({"dense-1.weight": np.zeros((len(scores), 1)), "dense-1.bias": given_scores})
     with np.errstate(over="ignore", invalid="ignore"):  # as a training step does, which checks for NaN itself
         plan.forward(np.zeros((1, 1, 1, 1)))
         plan.backward(np.eye(len(scores))[:1])

@@ -28,7 +28,7 @@ def test_the_examples_of_the_documentation_run(tmp_path: Path, capsys: pytest.Ca
     assert float(lines[-1]) > 0.8
     prediction, formula = found["prediction"], found["formula"]
     assert isinstance(prediction, engine.Prediction)
-    shown = prediction.named_activations()["01-conv2d"][0, 3, 3]
+    shown = prediction.named_activations()["conv2d-1"][0, 3, 3]
     assert np.isclose((formula.values * formula.weights).sum() + formula.bias, shown, atol=1e-6)  # type: ignore[attr-defined]
     same = found["same"]
     assert isinstance(same, engine.Model)

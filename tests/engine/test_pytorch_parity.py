@@ -93,8 +93,7 @@ class Partner:
                 rest = (values["weight"], values["bias"], self._training, layer.momentum, layer.epsilon)
                 return functional.batch_norm(x, mean, variance, *rest)
             case Residual():
-                names = [f"{place}-{inner.kind}" for place, inner in enumerate(layer.layers, 1)]
-                return x + self.pass_through(layer.layers, names, x, key, group_by_layer(values))[-1]
+                return x + self.pass_through(layer.layers, layer.ids, x, key, group_by_layer(values))[-1]
         raise AssertionError(f"PyTorch has no partner for {type(layer).__name__}")
 
     def _coins(self, layer: Dropout, x: Any, key: int) -> Any:

@@ -48,12 +48,10 @@ def in_slices(config: TrainingConfig) -> dict[str, np.ndarray]:
             ("--optimizer", "adamw:rate=0.003,decay=0.02", "--schedule", "cosine:final=0.05", "--steps", "7"),
         ),
         (
-            TrainingConfig(
-                SGD(0.05, 0.5, True), StepDecay(2), 50, 2, 0.01, 1.5, ("01-conv2d",), patience=9, seed=3
-            ),
+            TrainingConfig(SGD(0.05, 0.5, True), StepDecay(2), 50, 2, 0.01, 1.5, ("conv2d-1",), patience=9, seed=3),
             (
                 *("--optimizer", "sgd:rate=0.05,momentum=0.5,nesterov=yes", "--schedule", "steps:parts=2"),
-                *("--batch", "50", "--epochs", "2", "--l2", "0.01", "--clip", "1.5", "--freeze", "01-conv2d"),
+                *("--batch", "50", "--epochs", "2", "--l2", "0.01", "--clip", "1.5", "--freeze", "conv2d-1"),
                 *("--patience", "9"),
             ),
         ),

@@ -155,23 +155,23 @@ def cut(value: float) -> str:
 @pytest.mark.parametrize("letter", ["X", "O"])
 def test_maps_relu_pools_and_list(letter: str) -> None:
     trace = read(letter).named_activations()
-    close(trace["01-conv2d"], MAPS_X9[letter])
-    close(trace["02-relu"], np.maximum(MAPS_X9[letter], 0))
-    close(trace["03-maxpool2d"], POOL4_X9[letter])
-    close(trace["04-maxpool2d"], POOL2_X9[letter])
-    close(trace["05-flatten"], np.ravel(POOL2_X9[letter]))
+    close(trace["conv2d-1"], MAPS_X9[letter])
+    close(trace["relu-1"], np.maximum(MAPS_X9[letter], 0))
+    close(trace["maxpool2d-1"], POOL4_X9[letter])
+    close(trace["maxpool2d-2"], POOL2_X9[letter])
+    close(trace["flatten-1"], np.ravel(POOL2_X9[letter]))
 
 
 def test_the_first_map_prints_as_on_the_slides() -> None:
-    printed = [[cut(value) for value in row] for row in read("X").named_activations()["01-conv2d"][0].tolist()]
+    printed = [[cut(value) for value in row] for row in read("X").named_activations()["conv2d-1"][0].tolist()]
     assert printed == [line.split() for line in PRINTED_FIRST_MAP.strip().splitlines()]
 
 
 @pytest.mark.parametrize(("letter", "votes"), [("X", (1.0, 5 / 9)), ("O", (5 / 9, 1.0))])
 def test_votes_and_verdict(letter: str, votes: tuple[float, float]) -> None:
     prediction = read(letter)
-    assert list(prediction.named_activations())[-1] == "06-votes"
-    np.testing.assert_allclose(prediction.named_activations()["06-votes"], votes, rtol=0, atol=1e-6)
+    assert list(prediction.named_activations())[-1] == "votes-1"
+    np.testing.assert_allclose(prediction.named_activations()["votes-1"], votes, rtol=0, atol=1e-6)
     np.testing.assert_allclose(prediction.votes, votes, rtol=0, atol=1e-6)
     assert prediction.predicted_class == letter
 

@@ -4,6 +4,7 @@ from engine.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from engine.nn.layers.conv2d import Conv2D
 from engine.nn.layers.dense import Dense, Flatten
 from engine.nn.layers.dropout import Dropout
+from engine.nn.layers.identity import VALID_IDS, are_ids, default_ids, new_id
 from engine.nn.layers.layer import (
     Arrays,
     Cost,
@@ -37,6 +38,7 @@ from engine.nn.layers.votes import Votes
 __all__ = [
     "MAX_NESTING",
     "OUTSIDE",
+    "VALID_IDS",
     "Arrays",
     "AvgPool2D",
     "BatchNorm2D",
@@ -69,8 +71,11 @@ __all__ = [
     "ValueFormula",
     "Votes",
     "WeightedSum",
+    "are_ids",
+    "default_ids",
     "derive_rng_key",
     "group_by_layer",
+    "new_id",
     "shape_text",
 ]
 

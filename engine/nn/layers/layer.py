@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -242,8 +242,8 @@ class Layer:
         """
         return iter(())
 
-    def children(self, arrays: LayerArrays) -> list[tuple[str, Layer, LayerArrays]]:
-        """The layers inside this one, each with its title and its arrays; none for a plain layer."""
+    def children(self, arrays: LayerArrays) -> list[ChildLayer]:
+        """The layers inside this one; none for a plain layer."""
         return []
 
     def gradient_terms(self, name: str, index: Shape, x: HostArray, dy: HostArray) -> GradientTerms | None:
@@ -273,6 +273,15 @@ class Layer:
         """The calls that update arrays.buffers with the statistics of the last forward pass, once its step is
         accepted."""
         return []
+
+
+class ChildLayer(NamedTuple):
+    """A layer inside another, with its id, its title in messages and its arrays."""
+
+    id: str
+    title: str
+    layer: Layer
+    arrays: LayerArrays
 
 
 def _receptive_mask(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
@@ -364,7 +373,7 @@ def require_vector(layer: Layer, shape: Shape) -> int:
 
 
 def group_by_layer(values: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Arrays]:
-    """Values whose names start with a layer's (01-conv2d.weight), grouped by layer."""
+    """Values whose names start with a layer's (conv2d-1.weight), grouped by layer."""
     grouped: dict[str, Arrays] = {}
     for name, value in values.items():
         layer, _, part = name.partition(".")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from engine.backends import Array, Calls, HostArray, Ops
+from engine.nn.layers.identity import VALID_IDS, are_ids, default_ids
 from engine.nn.layers.layer import (
     Arrays,
+    ChildLayer,
     Layer,
     LayerArrays,
     PaddedInput,
@@ -32,19 +34,26 @@ MAX_NESTING = 8
 class Residual(Layer):
     """y = x + stack(x), where the stack keeps the shape; dx = dy + the stack's gradient (He et al. 2016).
 
-    The parameters are those of the layers inside, named by their position: 1-conv2d.weight, 3-conv2d.bias.
+    The parameters are those of the layers inside, named by their ids: conv2d-1.weight, conv2d-2.bias.
+
+    ids: the identity of each layer inside, as in a Network
     """
 
     kind: ClassVar[str] = "residual"
     layers: tuple[Layer, ...]
+    ids: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        """Raises ValueError without layers, or for nesting deeper than MAX_NESTING."""
-        if isinstance(self.layers, list):
-            object.__setattr__(self, "layers", tuple(self.layers))
+        """Raises ValueError without layers, for invalid ids, or for nesting deeper than MAX_NESTING."""
+        for name in ("layers", "ids"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
         are_layers = isinstance(self.layers, tuple) and all(isinstance(layer, Layer) for layer in self.layers)
         require(self, "layers", are_layers and bool(self.layers), "a tuple of one or more layers")
         require(self, "layers", self.depth <= MAX_NESTING, f"nested at most {MAX_NESTING} deep")
+        if self.ids == ():
+            object.__setattr__(self, "ids", default_ids(self.layers))
+        require(self, "ids", are_ids(self.ids, self.layers), VALID_IDS)
 
     @property
     def depth(self) -> int:
@@ -128,10 +137,10 @@ class Residual(Layer):
         costs = [layer.gradient_multiplies(inner) for layer, inner in self._inner_layers(shape)]
         return sum(map(sum, costs)) - costs[0][1], costs[0][1]
 
-    def children(self, arrays: LayerArrays) -> list[tuple[str, Layer, LayerArrays]]:
+    def children(self, arrays: LayerArrays) -> list[ChildLayer]:
         """The layers inside; available after `forward`."""
         titles = [f"layer {index} ({type(layer).__name__}) in it" for index, layer in enumerate(self.layers, 1)]
-        return list(zip(titles, self.layers, arrays.context, strict=True))
+        return list(map(ChildLayer, self.ids, titles, self.layers, arrays.context))
 
     def workspace_bytes(self, shape: Shape) -> int:
         return max(layer.workspace_bytes(inner) for layer, inner in self._inner_layers(shape))
@@ -142,8 +151,7 @@ class Residual(Layer):
 
     def check_parameters(self, parameters: Mapping[str, np.ndarray[Any, Any]]) -> None:
         inside = group_by_layer(parameters)
-        for index, layer in enumerate(self.layers, 1):
-            name = f"{index}-{layer.kind}"
+        for name, layer in zip(self.ids, self.layers, strict=True):
             try:
                 layer.check_parameters(inside.get(name, {}))
             except ValueError as error:
@@ -256,10 +264,7 @@ class Residual(Layer):
         return list(zip(self.layers, self._shapes(shape), strict=False))
 
     def _named_layers(self, shape: Shape) -> list[tuple[str, Layer, Shape]]:
-        return [
-            (f"{index}-{layer.kind}", layer, inner)
-            for index, (layer, inner) in enumerate(self._inner_layers(shape), 1)
-        ]
+        return list(zip(self.ids, self.layers, self._shapes(shape), strict=False))
 
     def _total_size(self, shapes: list[Shape | None]) -> Shape | None:
         sizes = [math.prod(shape) for shape in shapes if shape is not None]

@@ -101,16 +101,16 @@ def test_a_network_reads_a_photograph_of_another_size_with_its_own_parameters() 
     picture = np.random.default_rng(2).standard_normal((1, 21, 34)).astype(np.float32)
     parameters = network.initial_parameters(1)
     given = forward_in_bands(network.layers[:3], parameters, picture, CPU, 4)
-    there = {name: values for name, values in parameters.items() if name.startswith("01")}
-    larger = there | {"05-dense.weight": np.zeros((2, 4 * 11 * 17), np.float32), "05-dense.bias": np.zeros(2)}
+    there = {name: values for name, values in parameters.items() if name.startswith("conv2d-1")}
+    larger = there | {"dense-1.weight": np.zeros((2, 4 * 11 * 17), np.float32), "dense-1.bias": np.zeros(2)}
     np.testing.assert_allclose(given, in_one_pass(layers, larger, picture), rtol=1e-5, atol=1e-6)
 
 
 def test_memory_stays_at_a_few_bands_whatever_the_height() -> None:
     layers = (Conv2D(16, 5, padding="same"), ReLU(), MaxPool2D())
     parameters = {
-        "01-conv2d.weight": np.zeros((16, 1, 5, 5), np.float32),
-        "01-conv2d.bias": np.zeros(16, np.float32),
+        "conv2d-1.weight": np.zeros((16, 1, 5, 5), np.float32),
+        "conv2d-1.bias": np.zeros(16, np.float32),
     }
     peaks = []
     for height in (200, 2000):
@@ -134,10 +134,10 @@ def test_a_layer_that_reads_everything_is_refused_by_name(last: Layer) -> None:
 def test_what_does_not_fit_is_one_sentence() -> None:
     picture = np.zeros((2, 8, 8), np.float32)
     layers = (Conv2D(1, 3),)
-    with pytest.raises(ShapeError, match=r"needs 01-conv2d\.weight \(1 × 2 × 3 × 3\), but it is missing\.$"):
+    with pytest.raises(ShapeError, match=r"needs conv2d-1\.weight \(1 × 2 × 3 × 3\), but it is missing\.$"):
         forward_in_bands(layers, {}, picture, CPU)
     with pytest.raises(ShapeError, match=r"but it is 1 × 1 × 3 × 3\.$"):
-        forward_in_bands(layers, {"01-conv2d.weight": np.zeros((1, 1, 3, 3), np.float32)}, picture, CPU)
+        forward_in_bands(layers, {"conv2d-1.weight": np.zeros((1, 1, 3, 3), np.float32)}, picture, CPU)
     with pytest.raises(ShapeError, match=r"layer 1 \(Conv2D\) does not fit on 2 × 2 × 8"):
         forward_in_bands(layers, {}, picture[:, :2], CPU)
     with pytest.raises(ShapeError, match="channels × height × width"):

@@ -37,7 +37,7 @@ def test_the_engine_answers_with_all_the_maps_of_the_whole_picture() -> None:
     plan = Plan(network, CPU, 1, keep_outputs=True)
     plan.load(
         large_picture.photo_parameters()
-        | {"05-dense.weight": np.zeros((2, 16 * 11 * 17)), "05-dense.bias": np.zeros(2)}
+        | {"dense-1.weight": np.zeros((2, 16 * 11 * 17)), "dense-1.bias": np.zeros(2)}
     )
     plan.forward(large_picture.make_photograph(21, 34)[None])
     np.testing.assert_allclose(contender.outputs()["maps"], plan.outputs()[3][0], rtol=1e-5, atol=1e-5)

@@ -347,7 +347,7 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     report = json.loads(capsys.readouterr().out)
     presets = {preset["name"]: preset for preset in report["presets"]}
     assert presets["walkthrough"]["model"] == "made by hand"
-    assert presets["default"]["shapes"]["01-conv2d"] == [8, 32, 32]
+    assert presets["default"]["shapes"]["conv2d-1"] == [8, 32, 32]
 
 
 # --- how it starts and fails

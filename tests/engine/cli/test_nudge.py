@@ -54,11 +54,11 @@ def test_the_picture_shows_every_curve_with_its_name(capsys: pytest.CaptureFixtu
 def test_nudges_can_be_watched(capsys: pytest.CaptureFixture[str]) -> None:
     first, *_, last = lines_of(capsys, "--steps", "57")
     assert re.fullmatch(
-        r" +1  01-conv2d\.weight\[0, 0, 0, 0\] +[+-]\d\.\d{4}  error (\d\.\d+), higher (\d\.\d+), lower (\d\.\d+): "
+        r" +1  conv2d-1\.weight\[0, 0, 0, 0\] +[+-]\d\.\d{4}  error (\d\.\d+), higher (\d\.\d+), lower (\d\.\d+): "
         r"(higher|lower|unchanged)",
         first,
     )
-    assert last.split()[:4] == ["57", "01-conv2d.weight[0,", "0,", "0,"]
+    assert last.split()[:4] == ["57", "conv2d-1.weight[0,", "0,", "0,"]
 
 
 def test_nudges_as_json_follow_from_each_other(capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +100,7 @@ def test_where_the_two_differ_the_command_says_why(capsys: pytest.CaptureFixture
         assert re.fullmatch(
             r"The central difference .* layer 3 \(MaxPool2D\) has no clear winner .*\.", value["kink"]
         )
-    assert all(value["kink"] is None for value in values if value["name"] != "01-conv2d.weight")
+    assert all(value["kink"] is None for value in values if value["name"] != "conv2d-1.weight")
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_why_it_ended(
 
 def test_settings_reach_the_run(out: Path) -> None:
     words = ("--optimizer", "sgd:nesterov=yes", "--momentum", 0.5, "--rate", 0.125, "--l2", 0.25, "--clip", 2)
-    more = ("--schedule", "linear:final=0.5,warmup=0.25", "--freeze", "01-conv2d, 04-conv2d", "--data", "xo:cut=0")
+    more = ("--schedule", "linear:final=0.5,warmup=0.25", "--freeze", "conv2d-1, conv2d-2", "--data", "xo:cut=0")
     assert train("--out", out, *SHORT, *words, *more) == 0
     model = load_model(out)
     config = model.origin["recipe"]
@@ -160,7 +160,7 @@ def test_settings_reach_the_run(out: Path) -> None:
     assert (config["data"]["cut"], config["data"]["neither"], config["data"]["side"]) == (0.0, 0.25, 32)
     fresh = DEFAULT.network.initial_parameters(1)
     for name, values in model.parameters.items():
-        assert np.array_equal(values, fresh[name]) == name.startswith(("01-conv2d", "04-conv2d")), name
+        assert np.array_equal(values, fresh[name]) == name.startswith(("conv2d-1", "conv2d-2")), name
 
 
 def test_a_model_is_the_start_of_another(out: Path, tmp_path: Path) -> None:
@@ -181,11 +181,11 @@ def test_a_models_network_may_be_learnt_from_scratch(out: Path, tmp_path: Path) 
     network = Network((1, 10, 10), (Flatten(), Dense(3), Dense(2)))
     save_model(tmp_path / "own.safetensors", Model("Own", network, network.initial_parameters(77)))
     words = ("--model", tmp_path / "own.safetensors", "--from-scratch", *SHORT, "--steps", 1, "--seed", 4)
-    assert train("--out", out, *words, "--freeze", "02-dense") == 0
+    assert train("--out", out, *words, "--freeze", "dense-1") == 0
     model = load_model(out)
     assert model.network == network
     np.testing.assert_array_equal(
-        model.parameters["02-dense.weight"], network.initial_parameters(4)["02-dense.weight"]
+        model.parameters["dense-1.weight"], network.initial_parameters(4)["dense-1.weight"]
     )
     assert "--from-scratch" in model.origin["command"]
 
@@ -231,13 +231,13 @@ def test_neither_among_the_examples_gives_a_threshold(letters: Path, out: Path) 
 def test_what_was_learnt_stays_where_the_classes_change(letters: Path, out: Path, tmp_path: Path) -> None:
     start = tmp_path / "start.safetensors"
     save_model(start, Model("Mine", DEFAULT.network, DEFAULT.network.initial_parameters(77)))
-    words = ("--freeze", "01-conv2d,04-conv2d,08-dense", "--epochs", 1)
+    words = ("--freeze", "conv2d-1,conv2d-2,dense-1", "--epochs", 1)
     assert train("--model", start, "--data", letters, "--out", out, *words) == 0
     model = load_model(out)
     for name, values in DEFAULT.network.initial_parameters(77).items():
-        if not name.startswith("10-dense"):
+        if not name.startswith("dense-2"):
             np.testing.assert_array_equal(model.parameters[name], values)
-    assert model.parameters["10-dense.weight"].shape == (3, 32)
+    assert model.parameters["dense-2.weight"].shape == (3, 32)
 
 
 def test_an_npz_is_trained_on_too(out: Path, tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_an_npz_is_trained_on_too(out: Path, tmp_path: Path) -> None:
         (("--from-scratch",), "--from-scratch is for --model"),
         (("--steps", "0"), "at least 1 step"),
         (("--hold-out", "0", "--patience", "2"), "give the run some"),
-        (("--freeze", "03-dense"), "03-dense"),
+        (("--freeze", "dense-3"), "dense-3"),
         (("--examples", "1000000"), "take more than 1 GiB"),
         (("--resume", "missing.checkpoint"), "missing.checkpoint does not exist"),
         (("--resume", "a.npz"), "cannot be resumed from"),
@@ -352,7 +352,7 @@ def test_divergence_keeps_the_last_finite_weights_and_the_old_model(
     model = load_model(kept)
     assert all(np.isfinite(values).all() for values in model.parameters.values())
     assert not np.array_equal(
-        model.parameters["10-dense.weight"], DEFAULT.network.initial_parameters(1)["10-dense.weight"]
+        model.parameters["dense-2.weight"], DEFAULT.network.initial_parameters(1)["dense-2.weight"]
     )
     assert out.read_bytes() == b"the model of last week"
 

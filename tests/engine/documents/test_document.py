@@ -15,9 +15,9 @@ SUBJECT = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
 
 
 def test_a_subject_needs_parameters_of_its_own_network() -> None:
-    with pytest.raises(ShapeError, match=r"01-conv2d\.weight"):
+    with pytest.raises(ShapeError, match=r"conv2d-1\.weight"):
         Model("Mixed up", DEFAULT.network, handmade_parameters())
-    spoilt = handmade_parameters() | {"01-conv2d.bias": np.full(3, np.inf, np.float32)}
+    spoilt = handmade_parameters() | {"conv2d-1.bias": np.full(3, np.inf, np.float32)}
     with pytest.raises(ValueError, match="not finite"):
         Model("Spoilt", WALKTHROUGH.network, spoilt)
 

@@ -99,9 +99,9 @@ def test_a_variance_below_0_is_damage(tmp_path: Path) -> None:
     data = bytearray((tmp_path / "m").read_bytes())
     tensors = load(bytes(data))
     described = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
-    tensors["01-batchnorm2d.variance"] = np.array([-1], np.float32)
+    tensors["batchnorm2d-1.variance"] = np.array([-1], np.float32)
     (tmp_path / "m").write_bytes(save(tensors, described))
-    assert "01-batchnorm2d.variance holds values below 0" in refused(tmp_path / "m")
+    assert "batchnorm2d-1.variance holds values below 0" in refused(tmp_path / "m")
 
 
 def test_same_subject_same_bytes(path: Path, model: Model) -> None:
@@ -121,7 +121,7 @@ def test_header_has_one_key_and_version(path: Path) -> None:
     data = path.read_bytes()
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     assert list(header["__metadata__"]) == [KEY]
-    assert json.loads(header["__metadata__"][KEY])["version"] == 1
+    assert json.loads(header["__metadata__"][KEY])["version"] == 2
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
@@ -192,7 +192,7 @@ def test_weights_that_are_no_numbers(path: Path, bad: float) -> None:
     data = path.read_bytes()
     described = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
     tensors = {name: values.astype(np.float64) for name, values in load(data).items()}
-    tensors["01-conv2d.weight"][0, 0, 1, 1] = bad
+    tensors["conv2d-1.weight"][0, 0, 1, 1] = bad
     path.write_bytes(save(tensors, described))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -240,7 +240,7 @@ def test_no_description(path: Path) -> None:
 
 
 def test_a_newer_version(path: Path) -> None:
-    rewrite(path, lambda description: description.update(version=2, network="of another kind"))
+    rewrite(path, lambda description: description.update(version=3, network="of another kind"))
     assert "was written by a newer version of this program" in refused(path)
 
 
@@ -266,13 +266,13 @@ def test_missing_and_unknown_tensors(path: Path) -> None:
     data = path.read_bytes()
     described = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
     tensors = load(data)
-    bias = tensors.pop("01-conv2d.bias")
+    bias = tensors.pop("conv2d-1.bias")
     path.write_bytes(save(tensors, described))
     assert "holds 27 weights where its network needs 30" in refused(path)
-    path.write_bytes(save({**tensors, "02-conv2d.bias": bias}, described))
-    assert "01-conv2d.bias (3), which is missing" in refused(path)
-    path.write_bytes(save({**tensors, "01-conv2d.bias": bias[:, None]}, described))
-    assert "01-conv2d.bias to be 3" in refused(path)
+    path.write_bytes(save({**tensors, "conv2d-2.bias": bias}, described))
+    assert "conv2d-1.bias (3), which is missing" in refused(path)
+    path.write_bytes(save({**tensors, "conv2d-1.bias": bias[:, None]}, described))
+    assert "conv2d-1.bias to be 3" in refused(path)
 
 
 @pytest.mark.parametrize(

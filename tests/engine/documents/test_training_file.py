@@ -32,7 +32,7 @@ CONFIG = TrainingConfig(
     epochs=3,
     l2=0.01,
     clip=1.0,
-    frozen=("04-residual",),
+    frozen=("residual-1",),
     patience=5,
     examples=40,
     held_out=20,
@@ -178,7 +178,7 @@ def test_truncated_anywhere(path: Path) -> None:
 
 
 def test_a_newer_version(path: Path) -> None:
-    rewrite(path, lambda description, _: description.update(version=2, config="of another kind"))
+    rewrite(path, lambda description, _: description.update(version=3, config="of another kind"))
     assert "newer version" in refused(path)
 
 
@@ -262,10 +262,10 @@ def test_what_belongs_to_it_in_another_form(path: Path, changes: dict[str, Any])
 @pytest.mark.parametrize("group", ["parameters", "memory", "best"])
 def test_tensors_that_are_missing_or_of_something_else(path: Path, group: str) -> None:
     _, whole = parts(path)
-    name = next(name for name in whole if name.startswith(group) and name.endswith("08-dense.weight"))
+    name = next(name for name in whole if name.startswith(group) and name.endswith("dense-1.weight"))
     rewrite(path, lambda _, tensors: tensors.pop(name))
     assert f"values called {group} where its network needs" in refused(path)
-    stranger = name.replace("08-dense", "09-dense")
+    stranger = name.replace("dense-1", "dense-9")
     rewrite(path, lambda _, tensors: tensors.update({stranger: whole[name]}))
     assert "that its optimizer does not have" in refused(path) or "which is missing" in refused(path)
     rewrite(path, lambda _, tensors: tensors.update({name: tensors.pop(stranger).T.copy()}))

@@ -80,7 +80,7 @@ def test_grad_cam_weighs_the_last_maps_by_what_moving_a_whole_map_does_to_the_sc
     head = Model(
         "head",
         top,
-        {"02-dense.weight": of.parameters["07-dense.weight"], "02-dense.bias": of.parameters["07-dense.bias"]},
+        {"dense-1.weight": of.parameters["dense-1.weight"], "dense-1.bias": of.parameters["dense-1.bias"]},
     )
     base = scores(maps[None], head)[0, 1]
     moved = []
@@ -162,9 +162,9 @@ def test_what_a_value_is_worth_is_what_the_score_loses_without_it() -> None:
     place = int(values.argmax())
     result = answered(Explainer(), Query("worth", layer=6, cell=(place,)), prediction)
     assert result is not None
-    expected = of.parameters["07-dense.weight"][:, place] * values[place]
+    expected = of.parameters["dense-1.weight"][:, place] * values[place]
     np.testing.assert_allclose(result.contributions, expected, rtol=1e-5)
-    everything = of.parameters["07-dense.weight"] @ values
+    everything = of.parameters["dense-1.weight"] @ values
     np.testing.assert_allclose(result.remainder, prediction.activations[-1] - everything, atol=1e-5)
 
 
@@ -176,8 +176,8 @@ def test_a_score_is_traced_down_to_the_drawing_and_no_layer_loses_any_of_it() ->
     assert len(result.layer_totals) == 7, "the drawing and six layers below the scores"
     for brought, added in result.layer_totals:
         assert brought + added == pytest.approx(float(prediction.activations[-1][1]), abs=1e-5)
-    weighed = float(of.parameters["07-dense.weight"][1].astype(np.float64) @ prediction.activations[6])
-    assert result.layer_totals[-1] == pytest.approx((weighed, float(of.parameters["07-dense.bias"][1])), abs=1e-5)
+    weighed = float(of.parameters["dense-1.weight"][1].astype(np.float64) @ prediction.activations[6])
+    assert result.layer_totals[-1] == pytest.approx((weighed, float(of.parameters["dense-1.bias"][1])), abs=1e-5)
     assert result.map is not None
     assert result.layer_totals[0][0] == pytest.approx(float(result.map.sum()))
 
@@ -356,8 +356,8 @@ def test_ablation_says_what_switching_each_feature_off_does_to_drawings() -> Non
     for loss in result.ablations:
         parameters = dict(of.parameters)
         for part in ("weight", "bias"):
-            parameters[f"01-conv2d.{part}"] = parameters[f"01-conv2d.{part}"].copy()
-            parameters[f"01-conv2d.{part}"][loss.channel] = 0
+            parameters[f"conv2d-1.{part}"] = parameters[f"conv2d-1.{part}"].copy()
+            parameters[f"conv2d-1.{part}"][loss.channel] = 0
         without = evaluate(XO, parameters, given, CPU).metrics
         assert loss.error_increase == pytest.approx(without.loss - whole.loss, rel=1e-6)
         assert loss.accuracy_drop == pytest.approx(whole.accuracy - without.accuracy)

@@ -60,7 +60,7 @@ def test_the_smallest_change_changes_the_class_and_little_more_than_half_of_it_d
 
 def test_where_no_pixel_matters_there_is_no_change_to_be_found() -> None:
     network = Network((1, 4, 4), (Flatten(), Dense(2)))
-    still = {"02-dense.weight": np.zeros((2, 16), np.float32), "02-dense.bias": np.array([1, 0], np.float32)}
+    still = {"dense-1.weight": np.zeros((2, 16), np.float32), "dense-1.bias": np.array([1, 0], np.float32)}
     found = found_by(Model("still", network, still), PICTURE[:, :4, :4])
     assert found.new_class is None
     assert not found.change.any()
@@ -75,7 +75,7 @@ def test_pixels_at_the_end_of_their_range_do_not_hold_up_those_that_can_move(end
     bias = np.array([1002.0, 0.0], np.float32)  # the scores are equal once the other pixels add up to 2
     picture = np.zeros((1, 4, 4), np.float32)
     picture[0, 1, 1] = end
-    model = Model("held", network, {"02-dense.weight": weight, "02-dense.bias": bias})
+    model = Model("held", network, {"dense-1.weight": weight, "dense-1.bias": bias})
     gradients = Gradients(network, 2)
     gradients.load(model.parameters)
     _, second, *_, found = counterfactual(gradients, model, picture)
@@ -87,7 +87,7 @@ def test_pixels_at_the_end_of_their_range_do_not_hold_up_those_that_can_move(end
 
 def test_scores_that_overflow_give_no_change() -> None:
     network = Network((1, 4, 4), (Flatten(), Dense(2)))
-    huge = {"02-dense.weight": np.full((2, 16), 3e38, np.float32), "02-dense.bias": np.zeros(2, np.float32)}
+    huge = {"dense-1.weight": np.full((2, 16), 3e38, np.float32), "dense-1.bias": np.zeros(2, np.float32)}
     assert found_by(Model("huge", network, huge), PICTURE[:, :4, :4]).new_class is None
 
 

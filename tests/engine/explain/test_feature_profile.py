@@ -109,8 +109,8 @@ def test_the_slope_is_what_moving_every_pixel_finds(layer: int, place: tuple[int
 def test_without_restraint_the_best_picture_of_one_feature_is_the_sign_of_its_weights() -> None:
     of, rng = subject(ONE), np.random.default_rng(1)
     weights = (rng.uniform(0.3, 1, (2, 1, 5, 5)) * rng.choice([-1, 1], (2, 1, 5, 5))).astype(np.float32)
-    of = replace(of, parameters=dict(of.parameters) | {"01-conv2d.weight": weights})
-    bias = of.parameters["01-conv2d.bias"]
+    of = replace(of, parameters=dict(of.parameters) | {"conv2d-1.weight": weights})
+    bias = of.parameters["conv2d-1.bias"]
     best = float(np.abs(weights[1]).sum() + bias[1])
     way = ascended(of, 1, 1, regularization=Regularization())
     (rows, columns), end = way[-1].window, way[-1]
@@ -139,7 +139,7 @@ def test_the_articles_features_come_out_as_the_strokes_they_are(channel: int) ->
     end = ascended(of, 1, channel)[-1]
     rows, columns = end.window
     found = end.picture[0, rows.start : rows.stop, columns.start : columns.stop]
-    np.testing.assert_array_equal(np.sign(found), of.parameters["01-conv2d.weight"][channel, 0])
+    np.testing.assert_array_equal(np.sign(found), of.parameters["conv2d-1.weight"][channel, 0])
     assert np.abs(found).min() > 0.9
 
 
@@ -153,13 +153,13 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not() -> None:
 
 def test_a_dead_feature_says_so_and_one_that_nothing_moves_too() -> None:
     of = subject(ONE)
-    dead = dict(of.parameters) | {"01-conv2d.bias": np.array([-99.0, 0.0], np.float32)}
+    dead = dict(of.parameters) | {"conv2d-1.bias": np.array([-99.0, 0.0], np.float32)}
     way = ascended(replace(of, parameters=dead), 2, 0)
     assert "dead" in way[-1].message
     assert way[-1].value == 0
     before = [outputs(replace(of, parameters=dead), one.picture[None], 1)[0, 0, 3, 3] for one in (way[0], way[-1])]
     assert before[1] > before[0] + 1
-    off = dict(of.parameters) | {"01-conv2d.weight": np.zeros((2, 1, 5, 5), np.float32)}
+    off = dict(of.parameters) | {"conv2d-1.weight": np.zeros((2, 1, 5, 5), np.float32)}
     still = ascended(replace(of, parameters=off), 1, 0)
     assert len(still) == 1
     assert still[0].is_stuck
@@ -222,7 +222,7 @@ def check_spread(spread: ValueDistribution, values: Array, peaks: Array) -> None
 def test_the_patch_is_where_changing_a_pixel_changes_the_value(layer: int) -> None:
     of, rng = subject(), np.random.default_rng(2)
     # A large bias: where a ReLU zeroes a value, changing a pixel changes nothing.
-    of = replace(of, parameters=dict(of.parameters) | {"04-conv2d.bias": np.full(5, 9, np.float32)})
+    of = replace(of, parameters=dict(of.parameters) | {"conv2d-2.bias": np.full(5, 9, np.float32)})
     favourites = found_all(TopExamples(of, layer, ExampleReader(LESSON, SIDE)))
     for one in told(favourites.highest(1))[:3]:
         start = rng.uniform(-1, 1, (1, SIDE, SIDE))
@@ -289,7 +289,7 @@ def test_another_feature_of_the_same_layer_is_answered_at_once() -> None:
     assert len(second.highest) == TOP_COUNT
     assert second.progress < 1  # the picture is still to come
     assert second.weights is not None
-    np.testing.assert_array_equal(second.weights.weights, of.parameters["01-conv2d.weight"][2])
+    np.testing.assert_array_equal(second.weights.weights, of.parameters["conv2d-1.weight"][2])
     other = next(liking.iter_profiles(subject(seed=8), FeatureQuery(1, 2, 1, LESSON), is_training=True))
     assert other is not None
     assert not other.highest  # of other weights nothing is known

@@ -37,7 +37,7 @@ def test_it_is_the_subtraction_of_two_plain_readings(seed: int) -> None:
         assert made.largest(layer) == np.abs(second[layer] - first[layer]).max()
     assert made.largest(0) == 0
     assert made.largest(1) > 0
-    weights = [np.asarray(one.initial_parameters(which)["01-conv2d.weight"]) for which in (seed, seed + 50)]
+    weights = [np.asarray(one.initial_parameters(which)["conv2d-1.weight"]) for which in (seed, seed + 50)]
     np.testing.assert_array_equal(made.weights(1), weights[1] - weights[0])
     assert made.weights(2) is None
 

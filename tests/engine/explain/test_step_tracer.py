@@ -73,7 +73,7 @@ MORE: dict[str, dict] = {
     "alone": {},
     "l2": {"l2": 0.3},
     "clip": {"clip": 0.2, "l2": 0.01},
-    "frozen": {"frozen": ("01-conv2d",)},
+    "frozen": {"frozen": ("conv2d-1",)},
 }
 
 
@@ -82,7 +82,7 @@ MORE: dict[str, dict] = {
 def test_the_step_shown_is_the_step_made_to_the_byte_and_its_formula_gives_it(name: str, more: dict) -> None:
     config = replace(CONFIG, optimizer=OPTIMIZERS[name], **more)
     for steps in (0, 4):
-        for place in (("01-conv2d.weight", (2, 0, 1, 2)), ("05-dense.weight", (1, 40)), ("05-dense.bias", (0,))):
+        for place in (("conv2d-1.weight", (2, 0, 1, 2)), ("dense-1.weight", (1, 40)), ("dense-1.bias", (0,))):
             trainer, found = apart(config, steps, StepQuery(weight=place))
             update, worked = found.update, found.weight_trace
             assert update is not None
@@ -215,11 +215,11 @@ def test_a_kink_is_said() -> None:
     """A bias that puts a ReLU at exactly 0: its slope is another on each side."""
     network = Network((1, 12, 12), (Conv2D(1, 12), ReLU(), Flatten(), Dense(2)))
     start = {name: np.zeros(shape, np.float32) for name, shape in network.parameter_shapes.items()}
-    start["04-dense.weight"][:] = [[1], [-1]]
+    start["dense-1.weight"][:] = [[1], [-1]]
     trainer = Trainer(network, FixedSource(POOL), CONFIG, CPU, start)
     standing = StepStart(RunPoint(0, 0), CONFIG, trainer.checkpoint())
     found = ended(
-        StepTracer(network, POOL, CPU).trace_in_slices(standing, StepQuery(weight=("01-conv2d.bias", (0,))))
+        StepTracer(network, POOL, CPU).trace_in_slices(standing, StepQuery(weight=("conv2d-1.bias", (0,))))
     )
     assert found is not None
     assert found.weight_trace is not None

@@ -332,12 +332,12 @@ def test_the_rest_is_what_the_biases_add() -> None:
         network.initial_parameters(1),
         np.random.default_rng(2).standard_normal((1, 6, 6)).astype(np.float32),
     )
-    parameters["01-conv2d.bias"] = np.array([0.5, -0.25], np.float32)
+    parameters["conv2d-1.bias"] = np.array([0.5, -0.25], np.float32)
     gradients = Gradients(network, 2)
     gradients.load(parameters)
     gradients.forward(picture)
     traced = score_contributions(gradients)
-    bare = passed(network, parameters | {"01-conv2d.bias": np.zeros(2, np.float32)}, picture[None], np.float64)[-1][
+    bare = passed(network, parameters | {"conv2d-1.bias": np.zeros(2, np.float32)}, picture[None], np.float64)[-1][
         0
     ]
     np.testing.assert_allclose(traced.remainder[0], traced.values - bare, rtol=1e-6)

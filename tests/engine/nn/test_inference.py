@@ -66,7 +66,7 @@ def test_scores_that_are_votes_already_are_shown_as_they_are() -> None:
 
 def test_weights_whose_products_overflow_are_unsure_without_a_warning() -> None:
     huge = {name: np.full(shape, 3e38, np.float32) for name, shape in NETWORK.parameter_shapes.items()}
-    huge["02-dense.weight"][1] *= -1
+    huge["dense-1.weight"][1] *= -1
     prediction = Predictor(Model("Huge", NETWORK, huge), choose_backend("cpu")).predict(INKED)
     assert prediction.predicted_class == "unsure"
 

@@ -67,7 +67,7 @@ def test_initial_parameters_follow_the_seed() -> None:
         DEFAULT.initial_parameters(2),
     )
     assert {n: v.tobytes() for n, v in first.items()} == {n: v.tobytes() for n, v in again.items()}
-    assert not np.array_equal(first["01-conv2d.weight"], other["01-conv2d.weight"])
+    assert not np.array_equal(first["conv2d-1.weight"], other["conv2d-1.weight"])
     assert all(values.dtype == np.float32 for values in first.values())
 
 
@@ -80,7 +80,7 @@ def test_parameter_shapes_are_those_of_fresh_parameters(preset: presets.Preset) 
 
 
 def test_initial_weights_have_the_spread_of_he() -> None:
-    weights = DEFAULT.initial_parameters(5)["08-dense.weight"]
+    weights = DEFAULT.initial_parameters(5)["dense-1.weight"]
     assert weights.std() == pytest.approx(np.sqrt(2 / 1024), rel=0.02)
 
 
@@ -109,23 +109,23 @@ def test_which_values_share_a_scale_and_which_can_be_below_0() -> None:
     assert network.scale_sources == (0, 0, 2, 2, 2, 5, 5, 5, 8, 9, 9, 9, 12, 13, 13, 15)
     signed = [name for name, can in zip(network.names, network.can_be_negative, strict=True) if can]
     assert signed == [
-        "00-input", "01-center", "02-conv2d", "05-batchnorm2d", "06-leakyrelu", "07-residual", "08-residual",
-        "13-dense", "15-dense",
+        "input", "center-1", "conv2d-1", "batchnorm2d-1", "leakyrelu-1", "residual-1", "residual-2",
+        "dense-1", "dense-2",
     ]  # fmt: skip
 
 
 def test_wrong_parameters_are_named() -> None:
     values = DEFAULT.initial_parameters(1)
-    with pytest.raises(ShapeError, match=r"08-dense.bias .* missing"):
-        DEFAULT.check_parameters({name: v for name, v in values.items() if name != "08-dense.bias"})
-    with pytest.raises(ShapeError, match=r"01-conv2d.weight to be 8 × 1 × 5 × 5, but it is 8 × 1 × 3 × 3"):
-        DEFAULT.check_parameters(values | {"01-conv2d.weight": np.zeros((8, 1, 3, 3), np.float32)})
+    with pytest.raises(ShapeError, match=r"dense-1.bias .* missing"):
+        DEFAULT.check_parameters({name: v for name, v in values.items() if name != "dense-1.bias"})
+    with pytest.raises(ShapeError, match=r"conv2d-1.weight to be 8 × 1 × 5 × 5, but it is 8 × 1 × 3 × 3"):
+        DEFAULT.check_parameters(values | {"conv2d-1.weight": np.zeros((8, 1, 3, 3), np.float32)})
     with pytest.raises(ShapeError, match="to be 2 × 32, but it is 32 × 2"):
-        DEFAULT.check_parameters(values | {"10-dense.weight": np.zeros((32, 2), np.float32)})
-    with pytest.raises(ShapeError, match="no parameter 99-tail"):
-        DEFAULT.check_parameters(values | {"99-tail": np.zeros(3, np.float32)})
-    with pytest.raises(ValueError, match=r"08-dense.bias .* not finite"):
-        DEFAULT.check_parameters(values | {"08-dense.bias": np.full(32, np.nan, np.float32)})
+        DEFAULT.check_parameters(values | {"dense-2.weight": np.zeros((32, 2), np.float32)})
+    with pytest.raises(ShapeError, match="no parameter tail-9"):
+        DEFAULT.check_parameters(values | {"tail-9": np.zeros(3, np.float32)})
+    with pytest.raises(ValueError, match=r"dense-1.bias .* not finite"):
+        DEFAULT.check_parameters(values | {"dense-1.bias": np.full(32, np.nan, np.float32)})
 
 
 def test_a_thousand_layers_are_built_and_run() -> None:

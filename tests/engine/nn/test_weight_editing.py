@@ -35,21 +35,21 @@ def test_one_weight_of_one_feature_changes_and_nothing_else() -> None:
     weights = weight_editing.kernel_slices(SUBJECT, 1, 2)
     weights[0, 1, 2] = 5.0
     changed = weight_editing.with_kernel_slices(SUBJECT, 1, 2, weights)
-    difference = changed.parameters["01-conv2d.weight"] != SUBJECT.parameters["01-conv2d.weight"]
+    difference = changed.parameters["conv2d-1.weight"] != SUBJECT.parameters["conv2d-1.weight"]
     assert np.argwhere(difference).tolist() == [[2, 0, 1, 2]]
-    same = set(SUBJECT.parameters) - {"01-conv2d.weight"}
+    same = set(SUBJECT.parameters) - {"conv2d-1.weight"}
     assert all(changed.parameters[name] is SUBJECT.parameters[name] for name in same)
     assert (changed.origin, changed.run_point) == ({}, None), "no longer what training made"
-    assert SUBJECT.parameters["01-conv2d.weight"][2, 0, 1, 2] != 5.0
+    assert SUBJECT.parameters["conv2d-1.weight"][2, 0, 1, 2] != 5.0
 
 
 def test_the_weights_of_a_list_lie_as_its_maps_or_in_rows() -> None:
     weights = weight_editing.kernel_slices(SUBJECT, 6, 4)
     assert weights.shape == (3, 3, 3)
-    assert weights[2, 0, 1] == SUBJECT.parameters["06-dense.weight"][4, 2 * 9 + 1]
+    assert weights[2, 0, 1] == SUBJECT.parameters["dense-1.weight"][4, 2 * 9 + 1]
     assert weight_editing.kernel_slices(SUBJECT, 8, 0).shape == (1, 1, 6)
     back = weight_editing.with_kernel_slices(SUBJECT, 6, 4, weights)
-    np.testing.assert_array_equal(back.parameters["06-dense.weight"], SUBJECT.parameters["06-dense.weight"])
+    np.testing.assert_array_equal(back.parameters["dense-1.weight"], SUBJECT.parameters["dense-1.weight"])
 
 
 def test_a_feature_switched_off_gives_an_empty_map() -> None:
@@ -74,7 +74,7 @@ def test_a_kernel_is_restored_in_the_model_that_it_was_ablated_in() -> None:
     assert weight_editing.bias_of(on, 1, 0) == 0.25
     assert weight_editing.is_ablated(on, 1, 2)
     for part in ("weight", "bias"):
-        name = f"01-conv2d.{part}"
+        name = f"conv2d-1.{part}"
         np.testing.assert_array_equal(on.parameters[name][1], SUBJECT.parameters[name][1])
     assert weight_editing.restored(SUBJECT, 1, 1) is None
 

@@ -53,10 +53,10 @@ def test_many_values_at_once_are_each_nudged_alone() -> None:
     """More parameters than fit in one batch of changes, and fewer in the last one."""
     network = Network((1, 30, 40), (Flatten(), Dense(4, bias=False), Tanh(), Dense(2)))
     values = random_parameters(network, np.random.default_rng(0))
-    values["02-dense.weight"] *= 0.02
+    values["dense-1.weight"] *= 0.02
     images = np.random.default_rng(1).normal(0, 1, (1, *network.input_shape))
     found, gradients = both(network, values, images, np.array([[1.0, 0.0]]))
-    assert gradients["02-dense.weight"].size == 4800
+    assert gradients["dense-1.weight"].size == 4800
     assert all(agrees.all() for agrees in agreeing(found, gradients).values())
     assert not any(kinked.any() for kinked in found.kinked.values())
 
@@ -87,7 +87,7 @@ def one_pixel(*layers: Layer) -> tuple[Network, Values]:
     """A kernel of one weight, 1, and a bias, 0, before `layers` and two scores."""
     network = Network((1, 1, 2), (Conv2D(1, 1), *layers, Flatten(), Dense(2)))
     values = {name: np.ones(shape) for name, shape in network.parameter_shapes.items()}
-    values["01-conv2d.bias"][:] = 0
+    values["conv2d-1.bias"][:] = 0
     values[f"{network.names[-1]}.weight"][1] = -1
     return network, values
 
@@ -102,27 +102,27 @@ def test_a_value_that_moves_a_zero_into_a_relu_is_at_a_kink(layer: Layer, left: 
     network, values = one_pixel(layer)
     found, gradients = both(network, values, np.array([[[[0.5, 0.0]]]]), np.array([[0.0, 1.0]]))
     slope = 2 / (1 + np.exp(-1))
-    assert gradients["01-conv2d.bias"] == pytest.approx(slope * (1 + left))
-    assert found.slopes["01-conv2d.bias"] == pytest.approx(slope * (1 + (1 + left) / 2), abs=1e-4)
-    assert found.kinked["01-conv2d.bias"].tolist() == [True]
-    assert found.message("01-conv2d.bias", (0,)) == (
+    assert gradients["conv2d-1.bias"] == pytest.approx(slope * (1 + left))
+    assert found.slopes["conv2d-1.bias"] == pytest.approx(slope * (1 + (1 + left) / 2), abs=1e-4)
+    assert found.kinked["conv2d-1.bias"].tolist() == [True]
+    assert found.message("conv2d-1.bias", (0,)) == (
         "The central difference and backpropagation may differ here: "
         f"layer 2 ({type(layer).__name__}) lies at its kink in cell (0, 0, 1)."
     )
-    assert found.slopes["01-conv2d.weight"] == pytest.approx(slope * 0.5, abs=1e-9)
-    assert found.kinked["01-conv2d.weight"].tolist() == [[[[False]]]]
-    assert found.message("01-conv2d.weight", (0, 0, 0, 0)) is None
+    assert found.slopes["conv2d-1.weight"] == pytest.approx(slope * 0.5, abs=1e-9)
+    assert found.kinked["conv2d-1.weight"].tolist() == [[[[False]]]]
+    assert found.message("conv2d-1.weight", (0, 0, 0, 0)) is None
 
 
 def test_a_kink_between_up_and_down_is_found_though_the_value_lies_beside_it() -> None:
     network, values = one_pixel(ReLU())
     pictures = np.array([[[[0.5, 4e-6]]]])
     found, gradients = both(network, values, pictures, np.array([[0.0, 1.0]]))  # up and down by 1e-5
-    assert found.kinked["01-conv2d.bias"].all()
-    assert not agreeing(found, gradients)["01-conv2d.bias"]
+    assert found.kinked["conv2d-1.bias"].all()
+    assert not agreeing(found, gradients)["conv2d-1.bias"]
     finer = central_difference_gradients(network, values, pictures, np.array([[0.0, 1.0]]), step=1e-6)
-    assert not finer.kinked["01-conv2d.bias"].any()
-    assert agreeing(finer, gradients)["01-conv2d.bias"].all()
+    assert not finer.kinked["conv2d-1.bias"].any()
+    assert agreeing(finer, gradients)["conv2d-1.bias"].all()
 
 
 def test_a_pool_s_tie_is_a_kink_only_for_what_parts_the_two() -> None:
@@ -130,12 +130,12 @@ def test_a_pool_s_tie_is_a_kink_only_for_what_parts_the_two() -> None:
     bias and weight move both alike, and a tie that remains is no kink."""
     network = Network((2, 1, 2), (Conv2D(1, 1), MaxPool2D(), Flatten(), Dense(2)))
     values = {name: np.ones(shape) for name, shape in network.parameter_shapes.items()}
-    values["04-dense.weight"][1] = -1
+    values["dense-1.weight"][1] = -1
     pictures = np.array([[[[0.2, 0.2]], [[0.7, 0.7]]], [[[0.2, 0.7]], [[0.7, 0.2]]]])  # 0.9 everywhere, twice
     found, gradients = both(network, values, pictures, np.full((2, 2), 0.5))
-    assert found.kinked["01-conv2d.weight"].ravel().tolist() == [True, True]
-    assert found.kinked["01-conv2d.bias"].tolist() == [False]
-    assert found.message("01-conv2d.weight", (0, 1, 0, 0)) == (
+    assert found.kinked["conv2d-1.weight"].ravel().tolist() == [True, True]
+    assert found.kinked["conv2d-1.bias"].tolist() == [False]
+    assert found.message("conv2d-1.weight", (0, 1, 0, 0)) == (
         "The central difference and backpropagation may differ here: "
         "layer 2 (MaxPool2D) has no clear winner in cell (0, 0, 0) of example 1."
     )
@@ -163,15 +163,15 @@ def test_a_pool_tells_of_each_window_how_far_its_values_are_from_the_first_winne
 
 def test_a_kink_inside_a_stack_is_found_from_inside_and_from_below() -> None:
     network, values = one_pixel(Residual((Conv2D(1, 1), ReLU())))
-    values["02-residual.1-conv2d.bias"][:] = -0.5
+    values["residual-1.conv2d-1.bias"][:] = -0.5
     found = central_difference_gradients(network, values, np.array([[[[0.5, 2.0]]]]), np.array([[0.0, 1.0]]))
     sentence = (
         "The central difference and backpropagation may differ here: "
         "layer 2 (Residual), layer 2 (ReLU) in it lies at its kink in cell (0, 0, 0)."
     )
-    assert found.message("01-conv2d.weight", (0, 0, 0, 0)) == sentence
-    assert found.message("02-residual.1-conv2d.bias", (0,)) == sentence
-    assert not found.kinked["04-dense.weight"].any()
+    assert found.message("conv2d-1.weight", (0, 0, 0, 0)) == sentence
+    assert found.message("residual-1.conv2d-1.bias", (0,)) == sentence
+    assert not found.kinked["dense-1.weight"].any()
 
 
 def test_the_walk_through_has_exact_ties() -> None:
@@ -180,13 +180,13 @@ def test_the_walk_through_has_exact_ties() -> None:
     image = ARTICLE_PICTURES["X"][None, None].astype(np.float64)
     found, gradients = both(WALKTHROUGH.network, values, image, np.array([[1.0, 0.0]]))
     agrees = agreeing(found, gradients)
-    kinked = found.kinked["01-conv2d.weight"]
-    assert (agrees["01-conv2d.weight"] | kinked).all()
-    assert not agrees["01-conv2d.weight"].all()
+    kinked = found.kinked["conv2d-1.weight"]
+    assert (agrees["conv2d-1.weight"] | kinked).all()
+    assert not agrees["conv2d-1.weight"].all()
     assert not kinked.all()
     # A bias moves a whole map alike: no tie is broken, and no match is near 0.
-    assert agrees["01-conv2d.bias"].all()
-    assert not found.kinked["01-conv2d.bias"].any()
+    assert agrees["conv2d-1.bias"].all()
+    assert not found.kinked["conv2d-1.bias"].any()
     sentences = {found.message(*place) for place in found.kinks}
     assert (
         "The central difference and backpropagation may differ here: "

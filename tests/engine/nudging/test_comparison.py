@@ -68,9 +68,9 @@ def test_multiplies_of_a_network_by_hand() -> None:
     assert forward_multiplies(network, 2) == second + last
     # The picture needs no gradient, so the first layer computes none.
     assert backward_multiplies(network) == first + 2 * second + 2 * last
-    assert backward_multiplies(network, ["01-conv2d"]) == second + 2 * last
-    assert backward_multiplies(network, ["03-conv2d"]) == first + second + 2 * last
-    assert backward_multiplies(network, ["01-conv2d", "03-conv2d"]) == last
+    assert backward_multiplies(network, ["conv2d-1"]) == second + 2 * last
+    assert backward_multiplies(network, ["conv2d-2"]) == first + second + 2 * last
+    assert backward_multiplies(network, ["conv2d-1", "conv2d-2"]) == last
     assert backward_multiplies(network, network.names[1:]) == 0
 
 

@@ -78,9 +78,9 @@ def test_one_weight_by_hand() -> None:
     """Scores w and -w, label 0: the loss is log(1 + exp(-2w)), so up is better, again and again."""
     network = Network((1, 1, 2), (Conv2D(1, 1, bias=False), Flatten(), Votes(((0,), (1,)))))
     given = Dataset(np.array([[[[1, -1]]]], np.float32), np.array([0]), ("X", "O"))
-    nudger = make(network, given, NudgingConfig(size=0.25), {"01-conv2d.weight": np.full((1, 1, 1, 1), 0.5)})
+    nudger = make(network, given, NudgingConfig(size=0.25), {"conv2d-1.weight": np.full((1, 1, 1, 1), 0.5)})
     first, second = take(nudger, 2)
-    assert (first.name, first.index, first.examples) == ("01-conv2d.weight", (0, 0, 0, 0), (0,))
+    assert (first.name, first.index, first.examples) == ("conv2d-1.weight", (0, 0, 0, 0), (0,))
     assert (first.number, first.epoch, second.number, second.epoch) == (1, 1, 2, 2)
     assert (first.before, first.after, second.before) == (0.5, 0.75, 0.75)
     assert first.error == pytest.approx(math.log(1 + math.exp(-1)), rel=1e-12)
@@ -88,7 +88,7 @@ def test_one_weight_by_hand() -> None:
     assert first.error_down == pytest.approx(math.log(1 + math.exp(-0.5)), rel=1e-12)
     assert first.direction == "up"
     assert second.error == first.error_up
-    assert nudger.parameters()["01-conv2d.weight"] == 1.0
+    assert nudger.parameters()["conv2d-1.weight"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_one_weight_by_hand() -> None:
     ],
 )
 def test_whichever_makes_the_error_least_is_kept(error: float, up: float, down: float, kept: str) -> None:
-    nudge = Nudge(1, 1, (0,), "01-dense.bias", (0,), 5.0, 0.5, error, up, down)
+    nudge = Nudge(1, 1, (0,), "dense-1.bias", (0,), 5.0, 0.5, error, up, down)
     assert nudge.direction == kept
     assert nudge.after == {"up": 5.5, "down": 4.5, "same": 5.0}[kept]
     assert nudge.error_after == {"up": up, "down": down, "same": error}[kept]
@@ -224,15 +224,16 @@ def test_a_state_is_a_copy() -> None:
 
 def test_frozen_layers_and_running_statistics_stay() -> None:
     values = random_parameters(MIXED, np.random.default_rng(4))
-    nudger = make(MIXED, some_examples(MIXED, 2), NudgingConfig(frozen=("01-conv2d", "04-residual")), values)
+    nudger = make(MIXED, some_examples(MIXED, 2), NudgingConfig(frozen=("conv2d-1", "residual-1")), values)
     nudges = take(nudger, 3 * nudger.value_count)
     assert {nudge.name for nudge in nudges} == {
-        "02-batchnorm2d.weight",
-        "02-batchnorm2d.bias",
-        "08-dense.weight",
-        "08-dense.bias",
+        "batchnorm2d-1.weight",
+        "batchnorm2d-1.bias",
+        "dense-1.weight",
+        "dense-1.bias",
     }
-    still = [name for name in values if name.startswith(("01", "04")) or name.endswith((".mean", ".variance"))]
+    statistics = (".mean", ".variance")
+    still = [name for name in values if name.startswith(("conv2d-1", "residual-1")) or name.endswith(statistics)]
     after = nudger.parameters()
     for name in values:
         assert np.array_equal(after[name], values[name]) == (name in still), name
@@ -269,10 +270,10 @@ def test_settings_that_mean_nothing_are_named(settings: dict[str, float], words:
 
 def test_what_does_not_fit_is_named() -> None:
     values = TRAINABLE_WALKTHROUGH.initial_parameters(1)
-    with pytest.raises(ValueError, match=r"no layer called 02-conv2d"):
-        make(TRAINABLE_WALKTHROUGH, ARTICLE, NudgingConfig(frozen=("02-conv2d",)))
+    with pytest.raises(ValueError, match=r"no layer called conv2d-2"):
+        make(TRAINABLE_WALKTHROUGH, ARTICLE, NudgingConfig(frozen=("conv2d-2",)))
     with pytest.raises(ValueError, match=r"no parameter to nudge"):
-        make(TRAINABLE_WALKTHROUGH, ARTICLE, NudgingConfig(frozen=("01-conv2d", "06-dense")))
+        make(TRAINABLE_WALKTHROUGH, ARTICLE, NudgingConfig(frozen=("conv2d-1", "dense-1")))
     with pytest.raises(ValueError, match=r"no examples"):
         make(TRAINABLE_WALKTHROUGH, ARTICLE.take([]), NudgingConfig())
     with pytest.raises(ShapeError, match=r"input is 1 × 4 × 5, but the examples are 1 × 9 × 9"):

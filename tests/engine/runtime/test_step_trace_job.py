@@ -68,7 +68,7 @@ def test_another_example_or_value_of_the_same_step_is_shown_at_once_even_while_i
     run = TrainingRun(CPU)
     run.set_request(replace(LOOK, running=True))
     for example in (3, 9):
-        wanted = StepQuery(example, weight=("01-conv2d.weight", (1, 0, 2, 0)))
+        wanted = StepQuery(example, weight=("conv2d-1.weight", (1, 0, 2, 0)))
         run.set_request(replace(LOOK, running=True, step_query=wanted))
         while (report := run.report()).step_trace is None or report.step_trace.example_pass.example != example:
             run.run_for(0.002)

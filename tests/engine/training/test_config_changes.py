@@ -16,7 +16,7 @@ from engine.training.optimizers import Adam
         (TrainingConfig(SGD(0.5)), ["SGD", "rate 0.5", "momentum 0.9"]),
         (TrainingConfig(SGD(0.001, 0.9, True)), ["SGD", "momentum 0.9", "Nesterov"]),
         (TrainingConfig(schedule=Cosine()), ["Cosine", "at the end 0.01"]),
-        (TrainingConfig(clip=2.0, frozen=("01-conv2d", "04-conv2d")), ["clip 2", "frozen 01-conv2d, 04-conv2d"]),
+        (TrainingConfig(clip=2.0, frozen=("conv2d-1", "conv2d-2")), ["clip 2", "frozen conv2d-1, conv2d-2"]),
         (TrainingConfig(batch=7, steps=20, seconds=1.5), ["batch 7", "steps 20", "time 1.5"]),
     ],
 )

@@ -71,8 +71,8 @@ def test_examples_are_read_alike_however_many_at_once(monkeypatch: pytest.Monkey
 def test_weights_so_large_that_scores_overflow_are_judged_without_a_warning() -> None:
     network = Network((1, 1, 1), (Flatten(), Dense(1, bias=False), Dense(2, bias=False)))
     parameters = {
-        "02-dense.weight": np.full((1, 1), 3e38, np.float32),
-        "03-dense.weight": np.array([[3e38], [-3e38]], np.float32),
+        "dense-1.weight": np.full((1, 1), 3e38, np.float32),
+        "dense-2.weight": np.array([[3e38], [-3e38]], np.float32),
     }
     given = Dataset(np.ones((3, 1, 1, 1), np.float32), np.array([0, 1, -1]), ("X", "O"))
     found = evaluate(network, parameters, given, CPU)

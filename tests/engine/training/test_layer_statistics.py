@@ -124,7 +124,7 @@ def test_values_are_those_of_the_sample_and_weights_those_of_the_moment() -> Non
         np.testing.assert_array_equal(
             row.values.counts, np.histogram(values, BINS, (row.values.low, row.values.high))[0]
         )
-    weights = np.concatenate([parameters["01-conv2d.weight"].ravel(), parameters["01-conv2d.bias"].ravel()])
+    weights = np.concatenate([parameters["conv2d-1.weight"].ravel(), parameters["conv2d-1.bias"].ravel()])
     first = seen.rows[0].weights
     np.testing.assert_array_equal(first.counts, np.histogram(weights, BINS, (first.low, first.high))[0])
     assert seen.rows[0].weight_norm == pytest.approx(float(np.linalg.norm(weights)), rel=1e-5)
@@ -146,7 +146,7 @@ def test_gradient_and_change_are_those_of_the_step_that_led_there_also_looking_b
     request = replace(goal_of(fresh()), running=True, stop_at_step=12)
     now = found(run, request)
     before, after = moved(run, request, 11), moved(run, request, 12)
-    names = ("01-conv2d.weight", "01-conv2d.bias")
+    names = ("conv2d-1.weight", "conv2d-1.bias")
     step = np.concatenate([(after[name] - before[name]).ravel() for name in names])
     length = np.linalg.norm(np.concatenate([after[name].ravel() for name in names]))
     assert now.rows[0].relative_change == pytest.approx(np.linalg.norm(step) / length, rel=1e-3)
@@ -183,8 +183,8 @@ def test_looking_changes_nothing_of_what_training_comes_to() -> None:
 
 def test_a_feature_that_is_0_on_every_drawing_is_dead_until_it_is_revived() -> None:
     parameters = fresh()
-    parameters["01-conv2d.bias"][2] = -100
-    parameters["06-dense.bias"][[0, 4]] = -1000
+    parameters["conv2d-1.bias"][2] = -100
+    parameters["dense-1.bias"][[0, 4]] = -1000
     seen = found(TrainingRun(CPU), goal_of(parameters))
     dead = {each.layer: each for each in seen.dead}
     assert dead[1] == DeadFeatures(1, 2, (2,))
@@ -192,26 +192,26 @@ def test_a_feature_that_is_0_on_every_drawing_is_dead_until_it_is_revived() -> N
     # What is dead is 0 everywhere, and what is not is above it somewhere.
     values = outputs_of(parameters)[7]
     assert dead[6].channels == tuple(np.flatnonzero(values.max(axis=0) == 0))
-    parameters["01-conv2d.bias"][2] = 0.1
-    parameters["06-dense.bias"][:] = 100
+    parameters["conv2d-1.bias"][2] = 0.1
+    parameters["dense-1.bias"][:] = 100
     assert found(TrainingRun(CPU), goal_of(parameters)).dead == ()
 
 
 def test_a_dead_feature_does_not_learn() -> None:
     parameters = fresh()
-    parameters["01-conv2d.bias"][2] = -100
+    parameters["conv2d-1.bias"][2] = -100
     run = TrainingRun(CPU)
     request = replace(goal_of(parameters), config=replace(CONFIG, l2=0.0), running=True, stop_at_step=10)
     assert DeadFeatures(1, 2, (2,)) in found(run, request).dead
-    learnt = run.shown_parameters()["01-conv2d.weight"]
-    np.testing.assert_array_equal(learnt[2], parameters["01-conv2d.weight"][2])
-    assert not np.array_equal(learnt[1], parameters["01-conv2d.weight"][1])
+    learnt = run.shown_parameters()["conv2d-1.weight"]
+    np.testing.assert_array_equal(learnt[2], parameters["conv2d-1.weight"][2])
+    assert not np.array_equal(learnt[1], parameters["conv2d-1.weight"][1])
 
 
 def test_a_feature_that_is_ever_above_0_lives_however_little(monkeypatch: pytest.MonkeyPatch) -> None:
     parameters = fresh()
     below = outputs_of(parameters)[1][:, 1]
-    parameters["01-conv2d.bias"][1] -= below.max() - 1e-3
+    parameters["conv2d-1.bias"][1] -= below.max() - 1e-3
     # The one drawing that wakes it is not the last: whoever looks one by one must not forget it.
     assert int(below.max(axis=(1, 2)).argmax()) < MAX_EXAMPLES - 1
     values = outputs_of(parameters)[2][:, 1]

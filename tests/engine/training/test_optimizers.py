@@ -123,12 +123,12 @@ LAYERS = (
     Dense(3),
 )
 NETWORK = Network((1, 6, 6), LAYERS, ("a", "b", "c"))
-WEIGHTS = {"01-conv2d.weight", "03-residual.1-conv2d.weight", "06-dense.weight"}
+WEIGHTS = {"conv2d-1.weight", "residual-1.conv2d-1.weight", "dense-1.weight"}
 RNG = np.random.default_rng(4)
 IMAGES = RNG.uniform(-1, 1, (8, 1, 6, 6)).astype(np.float32)
 LABELS = np.arange(8) % 3
 START = {name: RNG.normal(0, 0.4, shape).astype(np.float32) for name, shape in NETWORK.parameter_shapes.items()}
-START["02-batchnorm2d.variance"] = np.ones(3, np.float32)
+START["batchnorm2d-1.variance"] = np.ones(3, np.float32)
 
 
 def gradients(parameters: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -228,10 +228,10 @@ def torch_path(
     functional = torch.nn.functional
     for row in order:
         x = functional.conv2d(
-            torch.tensor(IMAGES[row]), values["01-conv2d.weight"], values["01-conv2d.bias"], padding=1
+            torch.tensor(IMAGES[row]), values["conv2d-1.weight"], values["conv2d-1.bias"], padding=1
         )
         x = functional.max_pool2d(torch.tanh(x), 2).flatten(1)
-        x = functional.linear(x, values["05-dense.weight"], values["05-dense.bias"])
+        x = functional.linear(x, values["dense-1.weight"], values["dense-1.bias"])
         partner.zero_grad()
         functional.cross_entropy(x, torch.tensor(LABELS[row])).backward()
         if config.clip is not None:

@@ -24,7 +24,7 @@ BASE = TrainingConfig(Adam(0.01), Cosine(0.1), batch=16, epochs=2, examples=40, 
 RUNS = {
     "everything": (MIXED, replace(BASE, clip=1.0, l2=0.01)),
     "momentum": (MIXED, replace(BASE, optimizer=SGD(0.05, 0.9, nesterov=True))),
-    "frozen": (MIXED, replace(BASE, optimizer=AdamW(0.01, decay=0.1), frozen=("02-batchnorm2d", "04-residual"))),
+    "frozen": (MIXED, replace(BASE, optimizer=AdamW(0.01, decay=0.1), frozen=("batchnorm2d-1", "residual-1"))),
     "cut into chunks": (SLICEABLE, replace(BASE, optimizer=SGD(0.05))),
     "patience": (SMALL, replace(BASE, optimizer=SGD(0.3), epochs=12, patience=2, seed=6)),
 }
@@ -129,7 +129,7 @@ def test_a_checkpoint_with_values_that_are_no_numbers_is_refused(spoil: str, val
     network, config = RUNS["momentum"]
     at = begin(network, config).checkpoint()
     values = getattr(at, spoil)
-    name = next(name for name in values if name.endswith("01-conv2d.weight"))
+    name = next(name for name in values if name.endswith("conv2d-1.weight"))
     spoilt = replace(at, **{spoil: values | {name: np.full_like(values[name], value)}})
     with pytest.raises(ValueError, match="not finite numbers"):
         begin(network, config, spoilt)
@@ -139,7 +139,7 @@ def test_a_checkpoint_of_another_network_or_optimizer_is_refused() -> None:
     at = begin(*RUNS["momentum"]).checkpoint()
     with pytest.raises(ShapeError, match="another network or optimizer"):
         begin(*RUNS["everything"], at)
-    with pytest.raises(ShapeError, match=r"needs 01-conv2d\.weight"):
+    with pytest.raises(ShapeError, match=r"needs conv2d-1\.weight"):
         begin(*RUNS["patience"], at)
 
 

@@ -19,7 +19,7 @@ from engine.training.config import Linear, StepDecay
 # Five blank pictures that are neither: nothing pulls at a weight, so that what decay leaves of it tells the rate.
 BLANK = FixedSource(Dataset(np.zeros((5, 1, 1, 1), np.float32), np.full(5, -1), ("X", "O")))
 NETWORK = Network((1, 1, 1), (Flatten(), Dense(2, bias=False)))
-ONES = {"02-dense.weight": np.ones((2, 1), np.float32)}
+ONES = {"dense-1.weight": np.ones((2, 1), np.float32)}
 STEPS = 12  # four epochs of three batches of two, the last of one
 
 # What each schedule makes of the rate at a step, in its own words, and for how many steps it warms up.
@@ -54,7 +54,7 @@ def test_a_run_moves_with_the_rates_of_its_schedule(
         for step in islice(run.run(), count):
             assert isinstance(step, StepDone)
             steps.append(step)
-            weights.append(float(run.parameters()["02-dense.weight"][1, 0]))
+            weights.append(float(run.parameters()["dense-1.weight"][1, 0]))
 
     if pause is not None:
         go_on(run, pause)

@@ -81,8 +81,8 @@ def test_a_step_that_overflows_leaves_the_weights_as_they_were(
     network = Network((1, 1, 1), (Flatten(), Dense(2)))
     source = FixedSource(Dataset(np.ones((2, 1, 1, 1), np.float32), np.array([0, 0]), ("X", "O")))
     start = {
-        "02-dense.weight": np.array(weights, np.float32)[:, None],
-        "02-dense.bias": np.zeros(2, np.float32),
+        "dense-1.weight": np.array(weights, np.float32)[:, None],
+        "dense-1.bias": np.zeros(2, np.float32),
     }
     trainer = Trainer(network, source, TrainingConfig(optimizer, epochs=1), CPU, start)
     with pytest.raises(TrainingError, match=r"step 1: .* those of the step before\.$"):
@@ -95,7 +95,7 @@ def test_an_average_that_overflows_stops_the_run() -> None:
     """A gradient of 1e20 is a number, its square is not: Adam would never move that weight again."""
     network = Network((1, 1, 1), (Flatten(), Dense(1, bias=False), Dense(2)))
     start = {name: np.zeros(shape, np.float32) for name, shape in network.parameter_shapes.items()}
-    start["03-dense.weight"][:, 0] = 1e20, -1e20
+    start["dense-2.weight"][:, 0] = 1e20, -1e20
     source = FixedSource(Dataset(np.ones((1, 1, 1, 1), np.float32), np.array([0]), ("X", "O")))
     trainer = Trainer(network, source, TrainingConfig(Adam(), epochs=1), CPU, start)
     with pytest.raises(TrainingError, match="step 1"):
@@ -106,7 +106,7 @@ def order_of(seed: int) -> list[list[int]]:
     """The order of six examples in a run with batches of one, by epoch."""
     images = np.linspace(-1, 1, 6, dtype=np.float32)[:, None, None, None]
     network = Network((1, 1, 1), (Flatten(), Dense(2)))
-    start = {"02-dense.weight": np.array([[1], [0]], np.float32), "02-dense.bias": np.zeros(2, np.float32)}
+    start = {"dense-1.weight": np.array([[1], [0]], np.float32), "dense-1.bias": np.zeros(2, np.float32)}
     source = FixedSource(Dataset(images, np.zeros(6, np.int64), ("X", "O")))
     trainer = Trainer(network, source, TrainingConfig(SGD(1e-30), batch=1, epochs=2, seed=seed), CPU, start)
     errors = list(cross_entropy(np.stack([images.ravel(), np.zeros(6, np.float32)], 1), np.zeros(6, np.int64)))
@@ -156,7 +156,7 @@ def picture(label: int) -> Dataset:
 def start(first: float, second: float) -> dict[str, np.ndarray]:
     """Initial scores of the one image."""
     weight = np.array([[first], [second]], np.float32)
-    return {"02-dense.weight": weight, "02-dense.bias": np.zeros(2, np.float32)}
+    return {"dense-1.weight": weight, "dense-1.bias": np.zeros(2, np.float32)}
 
 
 def run(
@@ -321,8 +321,8 @@ def test_what_does_not_fit_the_network_is_refused() -> None:
     for source, held_out in ((wide, None), (others, None), (picture(0), wide), (picture(0), others)):
         with pytest.raises(ShapeError, match="choose"):
             list(Trainer(ONE, FixedSource(source), TrainingConfig(), CPU, None, held_out).run())
-    with pytest.raises(ValueError, match="no layer called 03-dense"):
-        Trainer(ONE, FixedSource(picture(0)), TrainingConfig(frozen=("03-dense",)), CPU)
+    with pytest.raises(ValueError, match="no layer called dense-2"):
+        Trainer(ONE, FixedSource(picture(0)), TrainingConfig(frozen=("dense-2",)), CPU)
     with pytest.raises(ValueError, match="no examples to train on"):
         Trainer(ONE, FixedSource(picture(0).take([])), TrainingConfig(), CPU)
 
@@ -352,7 +352,7 @@ def test_a_refused_step_lets_no_later_one_through() -> None:
 def test_running_statistics_that_overflow_stop_the_run_and_stay_as_they_were() -> None:
     """Values of 1e20 are numbers, and so are error and gradient once they are normalized; their variance is not."""
     network = Network((1, 1, 2), (Conv2D(1, 1), BatchNorm2D(), ReLU(), Flatten(), Dense(2)))
-    values = network.initial_parameters(1) | {"01-conv2d.weight": np.full((1, 1, 1, 1), 1e20, np.float32)}
+    values = network.initial_parameters(1) | {"conv2d-1.weight": np.full((1, 1, 1, 1), 1e20, np.float32)}
     images = np.random.default_rng(1).uniform(-1, 1, (4, 1, 1, 2)).astype(np.float32)
     source = FixedSource(Dataset(images, np.array([0, 1, 0, 1]), ("X", "O")))
     trainer = Trainer(network, source, TrainingConfig(SGD(1e-3), batch=4, epochs=2), CPU, values)

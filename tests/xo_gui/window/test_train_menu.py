@@ -59,7 +59,7 @@ def assert_same_bytes(coach: Coach, made: dict[str, np.ndarray]) -> None:
 
 
 OWN = TrainingConfig(
-    SGD(0.03, 0.8, nesterov=True), StepDecay(4, 0.5, warmup=0.1), 37, 3, 0.003, 2.0, ("04-conv2d",), steps=20
+    SGD(0.03, 0.8, nesterov=True), StepDecay(4, 0.5, warmup=0.1), 37, 3, 0.003, 2.0, ("conv2d-2",), steps=20
 )
 
 

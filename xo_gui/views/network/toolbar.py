@@ -239,7 +239,7 @@ class LayerEntry:
 
 def layer_entries(network: Network) -> tuple[LayerEntry, ...]:
     """The search index of all layers with a column: by displayed name ("Features 3"), kind ("Conv2D"), name in
-    files ("05-conv2d"), number, and the number in its name."""
+    files ("conv2d-2"), number, and the number in its name."""
     names, kinds = layer_names(network), ("input", *(type(layer).__name__ for layer in network.layers))
     return tuple(
         LayerEntry(

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.explain import ParameterIndex, StepQuery, StepTrace, learnable_shapes
+from engine.explain import ParameterIndex, StepQuery, StepTrace
 from engine.runtime import Snapshot, TrainingReport
 from xo_gui.app import SMALL_PX, font
 from xo_gui.state import InspectStep, OneStep, TrainingSettings
@@ -174,7 +174,7 @@ class StepView(View):
         weight = self._query.weight
         if weight is None:
             return
-        shape = learnable_shapes(trace.network).get(weight[0], ())
+        shape = trace.network.learnable_shapes.get(weight[0], ())
         if len(shape) != len(weight[1]) or any(at >= size for at, size in zip(weight[1], shape, strict=True)):
             self.select_weight(None)
 

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.explain import NudgeResult, ParameterIndex, WeightTrace, learnable_shapes
+from engine.explain import NudgeResult, ParameterIndex, WeightTrace
 from engine.form_fields import FormField
 from engine.nn import Network
 from engine.nn.layers import GradientTerms
@@ -78,7 +78,7 @@ class WeightPanel(QWidget):
         self._network = network
         names = dict(zip(network.names, layer_names(network), strict=True))
         self.parameter_box.clear()
-        for name in learnable_shapes(network):
+        for name in network.learnable_shapes:
             layer, _, rest = name.partition(".")
             self.parameter_box.addItem(f"{names[layer]}: {rest}", name)
 
@@ -87,7 +87,7 @@ class WeightPanel(QWidget):
         self._weight = weight
         if weight is None or self._network is None:
             return
-        shape = learnable_shapes(self._network).get(weight[0], ())
+        shape = self._network.learnable_shapes.get(weight[0], ())
         self.parameter_box.setCurrentIndex(self.parameter_box.findData(weight[0]))
         tips = _AXES.get(len(shape), ("",) * len(shape))
         for at, box in enumerate(self.index_boxes):
@@ -114,7 +114,7 @@ class WeightPanel(QWidget):
     def _parameter_chosen(self, at: int) -> None:
         name = str(self.parameter_box.itemData(at))
         if self._network is not None:
-            self.weight_chosen.emit((name, (0,) * len(learnable_shapes(self._network)[name])))
+            self.weight_chosen.emit((name, (0,) * len(self._network.learnable_shapes[name])))
 
     def _index_changed(self) -> None:
         if self._weight is not None:

@@ -28,7 +28,7 @@ BOXES_PER_SLICE = 24
 class FrozenLayers(QWidget):
     """A check box per layer with parameters.
 
-    boxes: by layer name (01-conv2d). chosen(names): the user set the frozen layers.
+    boxes: by layer name (conv2d-1). chosen(names): the user set the frozen layers.
     """
 
     chosen = Signal(object)

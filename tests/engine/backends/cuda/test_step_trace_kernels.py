@@ -19,7 +19,7 @@ from tests.engine.small_runs import CPU, MIXED
 
 pytestmark = needs_compiler
 CONFIG = TrainingConfig(Adam(0.01), batch=4, epochs=2, l2=0.01, clip=1.0, seed=3)
-LOOK = StepQuery(2, maps=2, weight=("04-residual.1-conv2d.weight", (1, 2, 0, 1)))
+LOOK = StepQuery(2, maps=2, weight=("residual-1.conv2d-1.weight", (1, 2, 0, 1)))
 
 
 def test_a_step_traced_on_cuda_equals_the_step_and_numpys_trace() -> None:

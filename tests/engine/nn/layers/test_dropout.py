@@ -120,7 +120,7 @@ def test_the_gradient_passes_where_the_value_did_and_nowhere_else() -> None:
 
 def test_a_frozen_layer_drops_nothing() -> None:
     network = Network((1, 9, 9), (Dropout(0.4), Flatten(), Dense(2)))
-    plan = Plan(network, CPU, 1, keep_outputs=True, learn=True, frozen=("01-dropout",))
+    plan = Plan(network, CPU, 1, keep_outputs=True, learn=True, frozen=("dropout-1",))
     plan.load(network.initial_parameters(1))
     plan.forward(np.ones((1, 1, 9, 9), np.float32))
     np.testing.assert_array_equal(plan.outputs()[1], 1)

@@ -58,7 +58,14 @@ NEVER = (
     ((-1,),),
     object(),
 )
-SPOILED = [(layer, setting.name, value) for layer in SOUND for setting in fields(layer) for value in NEVER]
+# Without ids, a block gives its layers the default ones.
+SPOILED = [
+    (layer, setting.name, value)
+    for layer in SOUND
+    for setting in fields(layer)
+    for value in NEVER
+    if (setting.name, value) != ("ids", ())
+]
 
 
 def refusal(make: Callable[[], object], error: type[ValueError] = ValueError) -> str:
@@ -284,7 +291,7 @@ def test_the_shapes_of_many_parameters_take_no_memory() -> None:
     network = Network((1, 1000, 1000), (Flatten(), Dense(200), Dense(2)))
     tracemalloc.start()
     try:
-        assert network.parameter_shapes["02-dense.weight"] == (200, 1_000_000)
+        assert network.parameter_shapes["dense-1.weight"] == (200, 1_000_000)
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()

@@ -73,7 +73,7 @@ def test_running_a_cut_after_the_pool_changes_nothing(case: tuple[Layer, Shape],
 def test_of_equal_values_the_first_in_row_order_wins(size: int, stride: int) -> None:
     network = Network((1, 6, 6), (MaxPool2D(size, stride), Flatten(), Dense(2)))
     values = {name: np.ones(shape) for name, shape in network.parameter_shapes.items()}
-    values["03-dense.weight"][1] = -1
+    values["dense-1.weight"][1] = -1
     plan = make_plan(network, CPU, 1, values, learn=True, input_gradient=True)
     plan.forward(np.ones((1, 1, 6, 6)))
     plan.backward(np.array([[0.0, 1.0]]))

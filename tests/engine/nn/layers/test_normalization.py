@@ -35,8 +35,8 @@ def test_the_running_statistics_by_hand() -> None:
     network = network_of(BatchNorm2D(0.1), shape=(1, 2, 2))
     plan = make_plan(network, CPU, 1, network.initial_parameters(1), training=True)
     found = settled(plan, np.array([[[[1.0, 2], [3, 4]]]]))
-    assert found["01-batchnorm2d.mean"] == pytest.approx([0.25])
-    assert found["01-batchnorm2d.variance"] == pytest.approx([0.9 + 0.1 * 5 / 3])
+    assert found["batchnorm2d-1.mean"] == pytest.approx([0.25])
+    assert found["batchnorm2d-1.variance"] == pytest.approx([0.9 + 0.1 * 5 / 3])
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.45, 1])
@@ -48,7 +48,7 @@ def test_the_running_statistics_move_towards_the_batch_s(
     network, rng = network_of(BatchNorm2D(momentum), shape=shape), np.random.default_rng(4)
     values = random_parameters(network, rng)
     plan = make_plan(network, CPU, batch, values, training=True)
-    mean, variance = values["01-batchnorm2d.mean"].copy(), values["01-batchnorm2d.variance"].copy()
+    mean, variance = values["batchnorm2d-1.mean"].copy(), values["batchnorm2d-1.variance"].copy()
     count = batch * shape[1] * shape[2]
     for _ in range(3):
         images = rng.normal(1, 2, (batch, *shape))
@@ -57,8 +57,8 @@ def test_the_running_statistics_move_towards_the_batch_s(
             here, spread = reference.batch_statistics(images[:, channel])
             mean[channel] += momentum * (here - mean[channel])
             variance[channel] += momentum * (spread * count / max(count - 1, 1) - variance[channel])
-        np.testing.assert_allclose(found["01-batchnorm2d.mean"], mean, rtol=1e-12)
-        np.testing.assert_allclose(found["01-batchnorm2d.variance"], variance, rtol=1e-12)
+        np.testing.assert_allclose(found["batchnorm2d-1.mean"], mean, rtol=1e-12)
+        np.testing.assert_allclose(found["batchnorm2d-1.variance"], variance, rtol=1e-12)
 
 
 def test_the_statistics_inside_stacks_are_gathered_too() -> None:
@@ -67,11 +67,11 @@ def test_the_statistics_inside_stacks_are_gathered_too() -> None:
     plan = make_plan(network, CPU, 3, values, training=True)
     images = rng.normal(0, 1, (3, 2, 3, 4))
     found = settled(plan, images)
-    inner = {name.split(".")[-1]: value for name, value in values.items() if ".1-conv2d." in name}
+    inner = {name.split(".")[-1]: value for name, value in values.items() if ".conv2d-1." in name}
     maps = reference.forward(DEEP.layers[0], images, inner)
     for channel in range(2):
         mean, variance = reference.batch_statistics(maps[:, channel])
-        start = "01-residual.2-residual.1-batchnorm2d"
+        start = "residual-1.residual-1.batchnorm2d-1"
         before = (values[f"{start}.mean"][channel], values[f"{start}.variance"][channel])
         assert found[f"{start}.mean"][channel] == pytest.approx(0.7 * before[0] + 0.3 * mean, rel=1e-12)
         assert found[f"{start}.variance"][channel] == pytest.approx(
@@ -106,12 +106,12 @@ def test_a_map_that_is_the_same_everywhere_becomes_its_bias() -> None:
     values = random_parameters(network, np.random.default_rng(8))
     plan = make_plan(network, CPU, 2, values, keep_outputs=True, training=True)
     plan.forward(np.full((2, 2, 3, 4), 5.0))
-    expected = np.broadcast_to(values["01-batchnorm2d.bias"][:, None, None], (2, 2, 3, 4))
+    expected = np.broadcast_to(values["batchnorm2d-1.bias"][:, None, None], (2, 2, 3, 4))
     np.testing.assert_allclose(plan.outputs()[1], expected, rtol=1e-12)
 
 
 def test_a_variance_below_0_is_refused_with_its_layer_s_name() -> None:
-    for layer, name in ((BatchNorm2D(), "01-batchnorm2d"), (DEEP, "01-residual.2-residual.1-batchnorm2d")):
+    for layer, name in ((BatchNorm2D(), "batchnorm2d-1"), (DEEP, "residual-1.residual-1.batchnorm2d-1")):
         network = network_of(layer)
         values = network.initial_parameters(1)
         values[f"{name}.variance"][1] = -1e-6
@@ -155,7 +155,7 @@ def test_a_batch_is_never_cut(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_frozen_it_stands_still_and_reads_as_it_did() -> None:
     network = network_of(Conv2D(2, 3, padding=1), BatchNorm2D(), DEEP)
-    frozen = ("02-batchnorm2d", "03-residual")
+    frozen = ("batchnorm2d-1", "residual-1")
     stepper = stepper_of(network, 5, frozen=frozen)
     before = stepper.parameters()
     stepper.run(5, 3)
@@ -175,7 +175,7 @@ def test_a_step_that_is_refused_leaves_the_statistics_as_they_were() -> None:
     stepper = stepper_of(network, 5)
     stepper.run(5)
     before = stepper.parameters()
-    assert not np.array_equal(before["02-batchnorm2d.mean"], [0, 0])
+    assert not np.array_equal(before["batchnorm2d-1.mean"], [0, 0])
     stepper._rates[...] = np.inf
     stepper.run(5)
     assert not stepper.is_finite

@@ -26,18 +26,18 @@ def network_of(*layers: Layer) -> Network:
 def test_its_parameters_are_named_by_their_place_in_it() -> None:
     network = network_of(Residual((Conv2D(2, 3, padding=1),)), ReLU(), BLOCK)
     shapes = {
-        "01-residual.1-conv2d.weight": (2, 2, 3, 3),
-        "01-residual.1-conv2d.bias": (2,),
-        "03-residual.1-conv2d.weight": (2, 2, 3, 3),
-        "03-residual.1-conv2d.bias": (2,),
-        "03-residual.2-batchnorm2d.weight": (2,),
-        "03-residual.2-batchnorm2d.bias": (2,),
-        "03-residual.2-batchnorm2d.mean": (2,),
-        "03-residual.2-batchnorm2d.variance": (2,),
-        "03-residual.4-residual.2-conv2d.weight": (2, 2, 1, 1),
-        "03-residual.4-residual.2-conv2d.bias": (2,),
-        "05-dense.weight": (2, 60),
-        "05-dense.bias": (2,),
+        "residual-1.conv2d-1.weight": (2, 2, 3, 3),
+        "residual-1.conv2d-1.bias": (2,),
+        "residual-2.conv2d-1.weight": (2, 2, 3, 3),
+        "residual-2.conv2d-1.bias": (2,),
+        "residual-2.batchnorm2d-1.weight": (2,),
+        "residual-2.batchnorm2d-1.bias": (2,),
+        "residual-2.batchnorm2d-1.mean": (2,),
+        "residual-2.batchnorm2d-1.variance": (2,),
+        "residual-2.residual-1.conv2d-1.weight": (2, 2, 1, 1),
+        "residual-2.residual-1.conv2d-1.bias": (2,),
+        "dense-1.weight": (2, 60),
+        "dense-1.bias": (2,),
     }
     assert network.parameter_shapes == shapes
     assert {name: values.shape for name, values in network.initial_parameters(0).items()} == shapes
@@ -46,7 +46,11 @@ def test_its_parameters_are_named_by_their_place_in_it() -> None:
 def test_every_layer_inside_draws_its_own_weights() -> None:
     features = Conv2D(2, 3, padding=1)
     network = network_of(Residual((features, features)), Residual((features,)))
-    weights = [value for name, value in network.initial_parameters(4).items() if name.endswith("conv2d.weight")]
+    weights = [
+        value
+        for name, value in network.initial_parameters(4).items()
+        if name.endswith(".weight") and "residual" in name
+    ]
     assert len({value.tobytes() for value in weights}) == 3
     assert all(0.1 < value.std() < 1 for value in weights)
 
@@ -65,9 +69,9 @@ def test_the_gradient_passes_by_a_stack_that_lets_nothing_through() -> None:
     network = network_of(Tanh(), Residual((Conv2D(2, 3, padding=1), ReLU(), Conv2D(2, 3, padding=1))))
     plain = network_of(Tanh())
     values = random_parameters(network, np.random.default_rng(2))
-    values["02-residual.3-conv2d.weight"][...] = 0
-    values["02-residual.3-conv2d.bias"][...] = 0
-    alike = {"03-dense.weight": values["04-dense.weight"], "03-dense.bias": values["04-dense.bias"]}
+    values["residual-1.conv2d-2.weight"][...] = 0
+    values["residual-1.conv2d-2.bias"][...] = 0
+    alike = {"dense-1.weight": values["dense-1.weight"], "dense-1.bias": values["dense-1.bias"]}
     images, shares = np.random.default_rng(3).normal(0, 1, (2, 2, 6, 5)), np.array([[1.0, 0], [0.2, 0.8]])
     found = []
     for each, parameters in ((network, values), (plain, alike)):
@@ -87,11 +91,11 @@ def test_two_stacks_one_after_the_other_or_one_in_the_other_are_not_the_same() -
     image = rng.normal(0, 1, (1, 2, 6, 5))
     mixed = np.einsum("fc,nchw->nfhw", kernel[:, :, 0, 0], image)
     for network, start, expected in (
-        (after, "01-residual", mixed + image + np.tanh(mixed + image)),
-        (within, "01-residual", image + mixed + np.tanh(mixed)),
+        (after, "residual-1", mixed + image + np.tanh(mixed + image)),
+        (within, "residual-1", image + mixed + np.tanh(mixed)),
     ):
         values = {name: np.zeros(shape) for name, shape in network.parameter_shapes.items()}
-        values |= {f"{start}.1-conv2d.weight": kernel, f"{start}.1-conv2d.bias": bias}
+        values |= {f"{start}.conv2d-1.weight": kernel, f"{start}.conv2d-1.bias": bias}
         values[f"{network.names[-1]}.weight"] = head
         plan = make_plan(network, CPU, 1, values, keep_outputs=True)
         plan.forward(image)
@@ -101,17 +105,22 @@ def test_two_stacks_one_after_the_other_or_one_in_the_other_are_not_the_same() -
 def test_frozen_as_a_whole_it_gets_no_gradient_but_passes_one_on() -> None:
     network = network_of(Conv2D(2, 1), BLOCK)
     values = random_parameters(network, np.random.default_rng(5))
-    plan = make_plan(network, CPU, 2, values, learn=True, frozen=("02-residual",))
+    plan = make_plan(network, CPU, 2, values, learn=True, frozen=("residual-1",))
     plan.forward(np.random.default_rng(6).normal(0, 1, (2, 2, 6, 5)))
     plan.backward(np.array([[1.0, 0], [0, 1.0]]))
     for name, gradient in plan.parameter_gradients().items():
-        assert gradient.any() is not name.startswith("02-residual"), name
+        assert gradient.any() is not name.startswith("residual-1"), name
 
 
 def test_a_description_holds_the_layers_inside() -> None:
     network = network_of(BLOCK, Residual((BLOCK, ReLU())))
     data = json.loads(json.dumps(network.to_json()))
-    assert data["layers"][0]["layers"][1] == {"layer": "BatchNorm2D", "momentum": 0.1, "epsilon": 1e-5}
+    assert data["layers"][0]["layers"][1] == {
+        "id": "batchnorm2d-1",
+        "layer": "BatchNorm2D",
+        "momentum": 0.1,
+        "epsilon": 1e-5,
+    }
     back = Network.from_json(data)
     assert back == network
     assert hash(back) == hash(network)

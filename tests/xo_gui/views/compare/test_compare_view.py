@@ -201,7 +201,7 @@ def test_a_weight_is_told_in_both(driver: CompareDriver) -> None:
     column = driver.view._strips[2].layout.column_of(1)
     box = column.kernel_slice(3, 0)
     QTest.mouseMove(driver.view, QPointF(box.x + 1.5 * column.kernels.cell, box.y + 1).toPoint())
-    weights = [one.parameters["01-conv2d.weight"][3, 0, 0, 1] for one in driver.subjects]
+    weights = [one.parameters["conv2d-1.weight"][3, 0, 0, 1] for one in driver.subjects]
     said = driver.view.selected_summary()
     assert three(said.value) == pytest.approx([*weights, weights[1] - weights[0]], abs=0.0051)
 
@@ -270,7 +270,7 @@ def test_a_swapped_copy_continues_training_from_its_step(driver: CompareDriver) 
     assert driver.subjects[0] is copy
     assert driver.subjects[1].run_point == RunPoint(0, 10)
     np.testing.assert_array_equal(
-        driver.subjects[1].parameters["01-conv2d.weight"], end.parameters["01-conv2d.weight"]
+        driver.subjects[1].parameters["conv2d-1.weight"], end.parameters["conv2d-1.weight"]
     )
     assert driver.undo.undoText() == "swapping the networks"
     driver.click(driver.panel.step_button)
@@ -388,8 +388,8 @@ def test_shipped_networks_are_compared_with_themselves(driver: CompareDriver) ->
     driver.compare_with("Default")
     assert driver.subjects[1] is not driver.subjects[0]
     np.testing.assert_array_equal(
-        driver.subjects[1].parameters["01-conv2d.weight"],
-        shipped_model("default").parameters["01-conv2d.weight"],
+        driver.subjects[1].parameters["conv2d-1.weight"],
+        shipped_model("default").parameters["conv2d-1.weight"],
     )
     assert driver.largest() == 0
 

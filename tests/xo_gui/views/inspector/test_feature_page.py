@@ -20,7 +20,7 @@ from xo_gui.views.inspector.feature_page import FeaturePage
 from xo_gui.widgets import NumberEdit
 from xo_gui.window import MainWindow
 
-NAME = "01-conv2d.weight"
+NAME = "conv2d-1.weight"
 
 
 class WeightDriver(InspectorDriver):
@@ -107,7 +107,7 @@ def test_a_weight_and_the_bias_can_be_typed(driver: WeightDriver, hand: Hand) ->
     driver.settle(hand)
     model = driver.window.session.document.models[0]
     assert driver.weights[2, 0, 0, 1] == 0.25
-    assert model.parameters["01-conv2d.bias"][2] == -1.5
+    assert model.parameters["conv2d-1.bias"][2] == -1.5
 
 
 def test_weights_of_a_ten_thousandth_are_shown_and_typed(driver: WeightDriver, hand: Hand) -> None:
@@ -191,8 +191,8 @@ def test_a_feature_is_switched_on_with_the_weights_of_its_own_model(driver: Weig
     first, weights = window.session.document.models[0], driver.weights.copy()
     QTest.mouseClick(driver.page.ablate_button, Qt.MouseButton.LeftButton)
     driver.settle(hand)
-    empty = {**first.parameters, NAME: weights * 2, "01-conv2d.bias": first.parameters["01-conv2d.bias"] * 1}
-    empty[NAME][2], empty["01-conv2d.bias"][2] = 0, 0
+    empty = {**first.parameters, NAME: weights * 2, "conv2d-1.bias": first.parameters["conv2d-1.bias"] * 1}
+    empty[NAME][2], empty["conv2d-1.bias"][2] = 0, 0
     window.use_model(Model("Second", first.network, empty))
     driver.settle(hand)
     button = driver.select(cell).ablate_button
@@ -271,7 +271,7 @@ def test_what_merges_is_the_same_box_of_the_same_weight(driver: WeightDriver, ha
         type_into(page.bias_box, "0.5")
         driver.settle(hand)
     assert driver.undo.count() == count + 2
-    assert [float(model.parameters["01-conv2d.bias"][2]) for model in session.document.models] == [0.5, 0.5]
+    assert [float(model.parameters["conv2d-1.bias"][2]) for model in session.document.models] == [0.5, 0.5]
 
 
 def test_what_is_typed_or_painted_ends_with_its_feature(driver: WeightDriver, hand: Hand) -> None:

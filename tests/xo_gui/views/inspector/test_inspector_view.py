@@ -162,12 +162,12 @@ def test_the_pinned_value_follows_training_by_its_own_weights(driver: InspectorD
     driver.click(cell)
     model = driver.window.session.document.models[0]
     other = dict(model.parameters)
-    other["01-conv2d.bias"] = model.parameters["01-conv2d.bias"] + np.float32(1)
+    other["conv2d-1.bias"] = model.parameters["conv2d-1.bias"] + np.float32(1)
     driver.window.use_model(Model("Default", model.network, other))
     hand.settle()
     assert driver.value == signed_text(driver.activation(cell))
     assert lines(list(driver.panel.value_page.sheet.blocks))["bias"] == signed_text(
-        float(other["01-conv2d.bias"][2])
+        float(other["conv2d-1.bias"][2])
     )
 
 
@@ -266,7 +266,7 @@ def test_a_window_over_several_maps_shows_the_largest_contribution_or_the_select
         Model("two", network, network.initial_parameters(5)), np.linspace(-1, 1, 36, dtype=np.float32).reshape(6, 6)
     )
     cell = CellRef(2, 1, 1, 2)
-    parts = (prediction.model.parameters["02-conv2d.weight"][1] * prediction.activations[1][:, 1:3, 2:4]).sum(
+    parts = (prediction.model.parameters["conv2d-1.weight"][1] * prediction.activations[1][:, 1:3, 2:4]).sum(
         axis=(1, 2)
     )
     ranked = next(block for block in value_blocks(ValueContext(prediction, cell)) if isinstance(block, RankedList))
@@ -309,7 +309,7 @@ def test_show_more_lists_more_rows_until_another_value_is_selected(driver: Inspe
         QTest.mouseClick(sheet, Qt.MouseButton.LeftButton, pos=spot.box.center().toPoint())
         assert row_count() + 1 == (count + 1 if count < 160 else 160)
     prediction = driver.window.last.predictions[0]
-    products = prediction.model.parameters["08-dense.weight"][3].astype(np.float64) * prediction.activations[7]
+    products = prediction.model.parameters["dense-1.weight"][3].astype(np.float64) * prediction.activations[7]
     largest = np.sort(np.abs(products))[::-1][:160]
     shares = [abs(rank.fraction) for block in sheet.blocks if isinstance(block, RankedList) for rank in block.rows]
     np.testing.assert_allclose(shares, largest / largest[0], rtol=1e-5)
@@ -360,7 +360,7 @@ def test_contribution_of_a_hidden_value_is_value_times_weight(driver: InspectorD
         return [bar.number for block in sheet.blocks if isinstance(block, ClassBars) for bar in block.bars]
 
     driver.qtbot.waitUntil(lambda: worth() and "…" not in worth(), timeout=5000)
-    weights = prediction.model.parameters["10-dense.weight"][:, strongest]
+    weights = prediction.model.parameters["dense-2.weight"][:, strongest]
     assert worth() == [signed_text(float(weight * prediction.activations[9][strongest])) for weight in weights]
 
 

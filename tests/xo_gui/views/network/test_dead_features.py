@@ -28,8 +28,8 @@ def train_on(coach: Coach, bias: float) -> Model:
     """One step from the shipped weights, with a third feature killed by its bias, and live hidden values."""
     model = coach.window.session.document.models[0]
     parameters = {name: values.copy() for name, values in model.parameters.items()}
-    parameters["01-conv2d.bias"][2] = bias
-    parameters["08-dense.bias"][:] = 100
+    parameters["conv2d-1.bias"][2] = bias
+    parameters["dense-1.bias"][:] = 100
     coach.window.use_model(replace(model, parameters=parameters))
     number = coach.window.training.request.run_id if coach.window.training.request else 0
     coach.window.training.execute(TrainFromCurrentWeights())

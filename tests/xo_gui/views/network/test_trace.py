@@ -146,7 +146,7 @@ def test_the_maximum_of_a_pool_is_ringed_at_any_place_of_the_window(place: int) 
 
 def test_lines_have_the_contribution_of_each_map() -> None:
     trace, prediction, strip = traced(CellRef(4, 9, 6, 5))
-    weights = prediction.model.parameters["04-conv2d.weight"][9]
+    weights = prediction.model.parameters["conv2d-2.weight"][9]
     brought = (weights * prediction.activations[3][:, 5:8, 4:7]).sum(axis=(1, 2))
     shares = brought / np.abs(brought).max()
     windows = [column(strip, 3).tile(at).sub_box((16, 16), range(5, 8), range(4, 7)) for at in range(8)]
@@ -158,9 +158,9 @@ def test_lines_have_the_contribution_of_each_map() -> None:
 
 def test_a_vote_is_followed_through_the_strongest_values_to_the_drawing() -> None:
     trace, prediction, strip = traced(CellRef(10, 0))
-    hidden = int(np.abs(prediction.model.parameters["10-dense.weight"][0] * prediction.activations[9]).argmax())
+    hidden = int(np.abs(prediction.model.parameters["dense-2.weight"][0] * prediction.activations[9]).argmax())
     assert column(strip, 9).outline(hidden) in trace.rings
-    below = np.abs(prediction.model.parameters["08-dense.weight"][hidden] * prediction.activations[7])
+    below = np.abs(prediction.model.parameters["dense-1.weight"][hidden] * prediction.activations[7])
     channel, row, col = (int(part) for part in np.unravel_index(below.argmax(), (16, 8, 8)))
     assert column(strip, 6).outline(channel, range(row, row + 1), range(col, col + 1)) in trace.rings
     assert any(column(strip, 0).tile(0).contains(*window.centre) for window in trace.windows)

@@ -112,7 +112,7 @@ def test_next_after_the_update_performs_the_step_that_was_shown(driver: StepDriv
 
 def test_the_numbers_of_a_clicked_weight_are_the_engines(driver: StepDriver) -> None:
     driver.make_step()
-    view, place = driver.view, ("01-conv2d.weight", (2, 0, 3, 1))
+    view, place = driver.view, ("conv2d-1.weight", (2, 0, 3, 1))
     assert not view.weight_panel.isVisible()
     driver.click_weight(1, place[1])
     found = driver.wait_for(

@@ -69,7 +69,7 @@ def test_pointing_at_a_histogram_counts_the_weights_on_the_screen(inside: Inside
     inside.coach.stand()
     inside.until_seen()
     parameters = inside.window.last.predictions[0].model.parameters
-    weights = np.concatenate([parameters[f"01-conv2d.{part}"].ravel() for part in ("weight", "bias")])
+    weights = np.concatenate([parameters[f"conv2d-1.{part}"].ravel() for part in ("weight", "bias")])
     said = inside.point(0, "weights", 0.99)
     low, high = np.abs(weights).max() * 30 / 32, np.abs(weights).max()
     count = int(((weights >= low) & (weights <= high)).sum())
@@ -80,7 +80,7 @@ def test_pointing_at_a_histogram_counts_the_weights_on_the_screen(inside: Inside
     inside.window.training.execute(ShowPoint(RunPoint(0, 0)))
     inside.coach.until(lambda training: training.is_exact and training.shown_point == RunPoint(0, 0))
     start = inside.window.last.predictions[0].model.parameters
-    before = np.concatenate([start[f"01-conv2d.{part}"].ravel() for part in ("weight", "bias")])
+    before = np.concatenate([start[f"conv2d-1.{part}"].ravel() for part in ("weight", "bias")])
     moved = 100 * np.linalg.norm(weights - before) / np.linalg.norm(weights)
     assert after.startswith("step 1: gradient ")
     assert after.endswith(f"weights changed by {moved:.2g} %")
@@ -112,7 +112,7 @@ def test_a_moment_looked_back_at_shows_its_own_numbers(inside: Inside) -> None:
     inside.window.training.execute(ShowPoint(RunPoint(0, 2)))
     inside.coach.until(lambda training: training.shown_point == RunPoint(0, 2))
     training = inside.until_seen()
-    weights = inside.window.last.predictions[0].model.parameters["01-conv2d.weight"]
+    weights = inside.window.last.predictions[0].model.parameters["conv2d-1.weight"]
     assert training.statistics.rows[0].weights.maximum == pytest.approx(float(weights.max()), rel=1e-6)
     then = [inside.point(0, column) for column in ("weights", "gradients", "course")]
     assert then[0] != now[0]
@@ -134,7 +134,7 @@ def test_a_dead_feature_is_counted_and_named(inside: Inside) -> None:
     document = inside.window.session.document
     model = document.models[0]
     parameters = {name: values.copy() for name, values in model.parameters.items()}
-    parameters["01-conv2d.bias"][2] = -100
+    parameters["conv2d-1.bias"][2] = -100
     inside.window.use_model(replace(model, parameters=parameters))
     inside.tab("Distributions")
     inside.window.training.execute(TrainFromCurrentWeights())

@@ -165,17 +165,17 @@ def test_a_kind_that_nobody_knew_of_gets_its_rows(
 def test_frozen_layers_do_not_change_and_are_named_as_on_the_screen(tuner: Tuner) -> None:
     boxes = tuner.view.layer_boxes
     assert [box.text() for box in boxes.values()] == ["Features 1", "Features 2", "Hidden", "Votes"]
-    tuner.tick_box(boxes["01-conv2d"])
-    assert tuner.config.frozen == ("01-conv2d",)
+    tuner.tick_box(boxes["conv2d-1"])
+    assert tuner.config.frozen == ("conv2d-1",)
     tuner.click(tuner.panel.step_button)
     first = tuner.stand() and tuner.weights
-    votes = tuner.window.session.document.models[0].parameters["10-dense.weight"]
+    votes = tuner.window.session.document.models[0].parameters["dense-2.weight"]
     tuner.click(tuner.panel.step_button)
     tuner.until(lambda training: training.current_point.step == 2)
     tuner.stand()
     np.testing.assert_array_equal(tuner.weights, first)
-    assert not np.array_equal(tuner.window.session.document.models[0].parameters["10-dense.weight"], votes)
-    for name in ("04-conv2d", "08-dense", "10-dense"):
+    assert not np.array_equal(tuner.window.session.document.models[0].parameters["dense-2.weight"], votes)
+    for name in ("conv2d-2", "dense-1", "dense-2"):
         tuner.tick_box(boxes[name])
     assert "training changes nothing" in tuner.view.status_label.text()
     tuner.window.menus.presets["walkthrough"].trigger()
@@ -289,15 +289,15 @@ def test_boxes_of_many_layers_come_while_somebody_looks_and_forget_nothing(qtbot
     layers = FrozenLayers()
     qtbot.addWidget(layers)
     layers.set_network(network)
-    layers.set_frozen(("01-conv2d", "80-conv2d"))
+    layers.set_frozen(("conv2d-1", "conv2d-80"))
     assert len(layers.boxes) < 81, "not all at once"
     wished: list[tuple[str, ...]] = []
     layers.chosen.connect(wished.append)
-    layers.boxes["02-conv2d"].click()
-    assert set(wished[-1]) == {"01-conv2d", "02-conv2d", "80-conv2d"}
+    layers.boxes["conv2d-2"].click()
+    assert set(wished[-1]) == {"conv2d-1", "conv2d-2", "conv2d-80"}
     layers.show()
     qtbot.waitUntil(lambda: len(layers.boxes) == 81)
-    assert layers.boxes["80-conv2d"].isChecked()
+    assert layers.boxes["conv2d-80"].isChecked()
     assert not layers.all_frozen
     layers.set_frozen(network.names)
     assert layers.all_frozen

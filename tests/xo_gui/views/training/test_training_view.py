@@ -58,7 +58,7 @@ class Coach:
 
     @property
     def weights(self) -> np.ndarray:
-        return self.window.session.document.models[0].parameters["01-conv2d.weight"]
+        return self.window.session.document.models[0].parameters["conv2d-1.weight"]
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_dragging_the_timeline_shows_the_network_as_it_was_and_continuing_branch
     QTest.mouseRelease(line, Qt.MouseButton.LeftButton, pos=QPoint(line.width() // 4, 10))
     report = coach.until(lambda training: training.is_exact and training.shown_point.step < 10)
     assert "history" in line.accessibleDescription()
-    then = coach.window.last.predictions[0].model.parameters["01-conv2d.weight"]
+    then = coach.window.last.predictions[0].model.parameters["conv2d-1.weight"]
     assert not np.array_equal(then, end)
     np.testing.assert_array_equal(coach.weights, end)
     assert coach.panel.main_button.text() == "▶ Continue from here"
@@ -149,7 +149,7 @@ def test_reset_gives_the_same_start_and_a_seed_another(coach: Coach) -> None:
     coach.stand()
     coach.window.training.execute(ShowPoint(replace(coach.training.current_point, step=0)))
     coach.until(lambda training: training.is_exact and training.shown_point.step == 0)
-    start = coach.window.last.predictions[0].model.parameters["01-conv2d.weight"]
+    start = coach.window.last.predictions[0].model.parameters["conv2d-1.weight"]
     coach.click(coach.panel.reset_button)
     coach.until(lambda training: len(training.branches) == 2)
     coach.stand()
