@@ -199,6 +199,7 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
             window.start_autosave(
                 Autosave(window.session, window.training, session_folder(), args.keep_every, window)
             )
+            window.import_export.remove_leftovers()
         if work is not None:
             window.training.restore(work)
     except BaseException:

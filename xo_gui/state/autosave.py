@@ -3,6 +3,7 @@
 The folder holds numbered files, each with a lock file that its window keeps locked while it is open: a project file
 whose lock is free was left by a window that did not close. A window that closes moves its file to `last.session`.
 A window that restores a session puts its own work aside before, in the file it has, as another session to restore.
+Once its file includes the restored session, that one's file is moved to `restored.session`; Undo brings it back.
 """
 
 from __future__ import annotations
@@ -13,13 +14,20 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event, Thread
-from typing import TypeAlias
+from threading import Event, Lock, Thread
 
 from platformdirs import user_state_path
 from PySide6.QtCore import QObject, Signal
 
-from engine.documents import SUFFIX, OpenResult, ProjectState, ProjectSummary, read_project_summary, save_project
+from engine.documents import (
+    SUFFIX,
+    Document,
+    OpenResult,
+    ProjectState,
+    ProjectSummary,
+    read_project_summary,
+    save_project,
+)
 from engine.formats import FileError, remove_leftovers
 from engine.training import SavedRun
 from xo_gui.state.mailbox import Mailbox
@@ -28,8 +36,6 @@ from xo_gui.state.training_controller import TrainingController
 
 log = logging.getLogger(__name__)
 
-# Source and target of a file to be moved.
-FileMove: TypeAlias = "tuple[Path, Path]"
 # Least seconds between the starts of two saves.
 SAVE_INTERVAL = 10.0
 # Windows that can be open at once and autosave.
@@ -48,6 +54,38 @@ class SessionOffer:
     path: Path
     summary: ProjectSummary
     is_put_aside: bool = False
+
+
+class FileMove:
+    """A file to be moved by the thread that saves; the move can be reverted, whether it has been made or not."""
+
+    def __init__(self, source: Path, target: Path) -> None:
+        self._source, self._target = source, target
+        self._lock, self._is_made, self._is_reverted = Lock(), False, False
+
+    def make(self) -> None:
+        """Move the file, unless it is gone or the move was reverted. Raises OSError."""
+        with self._lock:
+            if not self._is_reverted and self._source.exists():
+                self._source.replace(self._target)
+                self._is_made = True
+
+    def revert(self) -> None:
+        """Move the file back, or never. Raises OSError."""
+        with self._lock:
+            self._is_reverted = True
+            if self._is_made:
+                self._target.replace(self._source)
+
+
+@dataclass
+class _Restoration:
+    """An offer that was restored, the documents before and after, and the move of its file; None while undone."""
+
+    offer: SessionOffer
+    before: Document
+    after: Document
+    move: FileMove | None
 
 
 class Autosave(QObject):
@@ -76,8 +114,9 @@ class Autosave(QObject):
         self._finishing: list[AutosaveThread] = []  # those of work that was put aside
         self._offers: list[SessionOffer] = []
         self._saved_parts: tuple[object, ...] = ()
-        self._restored: Path | None = None
+        self._restored: _Restoration | None = None
         self._first = session.settled
+        session.changed.connect(self._follow_undo)
 
     @property
     def offers(self) -> tuple[SessionOffer, ...]:
@@ -96,7 +135,10 @@ class Autosave(QObject):
     @property
     def _move_of_restored(self) -> FileMove | None:
         """Moves the restored file away, once the window's own file includes its contents."""
-        return None if self._restored is None else (self._restored, self._folder / f"restored{SUFFIX}")
+        return None if self._restored is None else self._restored.move
+
+    def _new_move(self, offer: SessionOffer) -> FileMove:
+        return FileMove(offer.path, self._folder / f"restored{SUFFIX}")
 
     # -- the folder --------------------------------------------------------------------------------------------
 
@@ -251,7 +293,8 @@ class Autosave(QObject):
             if offer is not None:
                 if not self._put_aside():
                     return True
-                self._restored = path
+                before = self._session.settled
+                self._restored = _Restoration(offer, before, found.document, self._new_move(offer))
             self._controller.restore(found)
             self.message.emit(self.tr("The session is restored; Undo reverts it."))
             if offer is not None:
@@ -261,6 +304,24 @@ class Autosave(QObject):
             self._withdraw(offer)
             self._unlock(path)
         return offer is not None or isinstance(found, ProjectState)
+
+    def _follow_undo(self) -> None:
+        """Offer a restored session again when that is undone, and no longer when it is redone."""
+        restored, settled = self._restored, self._session.settled
+        if restored is None:
+            return
+        if restored.move is not None and settled is restored.before:
+            try:
+                restored.move.revert()
+            except OSError as error:
+                log.warning("%s does not come back: %s", restored.offer.path, error)
+            restored.move = None
+            if restored.offer.path.exists():
+                self._offers.append(restored.offer)
+                self.offers_changed.emit()
+        elif restored.move is None and settled is restored.after:
+            restored.move = self._new_move(restored.offer)
+            self._withdraw(restored.offer)
 
     def _unlock(self, path: Path) -> None:
         if lock := self._locks.pop(path, None):
@@ -316,8 +377,8 @@ class AutosaveThread(QObject):
     def _write(self, work: ProjectState, then: FileMove | None) -> None:
         try:
             save_project(self._path, work)
-            if then is not None and then[0].exists():
-                then[0].replace(then[1])
+            if then is not None:
+                then.make()
         except Exception as error:
             message = str(error)
             if not isinstance(error, FileError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import TypeAlias
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QMimeData, QObject, Signal
@@ -11,7 +13,7 @@ from PySide6.QtGui import QAction, QGuiApplication, QImage, QImageWriter
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 
 from engine.documents import SUFFIX, OpenRequest, OpenResult, ProjectState, save_model
-from engine.formats import PICTURE_SUFFIXES, write_atomically
+from engine.formats import PICTURE_SUFFIXES, remove_leftovers, write_atomically
 from engine.nn import Model
 from engine.nn.layers import shape_text
 from xo_gui.app import Preferences
@@ -54,6 +56,12 @@ class ImportExport(QObject):
         self.recent_menu.aboutToShow.connect(self.fill_recent)
         self._comparison_request: OpenRequest | None = None
         self._first_request: OpenRequest | None = None  # of several dropped files
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed saves left beside recent files; in the background, because a disk may be slow."""
+        folders = {path.parent for path in self._settings.recent}
+        remove = partial(_remove_leftovers, sorted(folders))
+        Thread(target=remove, name="leftovers", daemon=True).start()
 
     def open_path(self, path: Path, first: bool = False) -> None:
         """Open a picture as the drawing or a model as the network; an invalid file is only reported.
@@ -177,6 +185,7 @@ class ImportExport(QObject):
         except (ValueError, OSError) as error:
             self.message.emit(str(error))
         else:
+            self._settings.add_recent(path)
             saved = self.tr("Saved {0}: {1}.") if point else self.tr("Saved {0}.")
             self.message.emit(saved.format(path.name, point))
 
@@ -215,6 +224,11 @@ class ImportExport(QObject):
             self.message.emit(self.tr("{0} is the drawing now.").format(name))
         else:
             self.message.emit(content.found)
+
+
+def _remove_leftovers(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        remove_leftovers(folder)
 
 
 def copy_image(image: QImage) -> None:

@@ -289,6 +289,31 @@ def test_of_two_crashed_windows_restoring_one_never_loses_the_other(
     assert kept == {1, 3}
 
 
+def test_a_restored_session_is_offered_again_while_its_restoring_is_undone(
+    folder: Path, open_window: OpenWindow, qtbot
+) -> None:
+    left_behind(folder, open_window, qtbot)
+    window = open_window("--keep-every", "0.1")
+    bar, undo_stack = window.recovery_bar, window.session.undo_stack
+    for _ in range(2):
+        QTest.mouseClick(bar.restore_button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: strokes_of(window) == 2, timeout=10_000)
+        qtbot.waitUntil((folder / "restored.session").exists, timeout=10_000)
+        assert not bar.isVisible()
+        undo_stack.undo()
+        assert bar.isVisible()
+        undo_stack.redo()
+        assert not bar.isVisible()
+        undo_stack.undo()
+    Hand(window, qtbot).draw([X_ARMS[0]])
+    window.close()
+    assert len(load_project(folder / "last.session").document.drawing.strokes) == 1
+    again = open_window()
+    assert again.recovery_bar.isVisible()
+    QTest.mouseClick(again.recovery_bar.restore_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: strokes_of(again) == 2, timeout=10_000)
+
+
 def test_equal_sessions_are_told_apart_by_number() -> None:
     assert distinct(["a", "b", "a"]) == ["a", "b", "a (2)"]
 

@@ -14,7 +14,8 @@ from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QWidget
 
 from engine.formats import decode_picture
-from tests.xo_gui.conftest import Hand
+from tests.xo_gui.conftest import Hand, OpenWindow
+from xo_gui.app import Preferences
 from xo_gui.widgets import distinct_names
 from xo_gui.window.mime_content import ink_of_image, mime_content
 
@@ -152,3 +153,25 @@ def test_equal_file_names_are_told_apart_by_as_few_folders_as_it_takes() -> None
     paths = [Path("/a/b/x.png"), Path("/c/b/x.png"), Path("/c/d/x.png"), Path("/c/y.png")]
     assert distinct_names(paths) == ["x.png — a/b", "x.png — c/b", "x.png — d", "y.png"]
     assert distinct_names([Path("x.png"), Path("x.png")]) == ["x.png", "x.png"]
+
+
+def test_what_killed_saves_left_beside_recent_files_is_removed_at_the_start(
+    tmp_path: Path, open_window: OpenWindow, qtbot
+) -> None:
+    names = (".mine.safetensors.0123456789ab.saving", ".mine.saving", "other.0123456789ab.saving")
+    paths = [tmp_path / "models" / name for name in names]
+    paths[0].parent.mkdir()
+    for path in paths:
+        path.write_bytes(b"half")
+    Preferences().add_recent(tmp_path / "models" / "mine.safetensors")
+    Preferences().add_recent(tmp_path / "unmounted" / "a.png")
+    open_window()
+    qtbot.waitUntil(lambda: not paths[0].exists(), timeout=5_000)
+    assert all(path.exists() for path in paths[1:])
+
+
+def test_a_saved_network_is_a_recent_file(hand: Hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.safetensors"
+    monkeypatch.setattr("xo_gui.window.import_export.QFileDialog.getSaveFileName", lambda *_: (str(path), ""))
+    hand.window.import_export.ask_save_model()
+    assert Preferences().recent[0] == path
