@@ -93,6 +93,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             return code or _failed(output.complaint) if output.complaint else code
         except KeyboardInterrupt:
             return INTERRUPTED
+        except SystemExit as end:  # after --help, --version and wrong usage
+            output.flush()
+            if end.code == FINE and output.complaint:
+                return _failed(output.complaint)
+            raise
         finally:
             output.raises = False
             output.flush()

@@ -373,6 +373,8 @@ def _check_writable(out: Path) -> None:
         )
     if out.is_dir():
         raise ValueError(f"{quoted(out)} is a folder; give --out the name of a file.")
+    if out.exists() and not out.is_file():
+        raise ValueError(f"{quoted(out)} is not an ordinary file; give --out another name.")
     if not out.parent.is_dir():
         raise ValueError(f"{quoted(out)} cannot be written: its folder does not exist; create it first.")
     if not os.access(out.parent, os.W_OK):

@@ -107,12 +107,17 @@ def write_atomically(path: FilePath, data: bytes, *more: Buffer) -> None:
 
     The data are written to a temporary file in the same folder and synced to the disk; then the temporary file
     replaces the target. Permissions of an existing file are kept; a symbolic link is followed. Raises FileError;
-    the old file is then unchanged and the temporary file removed.
+    the old file is then unchanged and the temporary file removed. A device or a pipe is refused: it would be
+    replaced by a file.
     """
     try:
         target = Path(os.path.realpath(path))
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            raise FileError(f"{quoted(path)} was not saved: it is not an ordinary file; choose another name.")
         remove_leftovers(target.parent, _prefix(target))
         _replace(target, (data, *more))
+    except FileError:
+        raise
     except (OSError, ValueError) as error:
         raise FileError(f"{quoted(path)} was not saved: {_remedy(error)}.") from error
     _sync_folder(target.parent)

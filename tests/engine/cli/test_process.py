@@ -48,6 +48,13 @@ def test_output_to_a_full_disk_is_said_in_a_sentence_and_the_run_is_saved(tmp_pa
     assert (tmp_path / "a.safetensors").exists()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("words", ["--version", "train --help"])
+def test_help_to_a_full_disk_is_said_in_a_sentence(tmp_path: Path, words: str) -> None:
+    done = shell(f"{XO} {words} > /dev/full", tmp_path)
+    assert (done.returncode, done.stderr) == (1, "xo: The output could not be written: no space left on device.\n")
+
+
 # The command, which Ctrl+C reaches only once its own lines run, however slow the machine is before them.
 STARTS = """
 import signal, sys

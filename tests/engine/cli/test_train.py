@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -388,18 +389,14 @@ def test_a_run_that_was_interrupted_earlier_is_not_lost(out: Path, capsys: pytes
     assert aside.read_bytes() == b"days of work"
 
 
-@pytest.fixture
-def interrupted(
-    letters: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Path:
-    """A run on files that was interrupted in its second epoch, by Ctrl+C pressed twice."""
-
+def interrupt(monkeypatch: pytest.MonkeyPatch, letters: Path, out: Path, at: tuple[int, int]) -> Path:
+    """Train on files and press Ctrl+C twice at this epoch and step of it; returns the file to resume from."""
     from engine.training import Trainer
 
     make_steps = Trainer._make_steps
 
     def stops(trainer: Trainer, epoch: int, row: int) -> object:
-        if (epoch, row) == (1, 1):
+        if (epoch, row) == at:
             signal.raise_signal(signal.SIGINT)
             signal.raise_signal(signal.SIGINT)
         return make_steps(trainer, epoch, row)
@@ -408,7 +405,15 @@ def interrupted(
         patch.setattr(Trainer, "_make_steps", stops)
         words = ("--data", letters, "--hold-out", 0.25, "--epochs", 3, "--batch", 9, "--patience", 3)
         assert train("--out", out, *words) == 130
-    aside = out.with_suffix(".checkpoint")
+    return out.with_suffix(".checkpoint")
+
+
+@pytest.fixture
+def interrupted(
+    letters: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Path:
+    """A run on files that was interrupted in its second epoch, by Ctrl+C pressed twice."""
+    aside = interrupt(monkeypatch, letters, out, (1, 1))
     assert capfd.readouterr().err.splitlines()[1:] == [
         "Stopping after this step, and saving the run ...",
         f"Stopped after step 5; the run is saved in {aside}. Resume with: xo train --resume {aside}",
@@ -437,6 +442,16 @@ def test_resumed_with_other_settings_it_says_so(
     origin = load_model(other).origin
     assert origin["changed"] == ["at step 5: --rate 0.5 --epochs 2"]
     assert origin["recipe"]["optimizer"]["rate"] == 0.5
+
+
+def test_an_epoch_beyond_those_that_are_wanted_is_not_counted_past_them(
+    letters: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A run that has made two epochs and evaluates the second, told that one is enough: no "epoch 2/1"."""
+    aside = interrupt(monkeypatch, letters, out, (1, 2))
+    capfd.readouterr()
+    assert train("--resume", aside, "--epochs", 1) == 0
+    assert re.findall(r"epoch (\d+/\d+)", capfd.readouterr().out) == ["2/2"]
 
 
 def test_resumed_on_examples_that_moved_or_changed(

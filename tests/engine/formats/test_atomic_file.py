@@ -121,6 +121,17 @@ def test_what_a_killed_save_left_is_removed_and_what_is_being_saved_is_not(tmp_p
     assert sorted(os.listdir(tmp_path)) == [foreign, "file"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_refused_and_stays_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(FileError, match="was not saved: it is not an ordinary file"):
+            write_atomically(tmp_path / name, b"1")
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file is kept by the system there")
 def test_two_saves_at_once_leave_each_other_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target, sync = tmp_path / "file", os.fsync
