@@ -182,7 +182,8 @@ def _weight_trace(
 
 
 def _mean_line(sums: HostArray, gradient: float) -> FormulaLine:
-    return FormulaLine("gradient", "sum ÷ examples", "{0} ÷ {1}", (float(sums.sum()), float(len(sums))), gradient)
+    numbers = (float(sums.sum()), float(len(sums)))
+    return FormulaLine("gradient", "sum ÷ examples", "{0} ÷ {1}", numbers, gradient, lambda s, n: s / n)
 
 
 def _regularization_lines(
@@ -198,10 +199,12 @@ def _regularization_lines(
     with_l2 = gradient + config.l2 * before if has_decay else gradient
     if config.l2 and has_decay:
         numbers = (gradient, config.l2, before)
-        lines.append(FormulaLine("with L2", "gradient + L2 × value", "{0} + {1} × {2}", numbers, with_l2))
+        text, pattern = "gradient + L2 × value", "{0} + {1} × {2}"
+        lines.append(FormulaLine("with L2", text, pattern, numbers, with_l2, lambda g, c, w: g + c * w))
     if config.clip is not None and (norm := _gradient_norm(config, update)) > config.clip:
         numbers = (with_l2, config.clip, norm)
-        lines.append(FormulaLine("clipped", "gradient × longest ÷ length", "{0} × {1} ÷ {2}", numbers, regularized))
+        text, pattern = "gradient × longest ÷ length", "{0} × {1} ÷ {2}"
+        lines.append(FormulaLine("clipped", text, pattern, numbers, regularized, lambda g, c, n: g * c / n))
     return lines
 
 

@@ -3,6 +3,7 @@ parameters, so that its calls can be made once and replayed on any backend."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ class FormulaLine:
     text: the formula in words.
     pattern: the formula with {0}, {1} ... for the numbers and the signs ×, ÷, −, √() and ².
     value: the result, as the engine computed it.
+    compute: the formula.
     """
 
     name: str
@@ -25,6 +27,7 @@ class FormulaLine:
     pattern: str
     numbers: tuple[float, ...]
     value: float
+    compute: Callable[..., float] = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -130,15 +133,19 @@ class SGD(Optimizer):
         before, gradient, rate = terms.before, terms.gradient, terms.rate
         if not self.momentum:
             text, pattern = "value − rate × gradient", "{0} − {1} × {2}"
-            return (FormulaLine("new value", text, pattern, (before, rate, gradient), terms.after),)
+            return (FormulaLine("new value", text, pattern, (before, rate, gradient), terms.after, _step),)
         old, new = terms.state_before["velocity"], terms.state_after["velocity"]
         text, pattern = "momentum × velocity − rate × gradient", "{0} × {1} − {2} × {3}"
-        velocity = FormulaLine("velocity", text, pattern, (self.momentum, old, rate, gradient), new)
+        numbers = (self.momentum, old, rate, gradient)
+        velocity = FormulaLine("velocity", text, pattern, numbers, new, lambda m, v, r, g: m * v - r * g)
         if not self.nesterov:
-            return velocity, FormulaLine("new value", "value + velocity", "{0} + {1}", (before, new), terms.after)
+            text, pattern = "value + velocity", "{0} + {1}"
+            return velocity, FormulaLine("new value", text, pattern, (before, new), terms.after, lambda w, v: w + v)
         text, pattern = "value + momentum × velocity − rate × gradient", "{0} + {1} × {2} − {3} × {4}"
-        numbers = (before, self.momentum, new, rate, gradient)
-        return velocity, FormulaLine("new value", text, pattern, numbers, terms.after)
+        ahead = (before, self.momentum, new, rate, gradient)
+        return velocity, FormulaLine(
+            "new value", text, pattern, ahead, terms.after, lambda w, m, v, r, g: w + m * v - r * g
+        )
 
 
 @dataclass(frozen=True)
@@ -195,14 +202,18 @@ class Adam(Optimizer):
         old, new, gradient = terms.state_before, terms.state_after, terms.gradient
         pattern = "{0} × {1} + {2} × {3}"
         numbers = (self.beta1, old["mean"], 1 - self.beta1, gradient)
-        mean = FormulaLine("mean", "β₁ × mean + (1 − β₁) × gradient", pattern, numbers, new["mean"])
+        text = "β₁ × mean + (1 − β₁) × gradient"
+        mean = FormulaLine("mean", text, pattern, numbers, new["mean"], lambda a, m, b, g: a * m + b * g)
         numbers = (self.beta2, old["square"], 1 - self.beta2, gradient)
-        square = FormulaLine("square", "β₂ × square + (1 − β₂) × gradient²", pattern + "²", numbers, new["square"])
+        text = "β₂ × square + (1 − β₂) × gradient²"
+        square = FormulaLine(
+            "square", text, pattern + "²", numbers, new["square"], lambda a, s, b, g: a * s + b * g * g
+        )
         corrections = 1 - self.beta1**terms.count, 1 - self.beta2**terms.count
         text = "value − rate × (mean ÷ (1 − β₁ᵗ)) ÷ (√(square ÷ (1 − β₂ᵗ)) + ε)"
         pattern = "{0} − {1} × ({2} ÷ {3}) ÷ (√({4} ÷ {5}) + {6})"
         inserted = (start, terms.rate, new["mean"], corrections[0], new["square"], corrections[1], self.epsilon)
-        return mean, square, FormulaLine("new value", text, pattern, inserted, terms.after)
+        return mean, square, FormulaLine("new value", text, pattern, inserted, terms.after, _adam_step)
 
 
 @dataclass(frozen=True)
@@ -239,8 +250,20 @@ class AdamW(Adam):
             return super().formula_lines(terms)
         left = terms.before - terms.rate * self.decay * terms.before
         text, pattern = "value − rate × decay × value", "{0} − {1} × {2} × {3}"
-        decayed = FormulaLine("decayed", text, pattern, (terms.before, terms.rate, self.decay, terms.before), left)
+        numbers = (terms.before, terms.rate, self.decay, terms.before)
+        decayed = FormulaLine("decayed", text, pattern, numbers, left, lambda w, r, d, v: w - r * d * v)
         return (decayed, *self._adam_lines(terms, left))
+
+
+def _step(value: float, rate: float, gradient: float) -> float:
+    return value - rate * gradient
+
+
+def _adam_step(
+    value: float, rate: float, mean: float, mean_part: float, square: float, square_part: float, epsilon: float
+) -> float:
+    step: float = (mean / mean_part) / ((square / square_part) ** 0.5 + epsilon)
+    return value - rate * step
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {optimizer.kind: optimizer for optimizer in (SGD, Adam, AdamW)}

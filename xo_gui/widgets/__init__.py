@@ -11,6 +11,16 @@ from xo_gui.widgets.class_symbols import (
     paint_class_symbol,
 )
 from xo_gui.widgets.form import COMPACT_STYLE, ComboBox, SettingsForm, translated
+from xo_gui.widgets.formula_text import (
+    APPROXIMATELY,
+    Computation,
+    NumberForm,
+    Operands,
+    fewest_digits,
+    operands,
+    result_text,
+    shown_number,
+)
 from xo_gui.widgets.map_images import (
     atlas_rect,
     bars_image,
@@ -24,7 +34,6 @@ from xo_gui.widgets.number_edit import NumberEdit
 from xo_gui.widgets.number_text import (
     MINUS,
     NO_VALUE,
-    argument_text,
     cell_text,
     count_text,
     duration_text,
@@ -46,6 +55,7 @@ from xo_gui.widgets.sliders import RangeSlider, SliderRow, ThinSlider, Transform
 from xo_gui.widgets.thumbnails import CAPTION_HEIGHT, Thumbnail, Thumbnails, scroll_area
 
 __all__ = [
+    "APPROXIMATELY",
     "CAPTION_HEIGHT",
     "COMPACT_STYLE",
     "MINUS",
@@ -56,10 +66,13 @@ __all__ = [
     "CheckBox",
     "ComboBox",
     "CompactButton",
+    "Computation",
     "FocusFrameWidget",
     "HeaderButton",
     "HintLabel",
     "NumberEdit",
+    "NumberForm",
+    "Operands",
     "RangeSlider",
     "SettingsForm",
     "SliderRow",
@@ -67,7 +80,6 @@ __all__ = [
     "Thumbnail",
     "Thumbnails",
     "TransformSliders",
-    "argument_text",
     "atlas_rect",
     "bars_image",
     "cell_text",
@@ -78,6 +90,7 @@ __all__ = [
     "duration_text",
     "elided_class_name",
     "elided_text",
+    "fewest_digits",
     "fixed_text",
     "four_digit_text",
     "integer_text",
@@ -86,6 +99,7 @@ __all__ = [
     "maps_atlas",
     "menu_text",
     "needs_black_text",
+    "operands",
     "paint_class_name",
     "paint_class_symbol",
     "percent_loss_text",
@@ -93,8 +107,10 @@ __all__ = [
     "percent_texts",
     "picture_atlas",
     "range_text",
+    "result_text",
     "scroll_area",
     "short_text",
+    "shown_number",
     "signed_text",
     "slider_grid",
     "tooltip_text",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from engine.nn import Network
 
@@ -18,11 +18,11 @@ def integer_text(value: int) -> str:
     return f"{value:,}".replace(",", NARROW_SPACE)
 
 
-def signed_text(value: float) -> str:
-    """A value with its sign in three digits: +0.24, −12.5; 0.00 has no sign, infinity is −∞."""
+def signed_text(value: float, extra: int = 0) -> str:
+    """A value with its sign in two decimals, or `extra` more: +0.24, −12.50; 0.00 has no sign, infinity is −∞."""
     if math.isinf(value):
         return ("+" if value > 0 else MINUS) + "∞"
-    places = 2 if abs(value) < 99.95 else 0
+    places = (2 if abs(value) < 99.95 else 0) + extra
     text = f"{abs(value):.{places}f}"
     return text if not any(digit in "123456789" for digit in text) else ("+" if value > 0 else MINUS) + text
 
@@ -58,9 +58,9 @@ def range_text(cells: range) -> str:
     return str(cells.start + 1) if len(cells) == 1 else f"{cells.start + 1}–{cells.stop}"
 
 
-def short_text(value: float) -> str:
-    """A number in three significant digits: 0.0123, −4.2e−05."""
-    text = f"{abs(value):.3g}"
+def short_text(value: float, extra: int = 0) -> str:
+    """A number in three significant digits: 0.0123, −4.2e−05. extra: more digits."""
+    text = f"{abs(value):.{3 + extra}g}"
     return (MINUS if value < 0 else "") + text.replace("e-", f"e{MINUS}")
 
 
@@ -116,36 +116,33 @@ def _softmax_share(vote: float) -> float:
     return min(max(vote, 1e-9), 1 - 1e-9)
 
 
-def argument_text(value: float, result: Callable[[float], str], digits: int = 3) -> str:
-    """A number of a formula in as many significant digits, at least `digits`, as give the result that is shown."""
-    texts = (f"{value:.{count}g}" for count in range(digits, 18))
-    return next((text for text in texts if result(float(text)) == result(value)), f"{value:.17g}").replace(
-        "-", MINUS
-    )
-
-
-def fixed_text(value: float, truncate: bool = False) -> str:
+def fixed_text(value: float, truncate: bool = False, extra: int = 0) -> str:
     """A value with two decimals and its sign, like `signed_text`; small values by their first digit: +0.0004.
 
-    truncate: instead of rounding, as the article does: +0.55 for 5 / 9. Values below TINY are 0.
+    truncate: to two decimals instead of rounding, as the article does: +0.55 for 5 / 9. Values below TINY are 0.
+    extra: more digits.
     """
-    if not truncate and TINY <= abs(value) < 0.005:
-        return ("+" if value > 0 else MINUS) + f"{abs(value):.1g}".replace("e-0", f"e{MINUS}")
-    return signed_text(truncated(value) if truncate else value)
+    if truncate:
+        return signed_text(truncated(value))
+    if TINY * 10.0**-extra <= abs(value) < 0.5 * 10.0 ** -(2 + extra):
+        text = f"{abs(value):.{1 + extra}g}".replace("e-0", "e-").replace("-", MINUS)
+        return ("+" if value > 0 else MINUS) + text
+    return signed_text(value, extra)
 
 
-def cell_text(value: float, truncate: bool = False) -> str:
-    """A value for a small cell: ".29", "−.36", "1", "12", "0", "2e6"."""
+def cell_text(value: float, truncate: bool = False, extra: int = 0) -> str:
+    """A value for a small cell: ".29", "−.36", "1", "12", "0", "2e6". extra: more digits."""
     if not math.isfinite(value):
         return "?"
     value = truncated(value) if truncate else value
     size = abs(value)
     if size >= 9999.5:
-        digit, power = f"{size:.0e}".split("e")
-        return (MINUS if value < 0 else "") + f"{digit}e{int(power)}"
+        digits, power = f"{size:.{extra}e}".split("e")
+        return (MINUS if value < 0 else "") + f"{digits}e{int(power)}"
     if value == round(value) and size < 100:
         return (MINUS if value < 0 else "") + f"{size:.0f}"
-    text = f"{size:.2f}"[1:] if size < 0.995 else f"{size:.1f}" if size < 9.95 else f"{size:.0f}"
+    places = (2 if size < 0.995 else 1 if size < 9.95 else 0) + extra
+    text = f"{size:.{places}f}".removeprefix("0" if size < 0.995 else "")
     return (MINUS if value < 0 and any(digit in "123456789" for digit in text) else "") + text
 
 
@@ -162,12 +159,14 @@ def truncated(value: float) -> float:
     return math.trunc(value * 100 + math.copysign(1e-4, value)) / 100
 
 
-def four_digit_text(value: float) -> str:
-    """A number in four significant digits: 0.4602, −12.35, 2.1e−7."""
+def four_digit_text(value: float, extra: int = 0) -> str:
+    """A number in four significant digits: 0.4602, −12.35, 2.1e−7. extra: more digits."""
     if value == 0 or value != value:
         return "0" if value == 0 else "?"
-    text = f"{abs(value):.4g}"
+    if math.isinf(value):
+        return ("" if value > 0 else MINUS) + "∞"
+    text = f"{abs(value):.{4 + extra}g}"
     if not 1e-4 <= abs(value) < 1e6:
-        digits, power = f"{abs(value):.2e}".split("e")
+        digits, power = f"{abs(value):.{2 + extra}e}".split("e")
         text = f"{digits.rstrip('0').rstrip('.')}e{int(power)}".replace("-", MINUS)
     return (MINUS if value < 0 else "") + text

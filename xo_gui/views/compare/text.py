@@ -8,7 +8,7 @@ from engine.explain import ModelDifference
 from engine.nn.layers import shape_text
 from xo_gui.state import CellRef
 from xo_gui.views.network import MODEL_LETTERS, CellSummary, cell_summary, layer_names, weight_summary
-from xo_gui.widgets import MINUS, signed_text
+from xo_gui.widgets import MINUS, operands, signed_text
 
 DIFFERENCE_LABEL = f"B {MINUS} A"
 
@@ -90,12 +90,15 @@ def _both_values(single: CellSummary, first: float, second: float) -> CellSummar
         value = _tr("A and B {0}").format(signed_text(first))
         return CellSummary(single.place, value, _tr("the same in both"))
     difference = _difference_number(second - first)
-    value = f"A {signed_text(first)}   B {signed_text(second)}   {DIFFERENCE_LABEL} {difference}"
+    shown = operands(
+        (first, second), lambda numbers: numbers[1] - numbers[0], _difference_number, difference, signed_text
+    )
+    value = f"A {shown.texts[0]}   B {shown.texts[1]}   {DIFFERENCE_LABEL} {shown.result(difference)}"
     return CellSummary(single.place, value, single.detail)
 
 
 def _difference_number(value: float) -> str:
-    """Like `signed`, but with one significant digit where that would round to 0."""
+    """Like `signed_text`, but with one significant digit where that would round to 0."""
     return signed_text(value) if abs(value) >= 0.005 or value != value else f"{value:+.0e}".replace("-", MINUS)
 
 

@@ -13,7 +13,7 @@ from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
 from xo_gui.views.inspector.sheet_blocks import Heading, HeatMap, Paragraph, SheetBlock, TextLine, TextLines
 from xo_gui.views.inspector.value_text import TIMES
 from xo_gui.views.network import rounded_limit
-from xo_gui.widgets import percent_text, short_text, vote_text
+from xo_gui.widgets import operands, percent_text, short_text, vote_text
 
 
 class AttributionPage(QWidget):
@@ -173,14 +173,24 @@ class AttributionPage(QWidget):
 
     def _distance_lines(self, found: Counterfactual) -> tuple[TextLine, ...]:
         """The size of the change, beside that of the shortest one to the decision boundary."""
-        lines = [TextLine(self.tr("distance (L2 norm)"), short_text(found.distance))]
-        if found.boundary_distance > 0:
-            label = self.tr("to the decision boundary (equal votes)")
-            lines.append(TextLine(label, short_text(found.boundary_distance)))
-            times = found.distance / found.boundary_distance
-            lines.append(TextLine(self.tr("as many times that"), f"{TIMES} {times:.2f}"))
-        largest = short_text(float(np.abs(found.change).max()))
-        return (*lines, TextLine(self.tr("largest change of one pixel"), largest))
+        name, largest = self.tr("distance (L2 norm)"), short_text(float(np.abs(found.change).max()))
+        last = TextLine(self.tr("largest change of one pixel"), largest)
+        if found.boundary_distance <= 0:
+            return TextLine(name, short_text(found.distance)), last
+        times = f"{found.distance / found.boundary_distance:.2f}"
+        shown = operands(
+            (found.distance, found.boundary_distance),
+            lambda numbers: numbers[0] / numbers[1],
+            lambda ratio: f"{ratio:.2f}",
+            times,
+            short_text,
+        )
+        return (
+            TextLine(name, shown.texts[0]),
+            TextLine(self.tr("to the decision boundary (equal votes)"), shown.texts[1]),
+            TextLine(self.tr("as many times that"), f"{TIMES} {shown.result(times)}"),
+            last,
+        )
 
     def _set_classes(self, classes: tuple[str, ...]) -> None:
         if classes == self._classes:

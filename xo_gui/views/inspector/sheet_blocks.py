@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from engine.backends import HostArray
 from xo_gui.state import CellRef
+from xo_gui.widgets import cell_text, shown_number
+
+# So few columns leave room for two decimals beside a digit.
+MAX_WIDE_COLUMNS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +33,23 @@ class NumberGrid:
     padding_mask: HostArray | None = None
     outlined: frozenset[int] = frozenset()
     cells: tuple[CellRef | None, ...] = ()
+
+    @property
+    def exponent(self) -> int:
+        """The power of ten that small numbers are divided by, so that two decimals suffice; 0 for ordinary ones."""
+        return math.floor(math.log10(self.limit)) if 0 < self.limit < 0.095 else 0
+
+    def texts(self, truncate: bool) -> list[str]:
+        """The numbers in the cells, in row order."""
+        values = (self.values * 10.0**-self.exponent).ravel().tolist()
+        wide = self.values.shape[1] <= MAX_WIDE_COLUMNS
+        return [cell_text(value, truncate, int(wide and 0.995 <= abs(value) < 9.95)) for value in values]
+
+    def shown_values(self, truncate: bool) -> HostArray:
+        """The numbers in the cells as a reader sees them, in the shape of `values`."""
+        numbers = np.array([shown_number(text) for text in self.texts(truncate)])
+        shown: HostArray = numbers.reshape(self.values.shape) * 10.0**self.exponent
+        return shown
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ from xo_gui.views.inspector.sheet_blocks import (
 )
 from xo_gui.views.network import SYMBOL_SIZE, cached_font
 from xo_gui.widgets import (
-    cell_text,
     class_name_width,
     limit_text,
     needs_black_text,
@@ -212,7 +211,7 @@ def _paint_pair(pair: SideBySide, top: float, context: PaintContext) -> None:
 
 def _paint_grid(grid: NumberGrid, x: float, y: float, room: float, context: PaintContext) -> None:
     theme, painter = context.theme, context.painter
-    power = _exponent(grid.limit)
+    power = grid.exponent
     title = grid.title if not power else f"{grid.title} {_TIMES_TEN}{str(power).translate(_SUPERSCRIPT)}".strip()
     context.draw_text(QRectF(x, y, room, TITLE - 2), title, theme.secondary_text)
     wide, tall = _cell_size(grid, room)
@@ -246,24 +245,19 @@ def _paint_numbers(
     """Draw every cell's number in black or white. first: rectangle of the first cell; step: pitch of the cells."""
     painter, (wide, tall) = context.painter, step
     painter.setFont(cached_font(NUMBER_PX)[0])
-    values, dark = (grid.values * 10.0 ** -_exponent(grid.limit)).tolist(), needs_black_text(pixels).tolist()
+    texts, dark, across = grid.texts(context.truncate), needs_black_text(pixels).tolist(), grid.values.shape[1]
     for colour, is_dark in ((QColor("#000000"), True), (QColor("#ffffff"), False)):
         painter.setPen(colour)
-        for row, line in enumerate(values):
-            for column, value in enumerate(line):
-                if dark[row][column] is not is_dark:
-                    continue
-                static = _static_number(cell_text(value, context.truncate))
-                size = static.size()
-                left = first.left() + column * wide + (first.width() - size.width()) / 2
-                painter.drawStaticText(
-                    QPointF(left, first.top() + row * tall + (first.height() - size.height()) / 2), static
-                )
-
-
-def _exponent(level: float) -> int:
-    """The power of ten that small numbers are divided by, so that two decimals suffice; 0 for ordinary ones."""
-    return math.floor(math.log10(level)) if 0 < level < 0.095 else 0
+        for place, text in enumerate(texts):
+            row, column = divmod(place, across)
+            if dark[row][column] is not is_dark:
+                continue
+            static = _static_number(text)
+            size = static.size()
+            left = first.left() + column * wide + (first.width() - size.width()) / 2
+            painter.drawStaticText(
+                QPointF(left, first.top() + row * tall + (first.height() - size.height()) / 2), static
+            )
 
 
 @lru_cache(maxsize=2048)
@@ -365,7 +359,8 @@ def _paint_ranked(block: RankedList, top: float, context: PaintContext) -> None:
         if rank.is_selected:
             context.painter.fillRect(row.adjusted(-4, 0, 4, -1), QColor(context.theme.control))
         context.draw_text(row, rank.label, context.theme.text if rank.is_selected else context.theme.secondary_text)
-        context.draw_text(QRectF(88, row.top(), 96, RANK), rank.factors, context.theme.secondary_text)
+        middle_box = QRectF(88, row.top(), context.width - 190, RANK)
+        context.draw_text(middle_box, rank.factors, context.theme.secondary_text)
         context.draw_text(row, rank.number, context.theme.text, right=True)
         if rank.cell is not None or rank.part_index is not None:
             context.targets.append(ClickTarget(row, rank.cell, rank.part_index))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,13 +38,33 @@ from xo_gui.views.inspector.sheet_blocks import (
     TextLines,
 )
 from xo_gui.views.network import layer_names, rounded_limit, unflattened
-from xo_gui.widgets import MINUS, cell_text, fixed_text, four_digit_text, integer_text, percent_text, percent_texts
+from xo_gui.widgets import (
+    APPROXIMATELY,
+    MINUS,
+    Computation,
+    NumberForm,
+    Operands,
+    cell_text,
+    fixed_text,
+    four_digit_text,
+    integer_text,
+    operands,
+    percent_text,
+    result_text,
+    shown_number,
+    vote_texts,
+)
 
 # Rows of a list before the rest is summed up in one row: at first, and after "show more".
 MAX_ROWS, MAX_ROWS_EXPANDED = 10, 160
 # The part index of "show more".
 SHOW_MORE = -1
 TIMES, DIVIDED = "×", "÷"
+# The powers of e that a function is computed from, by the sign of x in them, and how.
+_POWERS: dict[str, tuple[tuple[int, ...], Computation]] = {
+    "tanh": ((1, -1), lambda powers: (powers[0] - powers[1]) / (powers[0] + powers[1])),
+    "sigmoid": ((-1,), lambda powers: 1 / (1 + powers[0])),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +98,25 @@ class ValueContext:
     def _place(self) -> tuple[int, int, int]:
         return self.cell.channel, self.cell.row, self.cell.column
 
-    def format_number(self, value: float) -> str:
-        return fixed_text(value, self.truncate)
+    def number(self, value: float, extra: int = 0) -> str:
+        return fixed_text(value, self.truncate, extra)
+
+    def factor(self, value: float, extra: int = 0) -> str:
+        """As in a cell of a grid, but a factor that is not 0 is never shown as 0."""
+        if self.truncate or not 0 < abs(value) < 0.5 * 10.0 ** -(2 + extra):
+            return cell_text(value, self.truncate, extra)
+        return fixed_text(value, False, extra).lstrip("+").replace("0.", ".", 1)
+
+    def operands(
+        self,
+        values: Sequence[float],
+        compute: Computation,
+        shown: str | Sequence[str],
+        extra: int = 0,
+        form: NumberForm | Sequence[NumberForm] | None = None,
+    ) -> Operands:
+        """The numbers of a formula, with digits that give its results as shown, with so many extra ones."""
+        return operands(values, compute, lambda value: self.number(value, extra), shown, form or self.number)
 
     def input_cells(self, cells: HostArray) -> tuple[CellRef | None, ...]:
         """The cells of the layer below at flat indices; None in the padding."""
@@ -144,93 +181,149 @@ def _window(context: ValueContext, formula: WeightedSum) -> list[SheetBlock]:
         else context.selected_map
     )
     named = _tr(" on map {0}").format(one + 1) if several else ""
-    weights, products = formula.weights[one], formula.products[one]
+    window = context.input_grid(_tr("window") + named, formula.values[one], formula.cells[one])
     feature = NumberGrid(
         _tr("feature {0}").format(context.cell.channel + 1) + named,
-        weights,
+        formula.weights[one],
         "value",
         rounded_limit(float(np.abs(formula.weights).max())),
     )
-    lines = [
-        TextLine(_tr("sum of {0}").format(integer_text(products.size)), context.format_number(float(parts[one])))
-    ]
+    products = _product_grid(context, formula.products, one, window, feature)
+    labels, numbers = [_tr("sum of {0}").format(integer_text(products.values.size))], [float(parts[one])]
     if several:
-        others = _tr("{0} other maps").format(integer_text(len(parts) - 1)) if len(parts) > 2 else _tr("other map")
-        lines.append(TextLine(others, context.format_number(formula.total - float(parts[one]))))
+        labels.append(
+            _tr("{0} other maps").format(integer_text(len(parts) - 1)) if len(parts) > 2 else _tr("other map")
+        )
+        numbers.append(formula.total - float(parts[one]))
+    shown_maps = np.argsort(-np.abs(parts), kind="stable")[: context.max_rows].tolist() if several else []
+    sums = _sum(context, formula, numbers, _listed(parts, shown_maps) if several else [])
+    lines = sums.lines(context, labels, float(products.shown_values(context.truncate).sum()))
     blocks: list[SheetBlock] = [
-        SideBySide(
-            context.input_grid(_tr("window") + named, formula.values[one], formula.cells[one]), TIMES, feature
-        ),
-        SideBySide(
-            NumberGrid(_tr("products"), products, "value", rounded_limit(float(np.abs(formula.products).max()))),
-            "",
-            (*lines, *_final_lines(context, formula)),
-        ),
+        SideBySide(window, TIMES, feature),
+        SideBySide(products, "", lines),
     ]
-    return blocks + (_map_contributions(context, parts, one) if several else [])
+    return blocks + (_map_contributions(context, parts, one, shown_maps, sums.listed) if several else [])
 
 
-def _final_lines(context: ValueContext, formula: WeightedSum) -> list[TextLine]:
-    """The lines that divide by the number of values and add the bias."""
-    lines = []
-    if formula.normalizer > 1:
-        label = _tr("{0} {1} pixels") if context.cell.layer == 1 else _tr("{0} {1} values")
-        average = label.format(DIVIDED, integer_text(formula.normalizer))
-        lines.append(TextLine(average, context.format_number(formula.total / formula.normalizer)))
+def _product_grid(
+    context: ValueContext, products: HostArray, one: int, window: NumberGrid, feature: NumberGrid
+) -> NumberGrid:
+    """The products on one map; its title says where they do not follow from the factors as shown in their cells."""
+    limit = rounded_limit(float(np.abs(products).max()))
+    grid = NumberGrid(_tr("products"), products[one], "value", limit)
+    factors = window.shown_values(context.truncate) * feature.shown_values(context.truncate)
+    follows = replace(grid, values=factors).texts(context.truncate) == grid.texts(context.truncate)
+    return grid if follows else replace(grid, title=f"{APPROXIMATELY} {grid.title}")
+
+
+def _listed(parts: HostArray, shown: list[int]) -> list[float]:
+    """The parts that are listed, and the sum of the rest if there is any."""
+    listed = [float(parts[at]) for at in shown]
+    return [*listed, float(parts.sum() - parts[shown].sum())] if parts.size > len(shown) else listed
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """A sum as shown, down to the value.
+
+    parts: the numbers added up. listed: the same sum in the numbers of a list. extra_digits: of both.
+    mean: what they come to when divided, "" without a division. bias: "" without. value: the value.
+    """
+
+    parts: tuple[str, ...]
+    listed: tuple[str, ...]
+    extra_digits: int
+    mean: str
+    bias: str
+    value: str
+    normalizer: int
+
+    def lines(
+        self, context: ValueContext, labels: list[str], computed: float | None = None
+    ) -> tuple[TextLine, ...]:
+        """The lines of the sum. computed: the first part, computed from the numbers shown above it."""
+        parts = list(self.parts)
+        if computed is not None:
+            parts[0] = result_text(computed, lambda value: context.number(value, self.extra_digits), parts[0])
+        lines = [TextLine(label, part) for label, part in zip(labels, parts, strict=True)]
+        if self.mean:
+            label = _tr("{0} {1} pixels") if context.cell.layer == 1 else _tr("{0} {1} values")
+            lines.append(TextLine(label.format(DIVIDED, integer_text(self.normalizer)), self.mean))
+        if self.bias:
+            lines.append(TextLine(_tr("bias"), self.bias))
+        return (*lines, TextLine(_tr("this value"), self.value, True))
+
+
+def _sum(context: ValueContext, formula: WeightedSum, parts: list[float], listed: list[float]) -> _Sum:
+    """The numbers of a sum, divided by the number of values, with the bias added.
+
+    listed: the same sum in other parts; empty for none.
+    """
+    value, count, divisor = context.number(context.value), len(parts), formula.normalizer
     # The article has no bias: a mean whose bias is 0 is shown without it.
-    if formula.bias is not None and (formula.bias or formula.normalizer == 1):
-        lines.append(TextLine(_tr("bias"), context.format_number(formula.bias)))
-    return [*lines, TextLine(_tr("this value"), context.format_number(context.value), True)]
+    biases = [formula.bias] if formula.bias is not None and (formula.bias or divisor == 1) else []
+    if divisor == 1:
+
+        def add(numbers: HostArray) -> list[float]:
+            bias = numbers[len(numbers) - len(biases) :].sum()
+            sums = [numbers[:count].sum() + bias]
+            return [*sums, numbers[count : count + len(listed)].sum() + bias] if listed else sums
+
+        shown = context.operands([*parts, *listed, *biases], add, [value] * (1 + bool(listed)))
+        bias = shown.texts[-1] if biases else ""
+        texts, extra, result = shown.texts, shown.extra_digits, shown.result(value)
+        return _Sum(texts[:count], texts[count : count + len(listed)], extra, "", bias, result, 1)
+    last = context.operands([formula.total / divisor, *biases], np.sum, value)
+
+    def divide(numbers: HostArray) -> list[float]:
+        means = [numbers[:count].sum() / divisor, numbers[count:].sum() / divisor]
+        return means[: 1 + bool(listed)]
+
+    means = [last.texts[0]] * (1 + bool(listed))
+    first = context.operands([*parts, *listed], divide, means, last.extra_digits)
+    texts, bias = first.texts, last.texts[-1] if biases else ""
+    mean, result = first.result(last.texts[0]), last.result(value)
+    return _Sum(texts[:count], texts[count:], first.extra_digits, mean, bias, result, divisor)
 
 
-def _map_contributions(context: ValueContext, parts: HostArray, one: int) -> list[SheetBlock]:
-    """The contribution of each map below, the largest first; a click shows that map."""
-    order = np.argsort(-np.abs(parts), kind="stable")[: context.max_rows].tolist()
+def _map_contributions(
+    context: ValueContext, parts: HostArray, one: int, order: list[int], numbers: tuple[str, ...]
+) -> list[SheetBlock]:
+    """The contribution of each map below, the largest first; a click shows that map. numbers: theirs, and the sum
+    of the others."""
     most = float(np.abs(parts).max()) or 1.0
     ranks = tuple(
-        RankedRow(_tr("map {0}").format(at + 1), "", context.format_number(float(parts[at])),
-             float(parts[at]) / most, part_index=at, is_selected=at == one)
-        for at in order
+        RankedRow(_tr("map {0}").format(at + 1), "", number, float(parts[at]) / most,
+             part_index=at, is_selected=at == one)
+        for at, number in zip(order, numbers, strict=False)
     )  # fmt: skip
     return [
         Heading(_tr("contribution of each map below (click to see it)")),
         RankedList(ranks),
-        *_remaining(context, parts, order),
+        *_remaining(context, parts, order, numbers[-1]),
     ]
 
 
-def _remaining(context: ValueContext, parts: HostArray, shown: list[int]) -> list[SheetBlock]:
-    """One row for all that are not listed; a click lists more of those that are not 0."""
+def _remaining(context: ValueContext, parts: HostArray, shown: list[int], missing: str) -> list[SheetBlock]:
+    """One row for all that are not listed, and their sum; a click lists more of those that are not 0."""
     rest = parts.size - len(shown)
     if not rest:
         return []
-    missing, label = float(parts.sum() - parts[shown].sum()), _tr("{0} others").format(integer_text(rest))
+    label = _tr("{0} others").format(integer_text(rest))
     if context.max_rows >= MAX_ROWS_EXPANDED or np.count_nonzero(parts) <= len(shown):
-        return [TextLines((TextLine(label, context.format_number(missing)),))]
-    return [
-        RankedList(
-            (
-                RankedRow(
-                    _tr("{0}: show more").format(label),
-                    "",
-                    context.format_number(missing),
-                    0.0,
-                    part_index=SHOW_MORE,
-                ),
-            )
-        )
-    ]
+        return [TextLines((TextLine(label, missing),))]
+    return [RankedList((RankedRow(_tr("{0}: show more").format(label), "", missing, 0.0, part_index=SHOW_MORE),))]
 
 
 def _mean(context: ValueContext, formula: WeightedSum) -> list[SheetBlock]:
     rows, columns = formula.cells.shape
-    lines = (
-        TextLine(_tr("sum of {0}").format(integer_text(formula.cells.size)), context.format_number(formula.total)),
-        *_final_lines(context, formula),
-    )
+    labels = [_tr("sum of {0}").format(integer_text(formula.cells.size))]
+    sums = _sum(context, formula, [formula.total], [])
     if max(rows, columns) > 16:
-        return [Paragraph(_tr("The mean of the whole map, {0} × {1}.").format(rows, columns)), TextLines(lines)]
-    return [SideBySide(context.input_grid(_tr("window"), formula.values, formula.cells), "", lines)]
+        text = _tr("The mean of the whole map, {0} × {1}.").format(rows, columns)
+        return [Paragraph(text), TextLines(sums.lines(context, labels))]
+    window = context.input_grid(_tr("window"), formula.values, formula.cells)
+    return [SideBySide(window, "", sums.lines(context, labels, float(window.shown_values(context.truncate).sum())))]
 
 
 def _list(context: ValueContext, formula: WeightedSum) -> list[SheetBlock]:
@@ -240,23 +333,26 @@ def _list(context: ValueContext, formula: WeightedSum) -> list[SheetBlock]:
     order = largest[products[largest] != 0].tolist()
     most = float(np.abs(products).max()) or 1.0
     is_unweighted = bool((formula.weights == 1).all())
+    sums = _sum(context, formula, [formula.total], [])
+    listed = context.operands(_listed(products, order), np.sum, sums.parts[0], sums.extra_digits)
     ranks = []
-    for at in order:
-        value, weight = (_factor(float(each[at]), context.truncate) for each in (formula.values, formula.weights))
-        factors = "" if is_unweighted else f"{value} {TIMES} {weight}"
+    for at, number in zip(order, listed.texts, strict=False):
+        value, weight = float(formula.values[at]), float(formula.weights[at])
+        factors = ""
+        if not is_unweighted:
+            shown = context.operands((value, weight), np.prod, number, listed.extra_digits, context.factor)
+            factors, number = f" {TIMES} ".join(shown.texts), shown.result(number)
         (cell,) = context.input_cells(formula.cells[at : at + 1])
         assert cell is not None
         inner = unflattened(context.prediction.model.network, cell)
-        product, share = context.format_number(float(products[at])), float(products[at]) / most
-        ranks.append(RankedRow(input_name(inner, cell), factors, product, share, inner))
+        ranks.append(RankedRow(input_name(inner, cell), factors, number, float(products[at]) / most, inner))
     title = (
         _tr("its strong values, the largest first") if is_unweighted else _tr("value × weight, the largest first")
     )
-    lines = (
-        TextLine(_tr("sum of {0}").format(integer_text(products.size)), context.format_number(formula.total)),
-        *_final_lines(context, formula),
-    )
-    return [Heading(title), RankedList(tuple(ranks)), *_remaining(context, products, order), TextLines(lines)]
+    total = replace(sums, parts=(listed.result(sums.parts[0]),))
+    lines = total.lines(context, [_tr("sum of {0}").format(integer_text(products.size))])
+    others = _remaining(context, products, order, listed.texts[-1] if listed.texts else "")
+    return [Heading(title), RankedList(tuple(ranks)), *others, TextLines(lines)]
 
 
 def input_name(inner: CellRef, cell: CellRef) -> str:
@@ -266,20 +362,14 @@ def input_name(inner: CellRef, cell: CellRef) -> str:
     return _tr("map {0}: {1}, {2}").format(inner.channel + 1, inner.row + 1, inner.column + 1)
 
 
-def _factor(value: float, truncate: bool) -> str:
-    """As in a cell of a grid, but a factor that is not 0 is never shown as 0."""
-    if truncate or not 0 < abs(value) < 0.005:
-        return cell_text(value, truncate)
-    return fixed_text(value).lstrip("+").replace("0.", ".", 1)
-
-
 # --- all other forms
 
 
 def _largest(context: ValueContext, formula: Maximum) -> list[SheetBlock]:
-    lines = (TextLine(_tr("maximum"), context.format_number(formula.result), True),)
     grid = context.input_grid(_tr("window"), formula.values, formula.cells, frozenset({formula.argmax}))
-    blocks: list[SheetBlock] = [SideBySide(grid, "→", lines)]
+    computed = float(grid.shown_values(context.truncate).max())
+    largest = result_text(computed, context.number, context.number(formula.result))
+    blocks: list[SheetBlock] = [SideBySide(grid, "→", (TextLine(_tr("maximum"), largest, True),))]
     if formula.tie_count > 1:
         tie = _tr("{0} of the {1} values are equally large; the first in reading order counts as the maximum.")
         blocks.append(Paragraph(tie.format(formula.tie_count, formula.values.size)))
@@ -292,23 +382,39 @@ def _largest(context: ValueContext, formula: Maximum) -> list[SheetBlock]:
 
 
 def _elementwise(context: ValueContext, formula: ElementwiseFunction) -> list[SheetBlock]:
-    x, y = context.format_number(formula.value), context.format_number(context.value)
+    name, x, y = formula.function.name, formula.value, context.number(context.value)
     label = {
-        "relu": _tr("above 0: stays as it is") if formula.value > 0 else _tr("0 or below: becomes 0"),
+        "relu": _tr("above 0: stays as it is") if x > 0 else _tr("0 or below: becomes 0"),
         "leaky_relu": (
             _tr("above 0: stays as it is")
-            if formula.value > 0
+            if x > 0
             else _tr("0 or below: times {0:g}").format(formula.function.slope)
         ),
         "tanh": _tr("(eˣ − e⁻ˣ) ÷ (eˣ + e⁻ˣ)"),
         "sigmoid": _tr("1 ÷ (1 + e⁻ˣ)"),
-    }[formula.function.name]
-    lines = [TextLine(_tr("x, the input value"), x)]
-    if formula.function.name == "tanh":
-        lines.append(TextLine(_tr("eˣ"), four_digit_text(float(np.exp(formula.value)))))
-    if formula.function.name in ("tanh", "sigmoid"):
-        lines.append(TextLine(_tr("e⁻ˣ"), four_digit_text(float(np.exp(-formula.value)))))
-    return [TextLines((*lines, TextLine(label, y, True))), *_input_link(context, formula)]
+    }[name]
+    powers: list[TextLine] = []
+    if name in _POWERS:
+        signs, compute = _POWERS[name]
+        with np.errstate(over="ignore"):
+            values = np.exp(np.multiply(signs, x)).tolist()
+        given = context.operands(values, compute, y, 0, four_digit_text)
+        y, extra = given.result(y), given.extra_digits
+        names = [_tr("eˣ") if sign > 0 else _tr("e⁻ˣ") for sign in signs]
+        argument = operands(
+            [x],
+            lambda numbers: np.exp(np.multiply(signs, numbers[0])),
+            lambda value: four_digit_text(value, extra),
+            given.texts,
+            context.number,
+        )
+        powers = [TextLine(name, argument.result(text)) for name, text in zip(names, given.texts, strict=True)]
+    else:
+        slope = formula.function.slope if name == "leaky_relu" else 0.0
+        argument = context.operands([x], lambda numbers: np.where(numbers > 0, numbers, slope * numbers), y)
+        y = argument.result(y)
+    lines = (TextLine(_tr("x, the input value"), argument.texts[0]), *powers, TextLine(label, y, True))
+    return [TextLines(lines), *_input_link(context, formula)]
 
 
 def _input_link(context: ValueContext, formula: ValueFormula) -> list[SheetBlock]:
@@ -318,34 +424,59 @@ def _input_link(context: ValueContext, formula: ValueFormula) -> list[SheetBlock
 
 
 def _normalized(context: ValueContext, formula: Normalized) -> list[SheetBlock]:
-    return [
-        TextLines(
-            (
-                TextLine(_tr("x, the input value"), context.format_number(formula.value)),
-                TextLine(_tr("minus the map's mean"), context.format_number(-formula.mean)),
-                TextLine(_tr("the map's variance"), four_digit_text(formula.variance)),
-                TextLine(
-                    _tr("÷ std. deviation √(variance + {0})").format(four_digit_text(formula.epsilon)),
-                    four_digit_text(formula.std),
-                ),
-                TextLine(_tr("normalized"), context.format_number(formula.normalized), True),
-                TextLine(_tr("× weight"), context.format_number(formula.weight)),
-                TextLine(_tr("bias"), context.format_number(formula.bias)),
-                TextLine(_tr("this value"), context.format_number(context.value), True),
-            )
-        ),
-        *_input_link(context, formula),
-    ]
+    value = context.number(context.value)
+    last = context.operands(
+        (formula.normalized, formula.weight, formula.bias),
+        lambda numbers: numbers[0] * numbers[1] + numbers[2],
+        value,
+    )
+    normalized, weight, bias = last.texts
+    middle = context.operands(
+        (formula.value, -formula.mean, formula.std),
+        lambda numbers: (numbers[0] + numbers[1]) / numbers[2],
+        normalized,
+        last.extra_digits,
+        (context.number, context.number, four_digit_text),
+    )
+    x, mean, std = middle.texts
+    first = operands(
+        (formula.variance, formula.epsilon),
+        lambda numbers: np.sqrt(numbers.sum()),
+        lambda number: four_digit_text(number, middle.extra_digits),
+        std,
+        four_digit_text,
+    )
+    variance, epsilon = first.texts
+    lines = (
+        TextLine(_tr("x, the input value"), x),
+        TextLine(_tr("minus the map's mean"), mean),
+        TextLine(_tr("the map's variance"), variance),
+        TextLine(_tr("÷ std. deviation √(variance + {0})").format(epsilon), first.result(std)),
+        TextLine(_tr("normalized"), middle.result(normalized), True),
+        TextLine(_tr("× weight"), weight),
+        TextLine(_tr("bias"), bias),
+        TextLine(_tr("this value"), last.result(value), True),
+    )
+    return [TextLines(lines), *_input_link(context, formula)]
+
+
+def _two_terms(
+    context: ValueContext, formula: ValueFormula, first: tuple[str, float], second: tuple[str, float]
+) -> list[SheetBlock]:
+    """Two numbers under their labels that add up to the value."""
+    value = context.number(context.value)
+    given = context.operands((first[1], second[1]), np.sum, value)
+    lines = (
+        TextLine(first[0], given.texts[0]),
+        TextLine(second[0], given.texts[1]),
+        TextLine(_tr("this value"), given.result(value), True),
+    )
+    return [TextLines(lines), *_input_link(context, formula)]
 
 
 def _shifted(context: ValueContext, formula: Centered) -> list[SheetBlock]:
-    mean = TextLine(_tr("minus the mean of all examples"), context.format_number(-formula.mean))
-    lines = (
-        TextLine(_tr("the pixel"), context.format_number(formula.value)),
-        mean,
-        TextLine(_tr("this value"), context.format_number(context.value), True),
-    )
-    return [TextLines(lines), *_input_link(context, formula)]
+    mean = _tr("minus the mean of all examples"), -formula.mean
+    return _two_terms(context, formula, (_tr("the pixel"), formula.value), mean)
 
 
 def _unchanged(context: ValueContext, formula: Identity) -> list[SheetBlock]:
@@ -356,35 +487,14 @@ def _unchanged(context: ValueContext, formula: Identity) -> list[SheetBlock]:
         ).format(percent_text(formula.dropout_rate))
     return [
         Paragraph(text),
-        TextLines((TextLine(_tr("this value"), context.format_number(context.value), True),)),
+        TextLines((TextLine(_tr("this value"), context.number(context.value), True),)),
         *_input_link(context, formula),
     ]
 
 
 def _skip_sum(context: ValueContext, formula: SkipSum) -> list[SheetBlock]:
-    lines = (
-        TextLine(_tr("input (skip connection)"), context.format_number(formula.value)),
-        TextLine(_tr("output of its layers"), context.format_number(formula.branch)),
-        TextLine(_tr("this value"), context.format_number(context.value), True),
-    )
-    return [TextLines(lines), *_input_link(context, formula)]
-
-
-def _places(scores: list[float]) -> int:
-    """The decimals, at least two, with which the powers of e as shown follow from the scores as shown."""
-    top = max(scores)
-
-    def agrees(places: int) -> bool:
-        shown = [round(score, places) - round(top, places) for score in scores]
-        pairs = zip(shown, (score - top for score in scores), strict=True)
-        return all(four_digit_text(math.exp(one)) == four_digit_text(math.exp(other)) for one, other in pairs)
-
-    return next((places for places in range(2, 12) if agrees(places)), 12) if all(map(math.isfinite, scores)) else 2
-
-
-def _placed(value: float, places: int) -> str:
-    """A value with its sign and so many decimals."""
-    return f"{value:+.{places}f}".replace("-", MINUS)
+    skipped = _tr("input (skip connection)"), formula.value
+    return _two_terms(context, formula, skipped, (_tr("output of its layers"), formula.branch))
 
 
 def _softmax_blocks(context: ValueContext) -> list[SheetBlock]:
@@ -392,29 +502,43 @@ def _softmax_blocks(context: ValueContext) -> list[SheetBlock]:
     softmax, network = softmax_terms(context.prediction), context.prediction.model.network
     if softmax is None:
         return []
-    top = float(softmax.scores.max())
-    places = _places(softmax.scores.tolist())
-    less = f"{MINUS} {_placed(top, places).removeprefix('+')}"
-    lines = [
-        TextLine(
-            _tr("{0}: e to the ({1} {2})").format(name, _placed(score, places), less),
-            four_digit_text(power),
-        )
-        for name, score, power in zip(
-            network.classes, softmax.scores.tolist(), softmax.exponentials.tolist(), strict=True
-        )
-    ][:MAX_ROWS]
-    lines.append(
-        TextLine(
-            _tr("their sum, by which each is divided"), four_digit_text(float(softmax.exponentials.sum())), True
-        )
+    scores, exponentials = softmax.scores, softmax.exponentials.tolist()
+    listed, top = min(len(exponentials), MAX_ROWS), int(scores.argmax())
+    rest = [math.fsum(exponentials[listed:])] if len(exponentials) > listed else []
+    total = four_digit_text(math.fsum(exponentials))
+    added = operands([*exponentials[:listed], *rest], np.sum, four_digit_text, total, four_digit_text)
+    raised = operands(
+        [*scores[:listed].tolist(), float(scores[top])],
+        lambda numbers: np.exp(numbers[:-1] - numbers[-1]),
+        lambda number: four_digit_text(number, added.extra_digits),
+        added.texts[:listed],
+        lambda score, extra: f"{score:+.{2 + extra}f}".replace("-", MINUS),
     )
-    texts = percent_texts(softmax.probabilities.tolist())
+    *shown, largest = raised.texts
+    less = f"{MINUS} {largest.removeprefix('+')}"
+    lines = [
+        TextLine(_tr("{0}: e to the ({1} {2})").format(name, score, less), raised.result(power))
+        for name, score, power in zip(network.classes, shown, added.texts, strict=False)
+    ]
+    if rest:
+        others = integer_text(len(exponentials) - listed)
+        lines.append(TextLine(_tr("{0} others").format(others), added.texts[-1]))
+    lines.append(TextLine(_tr("their sum, by which each is divided"), added.result(total), True))
+    votes = vote_texts(network, softmax.probabilities.tolist())
     bars = tuple(
-        ClassBar(at, name, text, float(share))
-        for at, (name, text, share) in enumerate(zip(network.classes, texts, softmax.probabilities, strict=True))
-    )[:MAX_ROWS]
+        ClassBar(at, name, _share_text(power, total, text), float(softmax.probabilities[at]))
+        for at, (name, power, text) in enumerate(zip(network.classes, added.texts, votes, strict=False))
+        if at < listed
+    )
     return [Heading(_tr("from scores to votes (softmax)")), TextLines(tuple(lines)), ClassBars(bars)]
+
+
+def _share_text(power: str, total: str, vote: str) -> str:
+    """A vote, marked where it is rounded so that all add up."""
+    digits = len(vote.removesuffix(" %").partition(".")[2])
+    if vote.startswith(("<", ">")):
+        return vote
+    return result_text(shown_number(power) / shown_number(total), lambda share: f"{100 * share:.{digits}f} %", vote)
 
 
 # --- where the value is used

@@ -13,7 +13,7 @@ from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet_blocks import Heading, NumberTable, SheetBlock, TableRow
 from xo_gui.views.inspector.value_text import MAX_ROWS, ValueContext, input_name
 from xo_gui.views.network import layer_names, unflattened
-from xo_gui.widgets import fixed_text, integer_text
+from xo_gui.widgets import integer_text
 
 # Columns beside the inspected class, for the other classes with the most votes.
 MAX_OTHER_CLASSES = 1
@@ -39,43 +39,50 @@ def contribution_table(prediction: Prediction, cell: CellRef, truncate: bool) ->
     largest = np.argsort(-np.abs(contributions).max(axis=0), kind="stable")[:MAX_ROWS]
     listed_values = largest[contributions[:, largest].any(axis=0)]
     context = ValueContext(prediction, cell, truncate=truncate)
-    rows = []
+    rows: list[tuple[str, HostArray, CellRef | None]] = []
     for at in listed_values.tolist():
         (below,) = context.input_cells(np.array([at]))
         assert below is not None
         inner = unflattened(network, below)
-        rows.append(TableRow(input_name(inner, below), _texts(contributions[:, at], truncate), inner))
+        rows.append((input_name(inner, below), contributions[:, at], inner))
     rest = contributions.shape[1] - len(listed_values)
     if rest:
         others = contributions.sum(axis=1) - contributions[:, listed_values].sum(axis=1)
-        rows.append(TableRow(_tr("{0} others").format(integer_text(rest)), _texts(others, truncate)))
+        rows.append((_tr("{0} others").format(integer_text(rest)), others, None))
     biases = np.array([each.bias or 0.0 for each in sums])
     if biases.any():
-        rows.append(TableRow(_tr("bias"), _texts(biases, truncate)))
-    scores = prediction.activations[-1].astype(np.float64)[classes]
-    rows.append(TableRow(_tr("score"), _texts(scores, truncate), is_total=True))
+        rows.append((_tr("bias"), biases, None))
+    scores = prediction.activations[-1].astype(np.float64)[classes].tolist()
+    totals = [context.number(score) for score in scores]
+    shown = [
+        context.operands(column.tolist(), np.sum, total)
+        for column, total in zip(np.array([numbers for _, numbers, _ in rows]).T, totals, strict=True)
+    ]
+    texts = zip(*(column.texts for column in shown), strict=True)
+    lines = [TableRow(name, numbers, inner) for (name, _, inner), numbers in zip(rows, texts, strict=True)]
+    results = tuple(column.result(total) for column, total in zip(shown, totals, strict=True))
     heads = tuple(network.classes[at] for at in classes)
-    return [Heading(_tr("contribution of every value to each class")), NumberTable(heads, tuple(rows))]
+    table = NumberTable(heads, (*lines, TableRow(_tr("score"), results, is_total=True)))
+    return [Heading(_tr("contribution of every value to each class")), table]
 
 
 def layer_table(prediction: Prediction, cell: CellRef, result: Result, truncate: bool) -> list[SheetBlock]:
     """The score `cell` split at every layer into what its values and what the biases above it contribute."""
     network = prediction.model.network
-    rows = [
-        TableRow(name, (fixed_text(from_values, truncate), fixed_text(from_biases, truncate)))
-        for at, (name, (from_values, from_biases)) in enumerate(
-            zip(layer_names(network), result.layer_totals, strict=False)
-        )
-        if not at or not network.layers[at - 1].reshapes
-    ]
-    score = fixed_text(float(prediction.activations[-1][cell.channel]), truncate)
-    rows.append(TableRow(_tr("each line adds up to"), ("", score), is_total=True))
+    named = zip(layer_names(network), result.layer_totals, strict=False)
+    totals = [each for at, each in enumerate(named) if not at or not network.layers[at - 1].reshapes]
+    context = ValueContext(prediction, cell, truncate=truncate)
+    score = context.number(float(prediction.activations[-1][cell.channel]))
+    shown = context.operands(
+        [part for _, parts in totals for part in parts],
+        lambda numbers: numbers[::2] + numbers[1::2],
+        [score] * len(totals),
+    )
+    pairs = zip(shown.texts[::2], shown.texts[1::2], strict=True)
+    rows = [TableRow(name, pair) for (name, _), pair in zip(totals, pairs, strict=True)]
+    rows.append(TableRow(_tr("each line adds up to"), ("", shown.result(score)), is_total=True))
     heading = Heading(_tr("the same score, split at each layer"))
     return [heading, NumberTable((_tr("from values"), _tr("from biases")), tuple(rows))]
-
-
-def _texts(values: HostArray, truncate: bool) -> tuple[str, ...]:
-    return tuple(fixed_text(float(value), truncate) for value in values)
 
 
 def _tr(text: str) -> str:

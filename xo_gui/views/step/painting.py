@@ -29,7 +29,16 @@ from xo_gui.views.network import (
     rounded_limit,
 )
 from xo_gui.views.step.phases import PhaseStep, has_reached
-from xo_gui.widgets import four_digit_text, limit_text, paint_class_symbol, signed_text, vote_texts
+from xo_gui.widgets import (
+    fixed_text,
+    four_digit_text,
+    limit_text,
+    operands,
+    paint_class_symbol,
+    percent_text,
+    shown_number,
+    vote_texts,
+)
 
 HEADER, LEGEND, ROW_GAP, GAP, TILE_GAP = 34.0, 16.0, 6.0, 26.0, 5.0
 TILE, MIN_TILE, BAR = 58.0, 24.0, 4.0
@@ -406,18 +415,18 @@ class StepPainter:
             box, name = column.bar_box(number, row), network.classes[number]
             centre = QPointF(box.x + SYMBOL_SIZE / 2, box.y + 9)
             paint_class_symbol(self._brush.painter, theme, number, name, centre, SYMBOL_SIZE)
-            vote, share = float(example.votes[number]), float(example.targets[number])
+            vote, target = float(example.votes[number]), float(example.targets[number])
+            target_text, gradient = score_texts(texts[number], target, float(example.gradients[-1][number]))
             if row == 1:
-                text = signed_text(float(example.gradients[-1][number]))
-                end = self._brush.text(box.x + 20, box.y + 14, text, theme.text, LARGE_PX)
+                end = self._brush.text(box.x + 20, box.y + 14, gradient, theme.text, LARGE_PX)
                 paint_name_after(self._brush, number, name, end, box.y + 14, box.right)
                 continue
             text = texts[number]
             end = self._brush.text(box.x + 20, box.y + 14, text, theme.text, LARGE_PX, strong=vote > 0.5)
             paint_name_after(self._brush, number, name, end, box.y + 14, box.right)
             if box.height >= 2 * _TARGET_LINE + 4:
-                target_text = _tr("target {0}").format(f"{100 * share:.0f} %")
-                self._brush.text(box.x + 20, box.y + 16 + _TARGET_LINE, target_text, theme.secondary_text)
+                line = _tr("target {0}").format(target_text)
+                self._brush.text(box.x + 20, box.y + 16 + _TARGET_LINE, line, theme.secondary_text)
 
     def _paint_error(self, column: StepColumn) -> None:
         example, box = self._images.trace.example_pass, column.bar_box(0, 1)
@@ -457,6 +466,23 @@ def _signed(stage: DisplayColumn) -> DisplayColumn:
     """The column of a layer's gradients: they can be negative, and are shown as maps even for the input."""
     kind: ColumnKind = "maps" if stage.kind == "picture" else stage.kind
     return replace(stage, kind=kind, signed=True)
+
+
+def score_texts(vote: str, target: float, gradient: float) -> tuple[str, str]:
+    """The target of a class and the gradient of its score, which is the vote less the target: "0 %", "+0.34"."""
+    digits = len(vote.removesuffix(" %").partition(".")[2])
+    shown = fixed_text(gradient, False, digits)
+    if vote.startswith(("<", ">")):
+        return percent_text(target), shown
+    known = shown_number(vote.removesuffix(" %"))
+    given = operands(
+        [target],
+        lambda targets: (known - targets) / 100,
+        lambda value: fixed_text(value, False, digits),
+        shown,
+        lambda share, extra: f"{100 * share:.{extra}f}",
+    )
+    return f"{given.texts[0]} %", given.result(shown)
 
 
 def _tr(text: str) -> str:

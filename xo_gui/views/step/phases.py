@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import numpy as np
 from PySide6.QtCore import QCoreApplication
 
 from engine.explain import StepTrace
@@ -27,7 +28,7 @@ from engine.nn.layers import (
     Residual,
 )
 from xo_gui.views.network import DisplayColumn
-from xo_gui.widgets import MINUS, argument_text, four_digit_text, vote_texts
+from xo_gui.widgets import APPROXIMATELY, MINUS, four_digit_text, operands, short_text, vote_texts
 
 StepPhase = Literal["forward", "error", "backward", "update"]
 STEP_PHASES: Final[tuple[StepPhase, ...]] = ("forward", "error", "backward", "update")
@@ -114,17 +115,16 @@ def _votes_text(network: Network, trace: StepTrace) -> str:
     return ", ".join(f"{name} {text}" for name, text in zip(network.classes, texts, strict=True))
 
 
-def _loss_text(vote: float) -> str:
-    return four_digit_text(-math.log(vote))
-
-
 def _error_text(network: Network, trace: StepTrace) -> str:
     assert trace.example_pass is not None
     example, mean = trace.example_pass, four_digit_text(trace.error)
     top = int(example.targets.argmax())
     if example.targets[top] > 0.99 and example.votes[top] > 0:
-        vote = float(example.votes[top])
-        logarithm = f"{MINUS}ln {argument_text(vote, _loss_text)} = {_loss_text(vote)}"
+        error = four_digit_text(-math.log(example.votes[top]))
+        vote = operands(
+            [float(example.votes[top])], lambda votes: -np.log(votes), four_digit_text, error, short_text
+        )
+        logarithm = f"{MINUS}ln {vote.texts[0]} {'=' if vote.give_result else APPROXIMATELY} {error}"
         text = _tr("Error: the cross-entropy, how far the votes are from {0}: {1}.").format(
             network.classes[top], logarithm
         )

@@ -26,7 +26,15 @@ from engine.nn.layers import GradientTerms
 from engine.training import FormulaLine
 from xo_gui.app import SMALL_PX, Theme, colours, current_theme, font, theme_service, to_qimage
 from xo_gui.views.network import layer_names, rounded_limit
-from xo_gui.widgets import MINUS, NumberEdit, four_digit_text, limit_text
+from xo_gui.widgets import (
+    APPROXIMATELY,
+    MINUS,
+    NumberEdit,
+    fewest_digits,
+    four_digit_text,
+    limit_text,
+    operands,
+)
 
 _P = "<p style='margin-top:0; margin-bottom:5px'>"
 _QUIET = "<p style='margin-top:0; margin-bottom:5px; color:{0}'>"
@@ -260,12 +268,19 @@ def update_html(trace: WeightTrace, theme: Theme) -> str:
     if trace.frozen:
         text = _tr("Its layer is frozen, so the weight stays {0}.").format(four_digit_text(trace.before))
         return f"{_P}{text}</p>"
-    change = f"{escape(_tr('change'))} <b>{four_digit_text(trace.after - trace.before)}</b>"
-    paragraphs = [f"{_P}{escape(_tr('value now'))} <b>{four_digit_text(trace.before)}</b>, {change}</p>"]
+    now, change = operands(
+        (trace.before, trace.after - trace.before),
+        np.sum,
+        four_digit_text,
+        four_digit_text(trace.after),
+        four_digit_text,
+    ).texts
+    names = escape(_tr("value now")), escape(_tr("change"))
+    paragraphs = [f"{_P}{names[0]} <b>{now}</b>, {names[1]} <b>{change}</b></p>"]
     if trace.example_gradients is None:
         text = _tr("gradient of the batch's mean error: {0}").format(four_digit_text(trace.gradient))
         paragraphs.append(f"{_QUIET.format(theme.secondary_text)}{text}</p>")
-    return "".join([*paragraphs, *(_formula_html(line, theme) for line in trace.lines)])
+    return "".join([*paragraphs, *(formula_html(line, theme) for line in trace.lines)])
 
 
 def part_text(trace: WeightTrace) -> str:
@@ -276,9 +291,16 @@ def part_text(trace: WeightTrace) -> str:
     count, total = products.inputs.size, four_digit_text(float(products.per_example()[0]))
     divided = _tr(", divided by {0}").format(products.normalizer) if products.normalizer != 1 else ""
     if count == 1:
-        factors = (float(products.inputs.item()), float(products.gradients.item()))
-        product = " × ".join(_in_brackets(number, at) for at, number in enumerate(factors))
-        return _tr("This drawing's part: input × gradient{0}: {1} = {2}").format(divided, product, total)
+        shown = operands(
+            (float(products.inputs.item()), float(products.gradients.item())),
+            lambda factors: np.prod(factors) / products.normalizer,
+            four_digit_text,
+            total,
+            four_digit_text,
+        )
+        product = " × ".join(_in_brackets(number, at) for at, number in enumerate(shown.texts))
+        sign = "=" if shown.give_result else APPROXIMATELY
+        return _tr("This drawing's part: input × gradient{0}: {1} {2} {3}").format(divided, product, sign, total)
     text = _tr("This drawing's part: input × gradient, summed over {0} positions{1}: {2}")
     return text.format(count, divided, total)
 
@@ -295,11 +317,16 @@ def nudge_html(result: NudgeResult | None, theme: Theme) -> str:
         ("down", _tr("{0} lower").format(size), nudge.error_down),
     )
     table = "<table cellspacing='0' cellpadding='1' width='100%'>"
-    for kept, name, error in rows:
+    # So many decimals that errors that differ are not written the same.
+    texts, _ = fewest_digits(
+        lambda extra: [f"{error:.{6 + extra}f}" for _, _, error in rows],
+        lambda texts: len(set(texts)) == len({error for _, _, error in rows}),
+    )
+    for (kept, name, _), error in zip(rows, texts, strict=True):
         best = kept == nudge.direction
         mark = f"✓ {_tr('kept')}" if best else ""
         colour = theme.text if best else theme.secondary_text
-        cells = (name, f"{_tr('error')} {error:.6f}", mark)
+        cells = (name, f"{_tr('error')} {error}", mark)
         table += "<tr>" + "".join(f"<td style='color:{colour}'>{escape(cell)}</td>" for cell in cells) + "</tr>"
     below = _P.replace("margin-top:0", "margin-top:6px")
     notes = "".join(
@@ -341,16 +368,17 @@ def _numerical_gradient(result: NudgeResult) -> list[str]:
     return lines
 
 
-def _formula_html(line: FormulaLine, theme: Theme) -> str:
-    plugged = line.pattern.format(*(_in_brackets(number, at) for at, number in enumerate(line.numbers)))
-    formula = f"{escape(line.text)}<br>= {escape(plugged)}"
-    head = f"{escape(_tr(line.name))} <b>{four_digit_text(line.value)}</b>"
+def formula_html(line: FormulaLine, theme: Theme) -> str:
+    value = four_digit_text(line.value)
+    shown = operands(line.numbers, lambda numbers: line.compute(*numbers), four_digit_text, value, four_digit_text)
+    plugged = line.pattern.format(*(_in_brackets(number, at) for at, number in enumerate(shown.texts)))
+    formula = f"{escape(line.text)}<br>{'=' if shown.give_result else APPROXIMATELY} {escape(plugged)}"
+    head = f"{escape(_tr(line.name))} <b>{value}</b>"
     return f"{_P}{head}<br><span style='color:{theme.secondary_text}'>{formula}</span></p>"
 
 
-def _in_brackets(number: float, at: int) -> str:
+def _in_brackets(text: str, at: int) -> str:
     """A number of a formula, in brackets if it is negative and not the first."""
-    text = four_digit_text(number)
     return f"({text})" if at and text.startswith(MINUS) else text
 
 

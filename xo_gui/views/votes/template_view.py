@@ -25,7 +25,16 @@ from engine.nn import BLANK_INK, UNSURE, Prediction
 from engine.runtime import Snapshot
 from xo_gui.app import SMALL_PX, current_theme, font, theme_service
 from xo_gui.views.view import View
-from xo_gui.widgets import FocusFrameWidget, HintLabel, maps_atlas, paint_class_symbol, picture_atlas, signed_text
+from xo_gui.widgets import (
+    APPROXIMATELY,
+    FocusFrameWidget,
+    HintLabel,
+    maps_atlas,
+    operands,
+    paint_class_symbol,
+    picture_atlas,
+    signed_text,
+)
 
 # The least and the largest side of a picture, the gaps within and between pairs, the height of the scores.
 _MIN_SIDE, _MAX_SIDE, _INNER_GAP, _OUTER_GAP, _SCORE_HEIGHT = 34.0, 120.0, 4.0, 14.0, 18.0
@@ -174,12 +183,11 @@ class TemplatePairs(FocusFrameWidget):
         )
         row, column = min(row, side - 1), min(column, side - 1)
         product, template = float(products[row, column]), float(comparison.templates.pictures[index, row, column])
-        drawing = comparison.picture[row, column]
-        text = self.tr("Row {0}, column {1}: drawing {2} × {3} {4} = {5}")
-        name = comparison.templates.classes[index]
-        return text.format(
-            row + 1, column + 1, signed_text(float(drawing)), name, signed_text(template), signed_text(product)
-        )
+        factors, result = (float(comparison.picture[row, column]), template), signed_text(product)
+        shown = operands(factors, np.prod, signed_text, result, signed_text)
+        text = self.tr("Row {0}, column {1}: drawing {2} × {3} {4} {5} {6}")
+        name, sign = comparison.templates.classes[index], "=" if shown.give_result else APPROXIMATELY
+        return text.format(row + 1, column + 1, shown.texts[0], name, shown.texts[1], sign, result)
 
     @property
     def _classes(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from engine.runtime import Request, Runner, Snapshot
 from xo_gui.app import DARK, Theme, theme_service
 from xo_gui.app.theme import LIGHT
 from xo_gui.views.votes import VotesView
-from xo_gui.widgets import argument_text, four_digit_text, percent_text, percent_texts, vote_text, vote_texts
+from xo_gui.widgets import four_digit_text, operands, percent_text, percent_texts, short_text, vote_text, vote_texts
 
 DEFAULT_SUBJECT = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(0), threshold=0.8)
 WALK = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
@@ -215,11 +215,10 @@ def test_ten_shares_add_up_to_a_hundred_as_shown() -> None:
 
 @pytest.mark.parametrize("vote", [0.5, 0.999, 0.99973, 0.9999999, 1e-7, 0.123456])
 def test_the_vote_in_a_formula_gives_the_error_shown(vote: float) -> None:
-    def error(value: float) -> str:
-        return four_digit_text(-math.log(value))
-
-    shown = argument_text(vote, error).replace("−", "-")
-    assert four_digit_text(-math.log(float(shown))) == error(vote)
+    error = four_digit_text(-math.log(vote))
+    shown = operands([vote], lambda votes: -np.log(votes), four_digit_text, error, short_text)
+    assert shown.give_result
+    assert four_digit_text(-math.log(float(shown.texts[0].replace("−", "-")))) == error
 
 
 def test_a_dead_network_has_no_opinion(view: VotesView) -> None:
