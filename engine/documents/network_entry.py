@@ -59,6 +59,8 @@ def with_layer_ids(file: TensorFile) -> TensorFile:
     if "recipe" in old:
         description["recipe"] = _with_renamed_layers(old["recipe"], first)
     if "branches" in old:
+        # The run had one network.
+        description["networks"] = [old["network"]] if old.get("network") else []
         description["branches"] = [_renamed_branch(entry, names) for entry in _listed(old, "branches")]
     return file.renamed(description, renamed)
 
@@ -114,4 +116,4 @@ def _renamed_branch(entry: Any, names: _Names) -> Any:
         [pair[0], _with_renamed_layers(pair[1], names)] if isinstance(pair, list) and len(pair) == 2 else pair
         for pair in _listed(entry, "recipes")
     ]
-    return entry | {"sets": sets, "recipes": configs}
+    return entry | {"sets": sets, "recipes": configs, "network": 0}

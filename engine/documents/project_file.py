@@ -46,7 +46,7 @@ from engine.formats import (
     unpack,
     write_atomically,
 )
-from engine.nn import Model, RunPoint
+from engine.nn import Model, Network, RunPoint
 from engine.training import SavedRun, TrainingConfig
 
 _Arrays: TypeAlias = "dict[str, HostArray]"
@@ -144,17 +144,22 @@ def save_project(path: FilePath, project: ProjectState) -> None:
         dict(project.branch_names), drawings.indices(document.labelled_drawings), drawings.labels, drawings.weights,
     )  # fmt: skip
     lines, origins = ((), ()) if run is None else (run.branches, run.branch_origins)
+    networks: list[Network] = []
+    for line in lines:
+        if line.branch.network not in networks:
+            networks.append(line.branch.network)
     description = {
         "kind": "session",
         "version": FORMAT_VERSION,
         "told": msgspec.to_builtins(header, str_keys=True),
         "subjects": [_model_entry(subject) for subject in document.models],
-        "network": None if run is None else run.network.to_json(),
+        "networks": [network.to_json() for network in networks],
         "recipe": project.config.to_json(),
         "data": training_data_to_json(TrainingData(project.data), []),
         "branches": [
             branch_description(
                 line,
+                networks.index(line.branch.network),
                 training_data_to_json(
                     origin.training_data, drawings.indices(origin.training_data.labelled_drawings)
                 ),
@@ -282,11 +287,12 @@ def _parse_run(
     """The run in a file, None if there is none. Raises ValueError."""
     if header.now is None:
         return None
-    network, entries = parse_network(description), _list(description, "branches")
+    networks = [parse_network({"network": entry}) for entry in _list(description, "networks")]
+    entries = _list(description, "branches")
     if not 0 < len(entries) <= _MAX_BRANCHES:
         raise InvalidFile(f"has {len(entries):,} branches, not 1 to {_MAX_BRANCHES:,}")
     lines = [
-        parse_branch(index, entry, _with_prefix(f"branch.{index}", tensors), network)
+        parse_branch(index, entry, _with_prefix(f"branch.{index}", tensors), networks)
         for index, entry in enumerate(entries)
     ]
     origins = tuple(parse_origin(entry, labelled) for entry in entries)
@@ -304,7 +310,7 @@ def _parse_run(
         raise InvalidFile("shows a step of its history that does not exist")
     if header.spacing & (header.spacing - 1):
         raise InvalidFile("has a spacing of keyframes that is not a power of two")
-    return SavedRun(network, tuple(lines), origins, now, header.spacing)
+    return SavedRun(tuple(lines), origins, now, header.spacing)
 
 
 def _parse_model(entry: Json, parameters: _Arrays) -> Model:

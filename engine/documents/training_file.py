@@ -276,11 +276,13 @@ class _BranchHeader(msgspec.Struct):
     marks: list[tuple[_Count, _Text]]
     pinned: list[_Count]
     sets: list[_KeyframeSet]
+    network: _Count
 
 
-def branch_description(line: BranchRecord, training_data: Json, given: str | None) -> Json:
+def branch_description(line: BranchRecord, network: int, training_data: Json, given: str | None) -> Json:
     """The entry of a branch in the header.
 
+    network: the index of its network in the file
     lesson: its training data, as of `training_data_to_json`
     given: the name of the model with whose weights it started, None for initial weights
     """
@@ -293,6 +295,7 @@ def branch_description(line: BranchRecord, training_data: Json, given: str | Non
         [(mark.step, mark.text) for mark in branch.marks],
         sorted(line.pinned),
         [_KeyframeSet(len(frames), list(memory), best) for (memory, best), frames in _keyframe_sets(line)],
+        network,
     )
     configs = [[step, config.to_json()] for step, config in branch.configs]
     entry: dict[str, Any] = msgspec.to_builtins(header)
@@ -340,12 +343,18 @@ def _keyframe_sets(line: BranchRecord) -> Iterator[tuple[tuple[tuple[str, ...], 
         yield kind, list(group)
 
 
-def parse_branch(number: int, entry: Json, arrays: Mapping[str, HostArray], network: Network) -> BranchRecord:
-    """Parses the branch `number` from its entry in the header and its arrays, by tensor name. Raises ValueError."""
+def parse_branch(
+    number: int, entry: Json, arrays: Mapping[str, HostArray], networks: Sequence[Network]
+) -> BranchRecord:
+    """Parses the branch `number` from its entry in the header and its arrays, by tensor name; `networks`: those of
+    the file. Raises ValueError."""
     try:
         header = msgspec.convert({key: entry.get(key) for key in _BranchHeader.__struct_fields__}, _BranchHeader)
     except (msgspec.ValidationError, OverflowError) as error:
         raise InvalidFile(f"has an invalid branch ({one_line(error)})") from error
+    if header.network >= len(networks):
+        raise InvalidFile("has a branch whose network is not there")
+    network = networks[header.network]
     if header.parent is not None and header.parent[1] != header.start:
         raise InvalidFile("has a branch that does not start where it leaves its parent")
     keyframes = {
@@ -358,6 +367,7 @@ def parse_branch(number: int, entry: Json, arrays: Mapping[str, HostArray], netw
     branch = Branch(
         number,
         header.name,
+        network,
         None if header.parent is None else RunPoint(*header.parent),
         header.start,
         header.end,

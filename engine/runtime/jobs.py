@@ -493,12 +493,13 @@ class TrainingStatus:
 class BranchJobs:
     """The jobs of one branch: step traces, layer statistics and training accuracy.
 
-    previous: the jobs of the branch before it in the same history, whose statistics continue.
+    previous: the jobs of an earlier branch of the same network in the same history, whose statistics continue.
     """
 
     def __init__(
         self, network: Network, training_set: Dataset, backend: Backend, previous: BranchJobs | None
     ) -> None:
+        self.network = network
         self._step_trace = StepTraceJob(network, training_set, backend)
         self._statistics: LayerStatisticsJob = (
             previous._statistics if previous is not None else LayerStatisticsJob(network, backend)

@@ -16,7 +16,7 @@ from engine.documents import OpenRequest, OpenResult, open_file
 from engine.drawings import fit_to_frame, render
 from engine.explain import AvailableExamples, Explainer, Result, TemplateMatch, match_templates, templates
 from engine.faults import PLAIN, Faults
-from engine.nn import Model, Network, Parameters, Prediction, Predictor
+from engine.nn import Model, Prediction, Predictor
 from engine.runtime.file_reader import POLL_SECONDS, FileReader
 from engine.runtime.jobs import ActiveQueries, QueryJobs, QueryResults
 from engine.runtime.protocol import DeviceReport, Notice, Request, Snapshot
@@ -40,7 +40,7 @@ class Runner:
     _notices: list[Notice] = field(default_factory=list)
     _notice_count: int = 0
     _run: TrainingRun | None = None
-    _runs: dict[Network, TrainingRun] = field(default_factory=dict)
+    _runs: list[TrainingRun] = field(default_factory=list)
     _live: Predictor | None = None
     _opened: OpenResult | None = None
     _files: FileReader = field(default_factory=lambda: FileReader(lambda *of_file: open_file(*of_file)))
@@ -221,18 +221,23 @@ class Runner:
             if self._run is not None:
                 self._run.suspend()
             return
-        self._run_of(request.model.network).set_request(request)
+        self._run_of(request).set_request(request)
 
-    def _run_of(self, network: Network) -> TrainingRun:
-        """The training run of a network, each of which keeps its own; that of another one stands still."""
-        if self._run is None or self._run.network != network:
-            if self._run is not None:
-                self._run.set_aside()
-            if network not in self._runs:
-                throttle = SaveThrottle(self.save_interval)
-                self._runs[network] = TrainingRun(self._get_backend(), save_throttle=throttle, faults=self.faults)
-            self._run = self._runs[network]
-        return self._run
+    def _run_of(self, request: TrainingRequest) -> TrainingRun:
+        """The training run of a network and those made from it by edits, each of which keeps its own; that of
+        another one stands still."""
+        current = () if self._run is None else (self._run,)
+        run = next((run for run in (*current, *self._runs) if run.trains(request.model.network)), None)
+        if run is None and request.edited:
+            run = self._run
+        if run is None:
+            throttle = SaveThrottle(self.save_interval)
+            run = TrainingRun(self._get_backend(), save_throttle=throttle, faults=self.faults)
+            self._runs.append(run)
+        if self._run is not None and run is not self._run:
+            self._run.set_aside()
+        self._run = run
+        return run
 
     def _fail_training(self, message: str) -> None:
         if self._run is not None:
@@ -285,7 +290,7 @@ class Runner:
         drawing = fit_to_frame(document.drawing) if document.fit_to_frame else document.drawing
         images: dict[int, HostArray] = {}
         predictions = []
-        for index, predictor in enumerate(self._update_predictors(document.models, self._live_parameters(request))):
+        for index, predictor in enumerate(self._update_predictors(document.models, self._live_model(request))):
             # While the first model trains, the second one's prediction is reused.
             key = (predictor.model, document.drawing, document.fit_to_frame, request.visible_channels_of(index))
             if index and self._second is not None and self._second[0] == key:
@@ -300,15 +305,14 @@ class Runner:
             self._second = None
         return tuple(predictions)
 
-    def _live_parameters(self, request: Request) -> Parameters | None:
-        """The parameters of the training run, if the first model predicts with them."""
-        if not request.live or request.training is None or self._run is None:
+    def _live_model(self, request: Request) -> Model | None:
+        """The first model with the network and the parameters of the training run, if it predicts with them."""
+        run, first = self._run, request.document.models[0]
+        if not request.live or request.training is None or run is None or not run.trains(first.network):
             return None
-        same = request.training.model.network == request.document.models[0].network
-        parameters = self._run.shown_parameters
-        return self.faults.guard("Trained weights", parameters, None, self._fail_training) if same else None
+        return self.faults.guard("Trained weights", lambda: run.shown_model(first), None, self._fail_training)
 
-    def _update_predictors(self, models: tuple[Model, ...], trained: Parameters | None) -> list[Predictor]:
+    def _update_predictors(self, models: tuple[Model, ...], trained: Model | None) -> list[Predictor]:
         """The previous predictors where the model is the same object, new ones otherwise."""
         backend = self._get_backend()
         known = {id(predictor.model): predictor for predictor in self._predictors}
@@ -316,11 +320,10 @@ class Runner:
             self._live = None
             self._predictors = [known.get(id(model)) or self._predictor(model, models) for model in models]
             return self._predictors
-        first, *others = models
-        if self._live is None or self._live.model.network != first.network:
-            self._live = Predictor(first, backend)
-        self._live.set_model(replace(first, parameters=trained))
-        self._predictors = [known.get(id(model)) or self._predictor(model, models) for model in others]
+        if self._live is None or self._live.model.network != trained.network:
+            self._live = Predictor(trained, backend)
+        self._live.set_model(trained)
+        self._predictors = [known.get(id(model)) or self._predictor(model, models) for model in models[1:]]
         return [self._live, *self._predictors]
 
     def _predictor(self, model: Model, models: tuple[Model, ...]) -> Predictor:

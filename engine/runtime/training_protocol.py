@@ -33,6 +33,8 @@ class TrainingRequest:
 
     run_id: rises with each new branch, and whenever an earlier run is taken up again.
     resumes: the run_id of the request that began the branch, None for this one.
+    edited: the network is an edit of that at `origin`, a RunPoint: the branch begins there, in the same history,
+        with the weights and the optimizer state of the layers that stayed.
     model: the network, and the weights for origin "weights".
     origin: "fresh" for weights initialized from the configuration's seed, "weights" for those of the model, a
         RunPoint to continue from, or "kept" to resume `saved_run` without a new branch.
@@ -65,6 +67,7 @@ class TrainingRequest:
     saved_run: SavedRun | None = None
     branch_names: Mapping[int, str] = field(default_factory=dict)
     resumes: int | None = None
+    edited: bool = False
 
     @property
     def branch_id(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from time import perf_counter, sleep
 from typing import Final
@@ -15,7 +16,7 @@ from engine.backends import Backend
 from engine.data import ExamplePool, FixedSource, PoolCache, TrainingData
 from engine.data.xo import CLASSES
 from engine.faults import NAMED, Faults
-from engine.nn import Network, Parameters, RunPoint
+from engine.nn import Model, Network, Parameters, RunPoint
 from engine.nn.layers import Arrays
 from engine.runtime.jobs import BranchJobs, TrainingContext, TrainingStatus
 from engine.runtime.training_protocol import Keyframe, TrainingReport, TrainingRequest, TrainingState
@@ -38,6 +39,7 @@ from engine.training import (
     TrainingError,
     adapt_checkpoint,
     best_point,
+    carry_checkpoint,
     describe_changes,
     keyframe_bytes,
     last_stable_point,
@@ -79,7 +81,7 @@ class TrainingRun:
         self._next_step_at = 0.0
         self._step_rate = StepRate()
         self._latest_gradients = LatestGradients()
-        self._jobs: BranchJobs | None = None
+        self._jobs: list[BranchJobs] = []  # one of each network
         self._within_step = False  # a step is partly made
         self._faults = faults or Faults(lambda _: None)
         # Until another branch is requested.
@@ -91,7 +93,7 @@ class TrainingRun:
     def set_request(self, request: TrainingRequest) -> None:
         """Set what to train. Raises ValueError or ShapeError if it cannot be trained, and stands still."""
         before, self._request, self._suspended = self._request, request, False
-        self._data.set_current(request.model.network, request.training_data)
+        self._data.set_current(request.training_data)
         if before is None or request.branch_id != before.branch_id:
             self._start(request, before)
         elif request.config != before.config:
@@ -102,10 +104,10 @@ class TrainingRun:
         if request.shown_point is not None and self._history is not None:
             self._cursor.move_to(self._history, request.shown_point)
 
-    @property
-    def network(self) -> Network | None:
-        """The network of the latest request."""
-        return None if self._request is None else self._request.model.network
+    def trains(self, network: Network) -> bool:
+        """Whether the network is that of the latest request, or of a branch of the history."""
+        requested = () if self._request is None else (self._request.model.network,)
+        return network in requested or (self._history is not None and network in self._history.networks)
 
     def suspend(self) -> None:
         """Do nothing until the next request; the state is kept."""
@@ -173,12 +175,25 @@ class TrainingRun:
             return replay.parameters
         return None if self._trainer is None else self._trainer.parameters()
 
+    @property
+    def _shown_network(self) -> Network | None:
+        if (replay := self._shown_replay()) is not None:
+            return replay.network
+        return None if self._trainer is None else self._trainer.network
+
+    def shown_model(self, model: Model) -> Model | None:
+        """The model with the network and the parameters of the point shown; None before there are any."""
+        network, parameters = self._shown_network, self.shown_parameters()
+        if network is None or parameters is None:
+            return None
+        return replace(model, network=network, parameters=parameters)
+
     def report(self) -> TrainingReport | None:
         """The state of training; None without a request."""
         request, history = self._request, self._history
         if request is None or self._suspended:
             return None
-        trainer, pool, jobs = self._trainer, self._data.current, self._jobs
+        trainer, pool, jobs = self._trainer, self._data.current, self._shown_jobs
         current, replay = self._current_point(), self._shown_replay()
         shown = current if replay is None else replay.parameters_point
         per_epoch = trainer.steps_per_epoch if trainer is not None else 0
@@ -227,9 +242,8 @@ class TrainingRun:
         if request is None or history is None or trainer is None:
             return self._restored if self._save_throttle.last is None else self._save_throttle.last
         current = RunPoint(self._branch, trainer.steps_made)
-        origins, network = self._data.origins, request.model.network
         return self._save_throttle.saved_run(
-            request.run_id, network, history, origins, current, trainer.checkpoint, at_once=at_once
+            request.run_id, history, self._data.origins, current, trainer.checkpoint, at_once=at_once
         )
 
     def _current_point(self) -> RunPoint:
@@ -268,9 +282,10 @@ class TrainingRun:
         self._failed_parts.clear()
         self._cursor.clear()
         network = request.model.network
-        if before is None or network != before.model.network or request.saved_run is not self._restored:
+        same = before is not None and (request.edited or network == before.model.network or self.trains(network))
+        if not same or request.saved_run is not self._restored:
             self._history, self._branch, self._data.origins, self._restored = None, -1, [], request.saved_run
-            self._jobs = None
+            self._jobs.clear()
             self._evaluations.clear()
             self._save_throttle.reset()
             if request.saved_run is not None:
@@ -326,38 +341,54 @@ class TrainingRun:
             self._resume(request, request.saved_run)
             return
         model = request.model if request.origin == "weights" else None
+        network, edited = request.model.network, False
         if replay is not None:
-            parent = replay.target
-            self._trainer = self._data.trainer(request.config, replay.checkpoint)
+            parent, checkpoint, edited = replay.target, replay.checkpoint, network != replay.network
+            if edited:
+                checkpoint = carry_checkpoint(checkpoint, network, request.config.seed)
+            self._trainer = self._data.trainer(network, request.config, checkpoint)
         else:
-            self._trainer = self._data.trainer(request.config, values=None if model is None else model.parameters)
-        self._create_jobs(request)
+            values = None if model is None else model.parameters
+            self._trainer = self._data.trainer(network, request.config, values=values)
+        self._create_jobs(network)
         start = self._trainer.checkpoint()
         if self._history is None:
             self._history = History(keyframe_bytes(start), self._budget)
         # Where the configuration differs from the parent's, the first step marks the change.
-        config = request.config if parent is None else self._history.config_at(parent)[0]
-        self._branch = self._history.add_branch(request.branch_name, config, start.steps, start, parent)
+        config = request.config if parent is None or edited else self._history.config_at(parent)[0]
+        self._branch = self._history.add_branch(request.branch_name, network, config, start.steps, start, parent)
         self._data.origins.append(BranchOrigin(request.training_data, None if model is None else model.name))
 
     def _resume(self, request: TrainingRequest, saved: SavedRun) -> None:
         """Continue the branch of an earlier session."""
         assert self._history is not None
         config, _ = self._history.config_at(saved.current_point)
-        self._branch, self._trainer = saved.current_point.branch, self._data.trainer(config, saved.checkpoint)
-        self._create_jobs(request)
+        self._branch = saved.current_point.branch
+        self._trainer = self._data.trainer(saved.network, config, saved.checkpoint)
+        self._create_jobs(saved.network)
         if request.config != config:
             self._change_config(request)
 
-    def _create_jobs(self, request: TrainingRequest) -> None:
-        data, network = self._data, request.model.network
-        self._jobs = BranchJobs(network, data.current.training, data.backend, self._jobs)
+    def _create_jobs(self, network: Network) -> None:
+        data, previous = self._data, self._jobs_of(network)
+        self._jobs = [jobs for jobs in self._jobs if jobs is not previous]
+        self._jobs.append(BranchJobs(network, data.current.training, data.backend, previous))
+
+    def _jobs_of(self, network: Network | None) -> BranchJobs | None:
+        return next((jobs for jobs in self._jobs if jobs.network == network), None)
+
+    @property
+    def _shown_jobs(self) -> BranchJobs | None:
+        """The jobs of the network shown, which is another one where the history is looked at before an edit."""
+        return self._jobs_of(self._shown_network)
 
     def _change_config(self, request: TrainingRequest) -> None:
         """Continue with another configuration, which the next step marks; a diverged or failed run stays so."""
         if self._trainer is None or self._state in ("diverged", "failed"):
             return
-        self._trainer, self._slices = self._data.trainer(request.config, self._trainer.checkpoint()), None
+        trainer = self._trainer
+        self._trainer = self._data.trainer(trainer.network, request.config, trainer.checkpoint())
+        self._slices = None
         if self._trainer.stop_reason is not None:
             self._state, self._message = "ended", STOP_MESSAGES[self._trainer.stop_reason]
         elif self._state == "ended":
@@ -403,8 +434,8 @@ class TrainingRun:
             history.record_evaluation(self._branch, event.number, metrics.loss, metrics.accuracy)
             point = RunPoint(self._branch, event.number)
             self._evaluations.add(point, event.evaluation)
-            if self._jobs is not None:
-                self._jobs.on_epoch_end(point, trainer.parameters(), SLICE_SECONDS)
+            if (jobs := self._jobs_of(trainer.network)) is not None:
+                jobs.on_epoch_end(point, trainer.parameters(), SLICE_SECONDS)
         if trainer.stop_reason is not None:
             self._state, self._message, self._slices = "ended", STOP_MESSAGES[trainer.stop_reason], None
         elif not self._should_run():
@@ -453,15 +484,16 @@ class TrainingRun:
 
     def _evaluate(self) -> None:
         """One slice of the evaluation of the parameters shown on the held-out examples."""
-        point, request = self._idle_point(), self._request
+        point, network = self._idle_point(), self._shown_network
         assert point is not None
-        assert request is not None
+        assert network is not None
         pool = self._data.of_branch(point.branch)
         if pool.progress < 1:
             pool.generate_next()
             return
-        network, backend = request.model.network, self._data.backend
-        self._evaluations.advance(point, network, backend, pool.held_out, self.shown_parameters, SLICE_SECONDS)
+        self._evaluations.advance(
+            point, network, self._data.backend, pool.held_out, self.shown_parameters, SLICE_SECONDS
+        )
 
     # -- jobs --------------------------------------------------------------------------------------------------
 
@@ -473,18 +505,19 @@ class TrainingRun:
 
     def _jobs_are_due(self) -> bool:
         status = None if _JOBS in self._failed_parts else self._status()
-        return status is not None and self._jobs is not None and self._jobs.is_due(status)
+        jobs = self._shown_jobs
+        return status is not None and jobs is not None and jobs.is_due(status)
 
     def _advance_jobs(self) -> None:
-        status = self._status()
+        status, jobs = self._status(), self._shown_jobs
         assert status is not None
         assert self._trainer is not None
         assert self._history is not None
-        assert self._jobs is not None
+        assert jobs is not None
         context = TrainingContext(
             self._trainer, self.shown_parameters, self._history, self._data.of_branch, self._data.replay
         )
-        self._next_step_at = max(self._next_step_at, self._jobs.advance(status, context))
+        self._next_step_at = max(self._next_step_at, jobs.advance(status, context))
 
 
 class BranchData:
@@ -496,12 +529,11 @@ class BranchData:
     def __init__(self, backend: Backend) -> None:
         self.backend, self.origins = backend, list[BranchOrigin]()
         self._pools = PoolCache()
-        self._network: Network | None = None
         self._current: TrainingData | None = None
 
-    def set_current(self, network: Network, data: TrainingData) -> None:
-        """Set the network, and the training data of the current or next branch."""
-        self._network, self._current = network, data
+    def set_current(self, data: TrainingData) -> None:
+        """Set the training data of the current or next branch."""
+        self._current = data
 
     def retain_current(self) -> None:
         """Keep the examples of the current branch only."""
@@ -529,6 +561,7 @@ class BranchData:
 
     def trainer(
         self,
+        network: Network,
         config: TrainingConfig,
         checkpoint: Checkpoint | None = None,
         values: Parameters | None = None,
@@ -538,21 +571,21 @@ class BranchData:
 
         The optimizer state of the checkpoint is dropped if it belongs to another optimizer.
         """
-        assert self._network is not None
         if checkpoint is not None:
             checkpoint = adapt_checkpoint(checkpoint, config)
         pool = self.current if training_data is None else self._pools.get(training_data)
         source, held_out = FixedSource(pool.training), pool.held_out
         return Trainer(
-            self._network, source, config, self.backend, values, held_out, checkpoint, slice_seconds=SLICE_SECONDS
+            network, source, config, self.backend, values, held_out, checkpoint, slice_seconds=SLICE_SECONDS
         )
 
     def replay(self, history: History, target: RunPoint, before: RunPoint | None = None) -> Replay:
         """The Replay to a point, on the examples of its branch."""
         assert self._current is not None
-        data = self.origins[history.nearest_keyframe(before or target)[0].branch].training_data
+        start = history.nearest_keyframe(before or target)[0]
+        data, network = self.origins[start.branch].training_data, history.network_at(start)
         self._pools.retain(self._current, data)
-        return Replay(history, target, partial(self.trainer, training_data=data), before)
+        return Replay(history, target, partial(self.trainer, network, training_data=data), before)
 
 
 class StepRate:

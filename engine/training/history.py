@@ -60,6 +60,7 @@ class Branch:
     """The state of one branch.
 
     parent: the point where it left its parent, None for a first branch.
+    network: what was trained, that of its parent or an edit of it.
     start, end: its first and last step.
     keyframes: the steps of its keyframes.
     configs: each with the step from which it applies.
@@ -67,6 +68,7 @@ class Branch:
 
     number: int
     name: str
+    network: Network
     parent: RunPoint | None
     start: int
     end: int
@@ -154,6 +156,7 @@ class _GrowingBranch:
 
     number: int
     name: str
+    network: Network
     parent: RunPoint | None
     start: int
     end: int
@@ -178,18 +181,17 @@ def keyframe_bytes(keyframe: Checkpoint) -> int:
 
 
 class History:
-    """All branches of one network's training.
+    """All branches of the training of one network, and of those that were made from it by edits.
 
     Keyframes are kept at every multiple of `spacing` steps. When they exceed the budget the spacing doubles and
     those off it are dropped, so that any step is at most spacing - 1 steps from one. A branch's first keyframe and
     pinned ones always stay.
 
-    keyframe_bytes: size of one keyframe. budget: bytes all keyframes may take.
+    keyframe_bytes: size of one keyframe, the largest of all networks. budget: bytes all keyframes may take.
     """
 
     def __init__(self, keyframe_bytes: int, budget: int = HISTORY_BYTES) -> None:
-        self._keyframe_bytes = max(keyframe_bytes, 1)
-        self._max_keyframes = self._keyframes_within(budget)
+        self._keyframe_bytes, self._budget = max(keyframe_bytes, 1), budget
         self._branches: list[_GrowingBranch] = []
         self.spacing = 1
         self.revision = 0  # rises with every change
@@ -197,7 +199,7 @@ class History:
     @classmethod
     def from_records(cls, records: Sequence[BranchRecord], spacing: int, budget: int = HISTORY_BYTES) -> History:
         """A history restored from `records`."""
-        history = cls(keyframe_bytes(next(iter(records[0].keyframes.values()))), budget)
+        history = cls(max(keyframe_bytes(record.keyframes[record.branch.start]) for record in records), budget)
         history.spacing = spacing
         for record in records:
             branch, curves = record.branch, record.branch.curves
@@ -205,6 +207,7 @@ class History:
                 _GrowingBranch(
                     branch.number,
                     branch.name,
+                    branch.network,
                     branch.parent,
                     branch.start,
                     branch.end,
@@ -233,12 +236,20 @@ class History:
         )
 
     def add_branch(
-        self, name: str, config: TrainingConfig, step: int, keyframe: Checkpoint, parent: RunPoint | None = None
+        self,
+        name: str,
+        network: Network,
+        config: TrainingConfig,
+        step: int,
+        keyframe: Checkpoint,
+        parent: RunPoint | None = None,
     ) -> int:
         """Add a branch that starts at `step` with `keyframe`; returns its number."""
         self.revision += 1
         number = len(self._branches)
-        branch = _GrowingBranch(number, name, parent, step, step, [(step, config)])
+        branch = _GrowingBranch(number, name, network, parent, step, step, [(step, config)])
+        if self._branches and network != self._branches[0].network:
+            self._keyframe_bytes = max(self._keyframe_bytes, keyframe_bytes(keyframe))
         branch.keyframes[step] = keyframe
         branch.pinned.add(step)
         self._branches.append(branch)
@@ -268,6 +279,18 @@ class History:
         configs = branch.configs
         index = max(0, bisect_right([step for step, _ in configs], point.step) - 1)
         return configs[index][1], configs[index + 1][0] if index + 1 < len(configs) else None
+
+    def network_at(self, point: RunPoint) -> Network:
+        """The network that was trained at `point`, as of the branch itself from its start on."""
+        branch = self._branches[point.branch]
+        if point.step < branch.start and branch.parent is not None:
+            return self.network_at(RunPoint(branch.parent.branch, point.step))
+        return branch.network
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The network of each branch."""
+        return tuple(branch.network for branch in self._branches)
 
     def record_step(
         self, number: int, step: int, loss: float, rate: float, keyframe: Callable[[], Checkpoint]
@@ -332,6 +355,7 @@ class History:
         return Branch(
             growing.number,
             growing.name,
+            growing.network,
             growing.parent,
             growing.start,
             growing.end,
@@ -349,7 +373,7 @@ class History:
         return min(max(4, budget // self._keyframe_bytes), MAX_KEYFRAMES)
 
     def _thin(self, most: int | None = None) -> None:
-        most = self._max_keyframes if most is None else most
+        most = self._keyframes_within(self._budget) if most is None else most
         while self.keyframe_count > most and any(each.keyframes.keys() - each.pinned for each in self._branches):
             self.spacing *= 2
             for branch in self._branches:
@@ -384,7 +408,6 @@ class SavedRun:
     run_id: of the TrainingRequest behind it; 0 for one of an earlier session.
     """
 
-    network: Network
     branches: tuple[BranchRecord, ...]
     branch_origins: tuple[BranchOrigin, ...]
     current_point: RunPoint
@@ -393,6 +416,16 @@ class SavedRun:
 
     def __contains__(self, point: RunPoint) -> bool:
         return 0 <= point.branch < len(self.branches) and point.step <= self.branches[point.branch].branch.end
+
+    @property
+    def network(self) -> Network:
+        """The network at the current point."""
+        return self.branches[self.current_point.branch].branch.network
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The network of each branch."""
+        return tuple(record.branch.network for record in self.branches)
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -417,7 +450,6 @@ class SaveThrottle:
     def saved_run(
         self,
         run_id: int,
-        network: Network,
         history: History,
         origins: Sequence[BranchOrigin],
         current: RunPoint,
@@ -433,7 +465,7 @@ class SaveThrottle:
         record = records[current.branch]
         records[current.branch] = replace(record, keyframes={**record.keyframes, current.step: checkpoint()})
         thin = thin_keyframes(records, current, history.spacing, self._budget)
-        self.last = SavedRun(network, thin, tuple(origins), current, history.spacing, run_id)
+        self.last = SavedRun(thin, tuple(origins), current, history.spacing, run_id)
         self._revision, self._saved_at = history.revision, perf_counter()
         return self.last
 
@@ -443,7 +475,8 @@ def thin_keyframes(
 ) -> tuple[BranchRecord, ...]:
     """The branches with as many evenly spread keyframes as the budget allows: those at multiples of `spacing`, of
     twice that, and so on, and always the start of each branch and the current step."""
-    most = max(1, budget // max(keyframe_bytes(records[0].keyframes[records[0].branch.start]), 1))
+    largest = max(keyframe_bytes(record.keyframes[record.branch.start]) for record in records)
+    most = max(1, budget // max(largest, 1))
     thin = [_thinned(record, current, spacing) for record in records]
     while sum(len(record.keyframes) for record in thin) > most and spacing < 2**30:
         spacing *= 2

@@ -32,6 +32,7 @@ class Replay:
     ) -> None:
         self.target, self._history, self._make_trainer = target, history, trainer
         self.point, self.checkpoint = history.nearest_keyframe(before or target)
+        self.network = history.network_at(self.point)
         self.trainer: Trainer | None = None
         self._config: TrainingConfig | None = None
         self._slices: Iterator[StepDone | Evaluated | None] = iter(())
@@ -64,7 +65,10 @@ class Replay:
 
     def iter_last_change(self) -> Iterator[ParameterChange | None]:
         """Advances to the target, None after each slice; at last the change made by the step to it, None if the
-        replay started there."""
+        replay started there, or the network was edited there."""
+        if self._history.network_at(self.target) != self.network:
+            yield None
+            return
         while not self.is_exact:
             self.advance()
             yield None

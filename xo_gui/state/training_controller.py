@@ -223,7 +223,7 @@ class TrainingController(QObject):
 
     def _commit(self, model: Model, training: TrainingReport) -> None:
         self._trained = replace(model, run_point=training.shown_point, origin={})
-        self._last_seen = self._trained
+        self._last_seen, self._network = self._trained, model.network
         self._known.add(self._trained)
         if self._painted is not None:
             self._painted = self._painted[0], self._trained
@@ -487,16 +487,17 @@ class TrainingController(QObject):
         request, document = self.request, self._session.settled
         model = document.models[0]
         # The engine may not have heard yet that another network is shown.
-        newer = latest is not None and request is not None and latest.network == model.network
+        newer = latest is not None and request is not None and model.network in latest.networks
         run = latest if newer else self.saved_run
-        if run is not None and run.network != model.network:
+        if run is not None and model.network not in run.networks:
             run = None
         live = run is not None and self.live and not self._adopting
         live = live and run is not None and (model.run_point is None or model.run_point in run)
         if run is not None and request is not None and live and not self._stopped and run.run_id == request.run_id:
-            model = replace(model, parameters=run.checkpoint.parameters, run_point=run.current_point, origin={})
+            model = replace(model, network=run.network, parameters=run.checkpoint.parameters, origin={})
+            model = replace(model, run_point=run.current_point)
             document = replace(document, models=(model, *document.models[1:]))
-        of_run = [other for other in self._known if run is not None and other.network == run.network]
+        of_run = [other for other in self._known if run is not None and other.network in run.networks]
         if any(other.run_point is not None and other not in of_run for other in document.models[1:]):
             # Its history is not the saved one, in which that point has other weights.
             others = tuple(replace(other, run_point=None) for other in document.models[1:])
@@ -527,8 +528,9 @@ class TrainingController(QObject):
         subject, at = work.document.models[0], run.current_point.branch
         if subject.network != self._network:
             self._leave_network(self._last_seen)
-        self._left.pop(subject.network, None)
-        for model in [model for model in self._known if model.network == subject.network]:
+        for network in run.networks:
+            self._left.pop(network, None)
+        for model in [model for model in self._known if model.network in run.networks]:
             self._known.discard(model)
         self._last_seen, self._network, self.training = subject, subject.network, None
         self._stopped, self._adopting, self._restored_run, self._latest_run = True, False, run, run
@@ -551,7 +553,7 @@ class TrainingController(QObject):
         request = replace(request, layer_statistics=self._layer_statistics, step_query=self._step_query)
         self.request = replace(request, branch_names=work.branch_names)
         for other in work.document.models[1:]:
-            if other.network == run.network and other.run_point is not None and other.run_point in run:
+            if other.network in run.networks and other.run_point is not None and other.run_point in run:
                 self._known.add(other)
         self._trained = subject if work.live else None
         if work.live:

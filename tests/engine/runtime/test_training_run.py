@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from engine.backends import choose_backend
 from engine.data import ExamplePool, FixedSource, LabelledDrawing, PoolSettings
 from engine.data.xo import XOSettings
+from engine.documents import Document, ProjectState, save_project
+from engine.documents.project_file import load_project
 from engine.drawings import Drawing, Stroke
 from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
@@ -119,6 +122,73 @@ def test_a_branch_goes_on_from_its_moment_and_overwrites_nothing() -> None:
     )
     following(run, replace(branch, shown_point=RunPoint(1, 5)))
     assert_same(run.shown_parameters(), straight(5))
+
+
+EDITED = NETWORK.insert_layer(2, Conv2D(4, 3, padding=1)).move_layer("relu-1", 2)
+EDIT = replace(
+    GOAL,
+    run_id=2,
+    model=Model("Edited", EDITED, EDITED.initial_parameters(1)),
+    origin=RunPoint(0, 12),
+    edited=True,
+    branch_name="edited",
+    running=True,
+    stop_at_step=20,
+)
+
+
+def test_an_edit_of_the_network_begins_a_branch_and_the_history_before_it_stays_as_it_was() -> None:
+    run = TrainingRun(CPU)
+    first = following(run, replace(GOAL, running=True, stop_at_step=30, layer_statistics=True))
+    before = run.saved_run(at_once=True)
+    report = following(run, EDIT)
+    assert [(b.network, b.start, b.end, b.parent) for b in report.branches] == [
+        (NETWORK, 0, 30, None), (EDITED, 12, 20, RunPoint(0, 12))
+    ]  # fmt: skip
+    assert report.branches[0].curves.losses.tolist() == first.branches[0].curves.losses.tolist()
+    saved = run.saved_run(at_once=True)
+    assert saved is not None
+    assert before is not None
+    assert saved.network == EDITED
+    start = saved.branches[1].keyframes[12]
+    kept = set(straight(12))
+    assert_same(start.parameters, {name: values for name, values in straight(12).items() if name in kept})
+    assert start.parameters.keys() - kept == {"conv2d-2.weight", "conv2d-2.bias"}
+    old = before.branches[0].keyframes[12].optimizer_state
+    assert_same(start.optimizer_state, old)
+    # Rewinding brings back exactly the old network, and training goes on from there, too.
+    for point, network, steps in (
+        (RunPoint(0, 30), NETWORK, 30), (RunPoint(1, 5), NETWORK, 5), (RunPoint(1, 20), EDITED, None)
+    ):  # fmt: skip
+        shown = following(run, replace(EDIT, shown_point=point, layer_statistics=True))
+        model = run.shown_model(SUBJECT)
+        assert model is not None
+        assert (model.network, shown.evaluated_point) == (network, point if point.step != 5 else RunPoint(0, 5))
+        assert shown.statistics is None or shown.statistics.network == network
+        if steps is not None:
+            assert_same(dict(model.parameters), straight(steps))
+    back = replace(GOAL, run_id=3, origin=RunPoint(0, 12), branch_name="back", running=True, stop_at_step=20)
+    assert [branch.network for branch in following(run, back).branches] == [NETWORK, EDITED, NETWORK]
+    assert_same(dict(run.shown_parameters() or {}), straight(20))
+
+
+def test_branches_of_edited_networks_are_saved_and_go_on(tmp_path: Path) -> None:
+    run = TrainingRun(CPU)
+    following(run, replace(GOAL, running=True, stop_at_step=15))
+    following(run, EDIT)
+    saved = run.saved_run(at_once=True)
+    document = Document(DOT, (EDIT.model,))
+    save_project(tmp_path / "a.session", ProjectState(document, EDIT.config, DATA, saved))
+    back = load_project(tmp_path / "a.session").run
+    assert back is not None
+    assert back.networks == (NETWORK, EDITED)
+    other = TrainingRun(CPU)
+    goes_on = replace(EDIT, run_id=1, origin="kept", saved_run=back, edited=False, stop_at_step=26)
+    following(other, goes_on)
+    following(run, replace(EDIT, stop_at_step=26))
+    assert_same(dict(other.shown_parameters() or {}), dict(run.shown_parameters() or {}))
+    following(other, replace(goes_on, shown_point=RunPoint(0, 15)))
+    assert_same(dict(other.shown_parameters() or {}), straight(15))
 
 
 def test_a_change_on_the_fly_is_marked_and_replayed() -> None:

@@ -8,6 +8,7 @@ import pytest
 from engine.nn import RunPoint
 from engine.training import Checkpoint, History, TrainingConfig, configs_up_to
 from engine.training.history import GrowingArray
+from tests.engine.small_runs import SMALL
 
 CONFIG = TrainingConfig()
 
@@ -17,7 +18,7 @@ def kept(step: int) -> Checkpoint:
 
 
 def trained(history: History, steps: int, start: int = 0, parent: RunPoint | None = None) -> int:
-    branch = history.add_branch("a", CONFIG, start, kept(start), parent)
+    branch = history.add_branch("a", SMALL, CONFIG, start, kept(start), parent)
     for step in range(start + 1, start + steps + 1):
         history.record_step(branch, step, 1 / step, 0.1, lambda step=step: kept(step))
     return branch
@@ -88,7 +89,7 @@ def test_what_a_branch_came_from_is_told_with_it() -> None:
     history = History(keyframe_bytes=100)
     trained(history, 10)
     history.change_config(0, 6, TrainingConfig(batch=7), "batch 7")
-    branch = history.add_branch("b", TrainingConfig(batch=7), 8, kept(8), RunPoint(0, 8))
+    branch = history.add_branch("b", SMALL, TrainingConfig(batch=7), 8, kept(8), RunPoint(0, 8))
     history.change_config(branch, 11, TrainingConfig(batch=9), "batch 9")
     for step in (9, 10, 11, 12):
         history.record_step(branch, step, 0.1, 0.1, lambda: kept(12))
