@@ -1,4 +1,4 @@
-"""FormField: how a field of a dataclass is labelled and stepped in a form."""
+"""FormField: how a field of a dataclass is labelled, limited and stepped in a form; settings from JSON values."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 _KEY: Final = "setting"
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,7 @@ class FormField:
     start_value: the initial value where the field may also be None
     unit: shown after the number; "%": the value is a fraction, shown as a percentage
     group: fields of one group are shown together
+    least, most: the limits, None for those of the dataclass
     """
 
     name: str
@@ -29,6 +33,8 @@ class FormField:
     start_value: float | None = None
     unit: str = ""
     group: str = ""
+    least: float | None = None
+    most: float | None = None
 
 
 def form_field(field: FormField) -> Mapping[str, FormField]:
@@ -46,6 +52,49 @@ def form_field_of(field: Field[Any]) -> FormField | None:
     """The form field of a dataclass field, None if it is not shown."""
     setting: FormField | None = field.metadata.get(_KEY)
     return setting
+
+
+def check_fields(settings: Any) -> None:
+    """Checks the fields of a dataclass that have limits: numbers, or ranges (low, high).
+
+    Raises ValueError for a value outside its limits or of the wrong type, and for a range whose low is above its
+    high.
+    """
+    for field in fields(settings):
+        described = form_field_of(field)
+        if described is not None and described.least is not None and described.most is not None:
+            _check_limits(field, described.least, described.most, described.unit, getattr(settings, field.name))
+
+
+def _check_limits(field: Field[Any], least: float, most: float, unit: str, value: Any) -> None:
+    name, is_range = field.name, isinstance(field.default, tuple)
+    if is_range and not (isinstance(value, tuple) and len(value) == 2):
+        raise ValueError(f"The setting {name} must be a range (low, high), not {value!r}.")
+    values = value if is_range else (value,)
+    if not all(isinstance(number, int | float) and least <= number <= most for number in values):
+        raise ValueError(f"The setting {name} must be from {least} to {most} {unit}, not {value!r}.")
+    if isinstance(field.default, int) and not isinstance(value, int):
+        raise ValueError(f"The setting {name} must be a whole number of {unit}, not {value!r}.")
+    if values[0] > values[-1]:
+        raise ValueError(f"The range of the setting {name} must not start above its end, as {value!r} does.")
+
+
+def settings_from(name: str, kind: type[Part], values: object, *, strict: bool = True) -> Part:
+    """A dataclass of settings from JSON values; strict: text is not converted to numbers.
+
+    Raises ValueError with one sentence on the unknown or invalid setting; it calls them "`name` settings".
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"The {name} settings must have names, unlike {reprlib.repr(values)}.")
+    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    if unknown := sorted(set(values) - set(known)):
+        raise ValueError(
+            f"There is no {name} setting called {reprlib.repr(unknown[0])}; there are {', '.join(known)}."
+        )
+    try:
+        return msgspec.convert(values, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"The {name} settings are invalid: {conversion_reason(error, values)}.") from error
 
 
 _KINDS: Final = {

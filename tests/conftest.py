@@ -65,6 +65,17 @@ def effort(pytestconfig: pytest.Config) -> Effort:
     return Effort(bool(pytestconfig.getoption("--nightly")))
 
 
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> object:
+    """A kind of data that the program does not have, added to the one table of kinds for one test."""
+    from engine.data import DATA_KINDS
+    from tests.toy_kind import ToyKind
+
+    kind = ToyKind()
+    monkeypatch.setitem(DATA_KINDS, kind.name, kind)
+    return kind
+
+
 @pytest.fixture(autouse=True)
 def no_unexpected_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Fail a test that logs a warning or worse, unless it is marked `expects_log`."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.backends import Backend
-    from engine.nn import Model
+    from engine.nn import Model, Network
 
     Array = NDArray[np.float32]
 
@@ -47,18 +47,27 @@ def chosen_model(args: argparse.Namespace) -> Model:
 BATCH = 64
 BATCH_BYTES = 256 << 20  # of a batch at most, so that a network with large layers gets fewer pictures at once
 NEITHER = "neither"
+MAX_GENERATED = 100_000
 
 
 def add(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "classify",
-        help="classify pictures as X or O",
-        description="Classify pictures as X or O. A folder stands for the images in it, at any depth.",
+        help="classify pictures",
+        description="Classify pictures, or generated examples. A folder stands for the images in it, at any depth.",
     )
-    parser.add_argument("files", metavar="FILES", nargs="+", type=Path, help="images, npz files, folders")
+    parser.add_argument("files", metavar="FILES", nargs="*", type=Path, help="images, npz files, folders")
+    parser.add_argument(
+        "--data",
+        metavar="SETTINGS",
+        help="instead of files: generated examples with these settings, such as xo:size=0.3..0.9,neither=0.25",
+    )
+    parser.add_argument("--examples", metavar="N", type=int, default=200, help="how many of them (default: 200)")
+    parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the generated examples (default: 1)")
     add_model_arguments(parser)
     parser.add_argument("--fit", action="store_true", help="centre the ink and scale it to the frame first")
     parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
+    parser.set_defaults(wrong=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,8 +75,15 @@ def run(args: argparse.Namespace) -> int:
     and OSError."""
     from engine.backends import choose_backend
 
+    if bool(args.files) == (args.data is not None):
+        args.wrong("name the pictures to classify, or give --data for generated examples: one of the two")
     classifier = Classifier(chosen_model(args), choose_backend(args.device))
-    source = PictureSource(args.files, classifier.side, classifier.model.network.classes, args.fit)
+    network = classifier.model.network
+    source: PictureSource | GeneratedEntries = (
+        PictureSource(args.files, network, args.fit)
+        if args.data is None
+        else GeneratedEntries(args.data, args.examples, args.seed, network, args.fit)
+    )
     tally = Tally(classifier.model.network.classes)
     for result in classifier.classify(source.entries()):
         print(_json(result) if args.json else _line(result, source.width, classifier.shows_percent))
@@ -82,13 +98,13 @@ def run(args: argparse.Namespace) -> int:
 class PictureEntry:
     """A picture to classify.
 
-    picture: (side, side), -1 to 1.
-    index: in an npz file.
+    image: (C, H, W), -1 to 1, as the network reads it.
+    index: in an npz file, or among generated examples.
     label: a class name or "neither", if the file has labels.
     """
 
     file: str
-    picture: Array
+    image: Array
     index: int | None = None
     label: str | None = None
 
@@ -116,8 +132,15 @@ class Classification:
 class PictureSource:
     """Reads the pictures of files and folders one after another, and prints which files it cannot read."""
 
-    def __init__(self, paths: list[Path], side: int, classes: tuple[str, ...], fit: bool) -> None:
-        self._side, self._classes, self._fit = side, classes, fit
+    def __init__(self, paths: list[Path], network: Network, fit: bool) -> None:
+        from engine.data import input_kind
+
+        self._kind, self._shape, self._classes, self._fit = (
+            input_kind(network),
+            network.input_shape,
+            network.classes,
+            fit,
+        )
         self.failed = False
         self._paths = [found for path in paths for found in self._expanded(path)]
         # Longest name of a picture; those of an npz file include an index.
@@ -148,9 +171,7 @@ class PictureSource:
         return found
 
     def _of_image(self, path: Path) -> Iterator[PictureEntry]:
-        from engine.formats import read_picture
-
-        yield PictureEntry(str(path), self._input(read_picture(path, print_note)))
+        yield PictureEntry(str(path), self._input(self._kind.read_source(path, print_note)))
 
     def _of_npz(self, path: Path) -> Iterator[PictureEntry]:
         from engine.formats import read_npz
@@ -165,29 +186,63 @@ class PictureSource:
         names = (*classes, NEITHER)  # label -1 indexes the last
         for index, picture in enumerate(found.pictures):
             label = None if found.labels is None else names[found.labels[index]]
-            yield PictureEntry(str(path), self._input(picture), index, label)
+            yield PictureEntry(str(path), self._input(self._kind.decode(picture[None])), index, label)
 
-    def _input(self, picture: Array) -> Array:
-        from engine.drawings import Drawing, fit_to_frame, render
-        from engine.formats import to_input
-
-        if not self._fit:
-            return to_input(picture, self._side)
-        return render(fit_to_frame(Drawing(image=picture)), self._side)
+    def _input(self, source: Any) -> Array:
+        return self._kind.encode(self._kind.fit_to_frame(source) if self._fit else source, self._shape)
 
     def _fail(self, sentence: str) -> None:
         self.failed = True
         print_note(sentence)
 
 
+class GeneratedEntries:
+    """Generated examples of a kind of data, with their labels."""
+
+    failed = False
+
+    def __init__(self, settings: str, count: int, seed: int, network: Network, fit: bool) -> None:
+        """Raises ValueError for settings of no kind, or of a kind whose examples are not for the network."""
+        from engine.cli.train_options import generated_kind, parse_data_settings
+        from engine.data import generated_kinds
+
+        kind = generated_kind(settings)
+        if kind is None:
+            known = ", ".join(generated_kinds())
+            raise ValueError(f"--data {settings} names no kind of generated examples: there are {known}.")
+        if not 1 <= count <= MAX_GENERATED:
+            raise ValueError(f"--examples must be from 1 to {MAX_GENERATED:,}, not {count:,}.")
+        given = parse_data_settings(settings, kind.default_settings())
+        self._settings = kind.with_input_shape(given, network.input_shape)
+        if kind.classes(self._settings) != network.classes:
+            raise ValueError(
+                f"The classes of {kind.name} are {' and '.join(kind.classes(self._settings))}, but those of this "
+                f"network {' and '.join(network.classes)}; give another model or other data."
+            )
+        self._kind, self._count, self._seed, self._fit = kind, count, seed, fit
+        self.width = len(kind.name) + len(f"[{count}]")
+
+    def entries(self) -> Iterator[PictureEntry]:
+        """Every example; the same settings and seed give the same ones."""
+        data = self._kind.generate(self._settings, self._count, self._seed)
+        names = (*data.classes, NEITHER)  # label -1 indexes the last
+        for index, image in enumerate(data.images):
+            seen = image
+            if self._fit:
+                seen = self._kind.encode(self._kind.fit_to_frame(self._kind.decode(image)), image.shape)
+            yield PictureEntry(self._kind.name, seen, index, names[data.labels[index]])
+
+
 class Classifier:
     """Classifies pictures with one model, batch by batch."""
 
     def __init__(self, model: Model, backend: Backend) -> None:
-        """Raises ShapeError unless the network's input is one square map."""
-        from engine.nn import Plan, Predictor
+        """Raises ShapeError or ValueError if the network's input is none of its kind of data."""
+        from engine.data import input_kind
+        from engine.nn import Plan
 
-        self.model, self.side = model, Predictor(model, backend).side
+        input_kind(model.network).check_input(model.network, model.name)
+        self.model = model
         self.shows_percent = model.network.vote == "softmax"
         self._backend = backend
         batch = max(1, min(BATCH, BATCH_BYTES // model.network.image_bytes))
@@ -211,14 +266,14 @@ class Classifier:
 
         from engine.nn import compute_votes, predict_class
 
-        pictures = np.full((self._plan.batch, 1, self.side, self.side), -1, np.float32)
+        pictures = np.full((self._plan.batch, *self.model.network.input_shape), -1, np.float32)
         for index, entry in enumerate(entries):
-            pictures[index, 0] = entry.picture
+            pictures[index] = entry.image
         scores = self._backend.operations.to_host(self._plan.forward(pictures)).T
         classes = self.model.network.classes
         for entry, votes in zip(entries, compute_votes(self.model.network, scores), strict=False):
             shares = {name: float(vote) for name, vote in zip(classes, votes, strict=True)}
-            yield Classification(entry, shares, predict_class(self.model, votes, entry.picture))
+            yield Classification(entry, shares, predict_class(self.model, votes, entry.image))
 
 
 @dataclass

@@ -11,7 +11,7 @@ from engine.cli.classify import add_model_arguments, chosen_model
 from engine.cli.json_text import json_text
 
 if TYPE_CHECKING:
-    from engine.data.xo import DrawingProperty
+    from engine.data import VariedProperty
     from engine.explain import RobustnessResult
     from engine.nn import Model
 
@@ -104,12 +104,13 @@ def _picture(model: Model, result: RobustnessResult) -> str:
         for row, each in enumerate(result.properties)
     ]
     subtitle = (
-        f"accuracy on {int(result.counts.min())} drawings of X and O at each value; "
+        f"accuracy on {int(result.counts.min())} drawings of {' and '.join(model.network.classes)} at each value; "
         "all other properties at their defaults"
     )
-    title = f"{model.name} network, {result.side} × {result.side} pixels, and template matching"
+    _, height, width = result.input_shape
+    title = f"{model.name} network, {height} × {width} pixels, and template matching"
     return small_multiples_chart(title, subtitle, ("network", "template matching"), plots, 0.5)
 
 
-def _value(each: DrawingProperty, value: float) -> str:
+def _value(each: VariedProperty, value: float) -> str:
     return f"{value:.0f}" if each.unit == "degrees" else f"{value:.3g}"

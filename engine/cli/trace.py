@@ -23,15 +23,18 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the arrays and list their shapes. Raises ValueError for a file name that does not end in .npz."""
     from engine.backends import choose_backend
-    from engine.formats import npz_bytes, read_picture, to_input, write_atomically
+    from engine.data import input_kind
+    from engine.formats import npz_bytes, write_atomically
     from engine.nn import Predictor
     from engine.nn.layers import shape_text
 
     if args.out.suffix.lower() != ".npz":
         raise ValueError(f"{args.out} cannot hold the arrays: give --out a name that ends in .npz.")
-    reader = Predictor(chosen_model(args), choose_backend(args.device))
-    prediction = reader.predict(to_input(read_picture(args.image, print_note), reader.side))
-    network, named = reader.model.network, prediction.named_activations()
+    model = chosen_model(args)
+    kind, network = input_kind(model.network), model.network
+    kind.check_input(network, model.name)
+    image = kind.encode(kind.read_source(args.image, print_note), network.input_shape)
+    named = Predictor(model, choose_backend(args.device)).predict(image).named_activations()
     # Keys that say the order: 00-input, 01-conv2d, ..., the votes last.
     keys = (*network.numbered_names, f"{len(network.names):02d}-votes")
     trace = dict(zip(keys, named.values(), strict=False))

@@ -6,28 +6,35 @@ import argparse
 import math
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from engine.data import (
+    DATA_KINDS,
+    INPUT_GROUP,
     Augmentation,
+    DataKind,
     Dataset,
+    DataSettings,
     DataSource,
     ExamplePool,
     FixedSource,
     GeneratedSource,
     PoolSettings,
+    generated_kinds,
+    kind_for,
+    kind_of,
     make_source,
     read_dataset,
 )
-from engine.data.xo import CLASSES, XOSettings
 from engine.documents import DEFAULT, PRESETS, FileData, InterruptedRun, load_checkpoint, load_model, preset
+from engine.form_fields import form_fields_of, settings_from
 from engine.formats import quoted
 from engine.nn import Network
-from engine.nn.layers import Arrays, ShapeError, shape_text
+from engine.nn.layers import Arrays, shape_text
 from engine.training import (
     OPTIMIZERS,
     SCHEDULES,
@@ -36,12 +43,10 @@ from engine.training import (
     Optimizer,
     Schedule,
     TrainingConfig,
-    settings_from,
 )
 
 Chosen = TypeVar("Chosen")
 _SWITCHES: Final = {"yes": True, "no": False}
-DRAWINGS: Final = "xo"  # prefix of the generator's settings
 
 
 def parse_optimizer(text: str) -> Optimizer:
@@ -61,21 +66,27 @@ def with_momentum(optimizer: Optimizer, momentum: float) -> Optimizer:
     return replace(optimizer, momentum=momentum)
 
 
-def is_drawings(text: str) -> bool:
-    """Whether --data means generated drawings: `xo`, `xo:size=0.3..0.9`; a file of that name comes first."""
-    return (text == DRAWINGS or text.startswith(f"{DRAWINGS}:")) and not os.path.lexists(text)
+def generated_kind(text: str) -> DataKind[Any, Any] | None:
+    """The kind of examples that --data means: `xo`, `xo:size=0.3..0.9`; None for files, which come first."""
+    name = text.partition(":")[0]
+    return DATA_KINDS[name] if name in generated_kinds() and not os.path.lexists(text) else None
 
 
-def parse_drawings(text: str, default: XOSettings) -> XOSettings:
-    """Parse `xo:size=0.3..0.9,neither=0.25`; other settings have their defaults. Raises ValueError with one
-    sentence."""
-    given = _parse_settings("drawing", text.partition(":")[2])
-    for name, value in given.items():
+def parse_data_settings(text: str, default: DataSettings) -> DataSettings:
+    """Parse `xo:size=0.3..0.9,neither=0.25`; default: other settings, if they are of the same kind. Raises
+    ValueError with one sentence."""
+    name, _, settings = text.partition(":")
+    kind = DATA_KINDS[name]
+    if default.kind != name:
+        default = kind.default_settings()
+    given = _parse_settings(kind.noun, settings)
+    for key, value in given.items():
         # One number is a range of itself.
-        if isinstance(getattr(default, name, None), tuple) and isinstance(value, str):
-            given[name] = [value, value]
-    read = settings_from("drawing", XOSettings, given, strict=False)
-    return replace(default, **{name: getattr(read, name) for name in given})
+        if isinstance(getattr(default, key, None), tuple) and isinstance(value, str):
+            given[key] = [value, value]
+    read = settings_from(kind.noun, type(default), given, strict=False)
+    changes: dict[str, Any] = {key: getattr(read, key) for key in given}
+    return replace(default, **changes)
 
 
 def parse_augmentation(text: str) -> Augmentation:
@@ -109,7 +120,7 @@ def _parse_settings(what: str, text: str) -> dict[str, str | list[str]]:
 
 
 DEFAULT_HELD_OUT: Final = 0.2  # of examples from files
-MAX_DRAWING_BYTES: Final = 1 << 30  # bytes of the drawings of an epoch, or of the held-out ones
+MAX_GENERATED_BYTES: Final = 1 << 30  # bytes of the generated examples of an epoch, or of the held-out ones
 MODEL_SUFFIX, CHECKPOINT_SUFFIX = ".safetensors", ".checkpoint"
 
 # Called with what is being done, "reading" or "drawing", the number of pictures done, and the total.
@@ -196,14 +207,16 @@ def _new_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJob:
     name, network, config, start = _network(args)
     config = _config(config, args)
     network.layer_indices(config.frozen)
-    if args.data is None or is_drawings(args.data):
+    if args.data is None or generated_kind(args.data) is not None:
         if args.augment is not None:
             raise ValueError("--augment is for pictures from files; the settings of --data vary the drawings.")
-        config = replace(config, data=parse_drawings(args.data or DRAWINGS, config.data))
+        if args.data is not None:
+            config = replace(config, data=parse_data_settings(args.data, config.data))
         if args.hold_out is not None:
             config = replace(config, held_out=round(_check_multiple(args.hold_out) * config.examples))
-        config = replace(config, data=replace(config.data, side=_side(network)))
-        data = _drawings(config, progress)
+        fitted = kind_of(config.data).with_input_shape(config.data, network.input_shape)
+        config = replace(config, data=fitted)
+        data = _generated(config, progress)
     else:
         if args.examples is not None:
             raise ValueError("--examples is for generated drawings; leave it out if --data names a file.")
@@ -222,10 +235,10 @@ def _resumed_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJ
     out = args.resume.with_suffix(MODEL_SUFFIX) if args.out is None else args.out
     _check_writable(out)
     config, original = _config(run.config, args), run.data
-    if args.data is not None and (original is None or is_drawings(args.data)):
+    if args.data is not None and (original is None or generated_kind(args.data) is not None):
         raise ValueError("--data with --resume names the new path of the run's files, and this run has none.")
     if original is None:
-        data = _drawings(config, progress)
+        data = _generated(config, progress)
     else:
         files = original if args.data is None else replace(original, path=os.path.abspath(args.data))
         data = _files(files, run.network, config, progress)
@@ -246,9 +259,8 @@ def _network(args: argparse.Namespace) -> tuple[str, Network, TrainingConfig, Ar
         if args.recipe is not None:
             raise ValueError("--recipe is for presets; leave it out, and give the settings one by one.")
         model = load_model(args.model)
-        assert DEFAULT.config is not None
         start = None if args.from_scratch else dict(model.parameters)
-        return model.name, model.network, DEFAULT.config, start
+        return model.name, model.network, _model_config(model.network), start
     if args.from_scratch:
         raise ValueError("--from-scratch is for --model; a preset's network always starts from fresh weights.")
     chosen = preset(args.preset or DEFAULT.name)
@@ -259,6 +271,15 @@ def _network(args: argparse.Namespace) -> tuple[str, Network, TrainingConfig, Ar
         raise ValueError(f"The network {chosen.name} has no recipe called {args.recipe!r}; it has {others}.")
     config = chosen.config if args.recipe is None else chosen.other_configs[args.recipe]
     return chosen.title, chosen.network, config, None
+
+
+def _model_config(network: Network) -> TrainingConfig:
+    """The default configuration for a network from a file: with data of its own kind, if there is one."""
+    assert DEFAULT.config is not None
+    kind = kind_for(network)
+    if kind is None or kind.name == DEFAULT.config.data.kind:
+        return DEFAULT.config
+    return replace(DEFAULT.config, data=kind.default_settings())
 
 
 def _config(config: TrainingConfig, args: argparse.Namespace) -> TrainingConfig:
@@ -282,29 +303,31 @@ def _config(config: TrainingConfig, args: argparse.Namespace) -> TrainingConfig:
     return replace(config, optimizer=optimizer, **given)
 
 
-def _drawings(config: TrainingConfig, progress: ProgressCallback) -> JobData:
+def _generated(config: TrainingConfig, progress: ProgressCallback) -> JobData:
+    kind = kind_of(config.data)
+    shape, classes = kind.input_shape(config.data), kind.classes(config.data)
     for count in (config.examples, config.held_out):
-        if 4 * count * config.data.side**2 > MAX_DRAWING_BYTES:
+        if 4 * count * math.prod(shape) > MAX_GENERATED_BYTES:
             raise ValueError(
-                f"{count:,} drawings of {config.data.side} × {config.data.side} pixels take more than 1 GiB; "
-                "reduce their number with --examples."
+                f"{count:,} {kind.plural} of {shape_text(shape)} take more than 1 GiB; reduce their number with "
+                "--examples."
             )
     if not config.fresh:
-        return _fixed_drawings(config, progress)
-    source = GeneratedSource(config.data, config.examples, config.drawing_seed)
+        return _fixed(config, classes, progress)
+    source = GeneratedSource(config.data, config.examples, config.example_seed)
     progress("drawing", 0, config.held_out)
-    return JobData(source, source.held_out(config.held_out) if config.held_out else None, CLASSES)
+    return JobData(source, source.held_out(config.held_out) if config.held_out else None, classes)
 
 
-def _fixed_drawings(config: TrainingConfig, progress: ProgressCallback) -> JobData:
-    """The drawings that the window trains on: an ExamplePool's, the same in every epoch."""
+def _fixed(config: TrainingConfig, classes: tuple[str, ...], progress: ProgressCallback) -> JobData:
+    """The examples that the window trains on: an ExamplePool's, the same in every epoch."""
     total = config.examples + config.held_out
     # A pool always has held-out examples; here they are optional.
-    pool = ExamplePool(PoolSettings(config.data, config.examples, max(1, config.held_out), config.drawing_seed))
+    pool = ExamplePool(PoolSettings(config.data, config.examples, max(1, config.held_out), config.example_seed))
     while pool.progress < 1:
         progress("drawing", round(pool.progress * total), total)
         pool.generate_next()
-    return JobData(FixedSource(pool.training), pool.held_out if config.held_out else None, CLASSES)
+    return JobData(FixedSource(pool.training), pool.held_out if config.held_out else None, classes)
 
 
 def _files(data: FileData, network: Network, config: TrainingConfig, progress: ProgressCallback) -> JobData:
@@ -339,17 +362,6 @@ def _for_classes(
     return fitted, {
         name: start[name] if start[name].shape == values.shape else values for name, values in fresh.items()
     }
-
-
-def _side(network: Network) -> int:
-    """The side of the network's drawings. Raises ShapeError unless its input is one square map."""
-    channels, height, width = network.input_shape
-    if channels != 1 or height != width:
-        raise ShapeError(
-            f"Generated drawings are one square map, but the network's input is {shape_text(network.input_shape)}; "
-            "give it pictures with --data."
-        )
-    return height
 
 
 def _check_multiple(multiple: float) -> float:
@@ -395,7 +407,7 @@ def _command(args: argparse.Namespace, config: TrainingConfig) -> str:
         value = getattr(args, name)
         if value is None or name == "seed":
             continue
-        is_path = isinstance(value, Path) or (name == "data" and not is_drawings(value))
+        is_path = isinstance(value, Path) or (name == "data" and generated_kind(value) is None)
         words += [f"--{name.replace('_', '-')}", Path(value).name if is_path else str(value)]
     words += [f"--{name.replace('_', '-')}" for name in ("from_scratch", "fixed") if getattr(args, name)]
     return shlex.join(words)
@@ -418,8 +430,7 @@ def command_arguments(config: TrainingConfig, start: Sequence[str]) -> list[str]
         words += ["--data-seed", str(config.data_seed)]
     words += ["--fixed"]
     words += ["--examples", str(config.examples), "--hold-out", repr(config.held_out / config.examples)]
-    if settings := _settings_text(config.data, default.data, leave_out="side"):
-        words += ["--data", f"{DRAWINGS}:{settings}"]
+    words += _data_arguments(config.data, default.data)
     words += ["--optimizer", _part_text(config.optimizer), "--schedule", _part_text(config.schedule)]
     words += ["--batch", str(config.batch), "--epochs", str(config.epochs)]
     for name in _OPTIONAL:
@@ -439,14 +450,25 @@ def _default_config(start: Sequence[str]) -> TrainingConfig:
     return chosen.config
 
 
+def _data_arguments(settings: DataSettings, default: DataSettings) -> list[str]:
+    """--data, unless the settings are the default ones; what the input of the network decides is left out."""
+    is_default_kind = settings.kind == default.kind
+    base = default if is_default_kind else kind_of(settings).default_settings()
+    decided = form_fields_of(settings, INPUT_GROUP)
+    changed = _settings_text(settings, base, leave_out=decided)
+    if is_default_kind and not changed:
+        return []
+    return ["--data", f"{settings.kind}:{changed}" if changed else settings.kind]
+
+
 def _part_text(part: Optimizer | Schedule) -> str:
     """`adamw:rate=0.003,decay=0.02`: every setting that differs from its default."""
     settings = _settings_text(part, type(part)())
     return f"{part.kind}:{settings}" if settings else part.kind
 
 
-def _settings_text(part: Optimizer | Schedule | XOSettings, default: Any, leave_out: str = "") -> str:
-    values = {each.name: getattr(part, each.name) for each in fields(part) if each.name != leave_out}
+def _settings_text(part: Optimizer | Schedule | DataSettings, default: Any, leave_out: Collection[str] = ()) -> str:
+    values = {each.name: getattr(part, each.name) for each in fields(part) if each.name not in leave_out}
     changed = {name: value for name, value in values.items() if value != getattr(default, name)}
     return ",".join(f"{name}={_value_text(value)}" for name, value in changed.items())
 

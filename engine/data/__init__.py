@@ -1,10 +1,37 @@
 """Labelled examples of every kind: generated, drawn, read from files; how they are augmented and pooled."""
 
 from engine.data.augmentation import Augmentation, make_source
-from engine.data.dataset import Dataset
+from engine.data.data_kind import (
+    INPUT_GROUP,
+    MAX_SIDE,
+    MIN_SIDE,
+    SAMPLES_PER_CLASS,
+    DataKind,
+    DataSettings,
+    DrawingKind,
+    ExampleInput,
+    InputShape,
+    Variations,
+    VariedInputs,
+    VariedProperty,
+)
+from engine.data.dataset import NO_CLASS, Dataset
 from engine.data.files import read_dataset
 from engine.data.folders import scan_folder
-from engine.data.labelled_drawings import MAX_WEIGHT, NO_CLASS, LabelledDrawing, render_labelled, total_weight
+from engine.data.kinds import (
+    DATA_KINDS,
+    DEFAULT_KIND,
+    GeneratorSamples,
+    class_symbol,
+    data_settings_from_json,
+    data_settings_to_json,
+    generate_samples,
+    generated_kinds,
+    input_kind,
+    kind_for,
+    kind_of,
+)
+from engine.data.labelled_drawings import MAX_WEIGHT, LabelledDrawing, render_labelled, total_weight
 from engine.data.pool import (
     CHUNK_SIZE,
     HELD_OUT_STREAM,
@@ -22,22 +49,45 @@ from engine.data.pool import (
 
 __all__ = [
     "CHUNK_SIZE",
+    "DATA_KINDS",
+    "DEFAULT_KIND",
     "HELD_OUT_STREAM",
+    "INPUT_GROUP",
     "LABELLED_CHUNK_SIZE",
+    "MAX_SIDE",
     "MAX_WEIGHT",
+    "MIN_SIDE",
     "NO_CLASS",
+    "SAMPLES_PER_CLASS",
     "TRAINING_STREAM",
     "Augmentation",
+    "DataKind",
+    "DataSettings",
     "DataSource",
     "Dataset",
+    "DrawingKind",
+    "ExampleInput",
     "ExamplePool",
     "FixedSource",
     "GeneratedSource",
+    "GeneratorSamples",
+    "InputShape",
     "LabelledDrawing",
     "PoolCache",
     "PoolSettings",
     "TrainingData",
+    "Variations",
+    "VariedInputs",
+    "VariedProperty",
+    "class_symbol",
+    "data_settings_from_json",
+    "data_settings_to_json",
     "generate_chunk",
+    "generate_samples",
+    "generated_kinds",
+    "input_kind",
+    "kind_for",
+    "kind_of",
     "make_source",
     "read_dataset",
     "render_labelled",

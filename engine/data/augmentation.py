@@ -60,7 +60,10 @@ class AugmentedSource:
         original = self.examples
         rng = np.random.default_rng((self.seed, AUGMENTATION_STREAM, number))
         matrices = _random_matrices(self.settings, original.images.shape[2:], len(original), rng)
-        return Dataset(warp_affine(original.images[:, 0], matrices)[:, None], original.labels, original.classes)
+        channels = original.images.shape[1]
+        maps = original.images.reshape(-1, *original.images.shape[2:])
+        warped = warp_affine(maps, np.repeat(matrices, channels, axis=0)).reshape(original.images.shape)
+        return Dataset(warped, original.labels, original.classes)
 
 
 def make_source(examples: Dataset, augmentation: Augmentation | None, seed: int) -> FixedSource | AugmentedSource:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.drawings import FloatArray
 
+NO_CLASS: Final = "neither"  # what the label -1 is called
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Pictures with their labels and the names of the classes.
+    """Encoded inputs with their labels and the names of the classes.
 
-    images: (N, 1, H, W) float32, -1 background to 1 ink
+    images: (N, C, H, W) float32, -1 (background) to 1 (ink)
     labels: (N,) int64, an index into classes, or -1 for no class
     classes: the names, in the order of the network's outputs
 
@@ -28,9 +31,9 @@ class Dataset:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
-        if images.ndim != 4 or images.shape[1] != 1 or images.dtype != np.float32:
+        if images.ndim != 4 or images.dtype != np.float32:
             raise ValueError(
-                f"Images must be (N, 1, H, W) float32, not {images.shape} {images.dtype}; one channel, four axes."
+                f"Images must be (N, channels, H, W) float32, not {images.shape} {images.dtype}; four axes."
             )
         if labels.shape != (len(images),) or labels.dtype != np.int64:
             raise ValueError(

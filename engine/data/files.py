@@ -20,6 +20,7 @@ from engine.data.folders import (
     read_tree,
     scan_folder,
 )
+from engine.data.kinds import DATA_KINDS, DEFAULT_KIND
 from engine.drawings import FloatArray
 from engine.formats import (
     GZIP_SUFFIX,
@@ -37,7 +38,6 @@ from engine.formats import (
 from engine.nn.layers import ShapeError, shape_text
 
 FILE_LIMIT: Final = 1 << 30
-XO_CLASSES: Final = ("X", "O")
 _CHUNK = 1 << 20  # values resampled at once, to limit memory
 
 
@@ -51,8 +51,8 @@ def read_dataset(
 
     path is one of
     - a folder, or a zip of one, with a subfolder of pictures for each class, as in `read_tree`;
-    - an npz file with images and labels, as in `read_npz`. Without an array `classes`, the classes are X and O if
-      the labels are only 0 and 1, as for `xo classify`, else the labels that occur;
+    - an npz file with images and labels, as in `read_npz`. Without an array `classes`, the classes are those of
+      the default kind of data if the labels are only 0 and 1, as for `xo classify`, else the labels that occur;
     - the images file of an IDX data set with the labels file beside it, or the folder of both; of several sets in a
       folder, the one whose name begins with "train". The classes are the labels that occur.
 
@@ -125,7 +125,7 @@ def _read_npz(path: Path, side: int, progress: ReadProgress | None) -> Dataset:
     if data.classes is not None:
         labels, classes = data.labels, data.classes
     elif data.labels.max() <= 1:
-        labels, classes = data.labels, XO_CLASSES
+        labels, classes = data.labels, DATA_KINDS[DEFAULT_KIND].class_names
     else:
         labels, classes = _encode_labels(path, data.labels)
     return _resampled(path, data.pictures, labels, classes, side, progress)

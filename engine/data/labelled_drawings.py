@@ -8,10 +8,11 @@ from typing import Final
 
 import numpy as np
 
-from engine.data.dataset import Dataset
-from engine.drawings import Drawing, render
+from engine.data.data_kind import DataSettings
+from engine.data.dataset import NO_CLASS, Dataset
+from engine.data.kinds import kind_of
+from engine.drawings import Drawing
 
-NO_CLASS: Final = "neither"
 MAX_WEIGHT: Final = 20
 
 
@@ -35,11 +36,13 @@ class LabelledDrawing:
             raise ValueError(f"A drawing's weight must be from 0 to {MAX_WEIGHT}, not {self.weight}.")
 
 
-def render_labelled(labelled: Sequence[LabelledDrawing], side: int, classes: tuple[str, ...]) -> Dataset:
-    """Renders labelled drawings to (N, 1, side, side), each repeated `weight` times in a row.
+def render_labelled(labelled: Sequence[LabelledDrawing], settings: DataSettings) -> Dataset:
+    """Encodes labelled drawings as examples with these settings, each repeated `weight` times in a row.
 
-    Raises ValueError for a label that is neither in `classes` nor "neither".
+    Raises ValueError for a label that is neither a class nor "neither".
     """
+    kind = kind_of(settings)
+    classes, shape = kind.classes(settings), kind.input_shape(settings)
     for each in labelled:
         if each.label not in (*classes, NO_CLASS):
             raise ValueError(
@@ -47,10 +50,10 @@ def render_labelled(labelled: Sequence[LabelledDrawing], side: int, classes: tup
                 "relabel the drawing or delete it."
             )
     counted_drawings = [each for each in labelled if each.weight]
-    pictures = [render(each.drawing, side) for each in counted_drawings]
+    pictures = [kind.encode(each.drawing, shape) for each in counted_drawings]
     weights = [each.weight for each in counted_drawings]
     labels = [classes.index(each.label) if each.label in classes else -1 for each in counted_drawings]
-    images = np.array(pictures, np.float32).reshape(len(pictures), 1, side, side)
+    images = np.array(pictures, np.float32).reshape(len(pictures), *shape)
     return Dataset(np.repeat(images, weights, 0), np.repeat(np.array(labels, np.int64), weights), classes)
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
 
+from engine.data.data_kind import DataSettings
 from engine.data.dataset import Dataset
+from engine.data.kinds import kind_of
 from engine.data.labelled_drawings import LabelledDrawing, render_labelled, total_weight
-from engine.data.xo import CLASSES, XOSettings, class_counts, generate_dataset
 
-# Second words of the generator's seeds: separate random streams, so that no held-out drawing is ever trained on.
+# Second words of the generator's seeds: separate random streams, so that no held-out example is ever trained on.
 TRAINING_STREAM, HELD_OUT_STREAM = 0, 1
 
-CHUNK_SIZE: Final = 100  # drawings generated at once: about 10 ms
+CHUNK_SIZE: Final = 100  # examples generated at once: about 10 ms
 LABELLED_CHUNK_SIZE: Final = 20  # labelled drawings may be large pictures or have many strokes
 CACHE_BUDGET: Final = 256 * 2**20  # bytes
 
@@ -35,18 +37,18 @@ class DataSource(Protocol):
 
 @dataclass(frozen=True)
 class GeneratedSource:
-    """Generates `count` new drawings for each epoch; held-out drawings use a separate random stream."""
+    """Generates `count` new examples for each epoch; held-out examples use a separate random stream."""
 
-    settings: XOSettings
+    settings: DataSettings
     count: int
     seed: int
 
     def epoch(self, number: int) -> Dataset:
-        return generate_dataset(self.settings, self.count, (self.seed, TRAINING_STREAM, number))
+        return kind_of(self.settings).generate(self.settings, self.count, (self.seed, TRAINING_STREAM, number))
 
     def held_out(self, count: int) -> Dataset:
-        """`count` drawings that occur in no epoch."""
-        return generate_dataset(self.settings, count, (self.seed, HELD_OUT_STREAM))
+        """`count` examples that occur in no epoch."""
+        return kind_of(self.settings).generate(self.settings, count, (self.seed, HELD_OUT_STREAM))
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class PoolSettings:
     """Settings of the generated examples of a pool; the same settings give the same bytes, in the window and in
     `xo train --fixed`.
 
-    drawing: how they are drawn
+    generator: the settings of their kind
     count: number of training examples
     held_out: number of held-out examples for evaluation
     seed: of the generator
@@ -76,7 +78,7 @@ class PoolSettings:
     Raises ValueError for counts below 1.
     """
 
-    drawing: XOSettings
+    generator: DataSettings
     count: int = 16_000
     held_out: int = 2_000
     seed: int = 1
@@ -87,19 +89,27 @@ class PoolSettings:
                 raise ValueError(f"The data need {name} of at least 1, not {getattr(self, name)}.")
 
     @property
-    def class_counts(self) -> tuple[int, int, int]:
-        """The number of training examples that are X, O and neither."""
+    def class_counts(self) -> tuple[int, ...]:
+        """The number of training examples of each class, and of none."""
         chunks = [
-            class_counts(self.drawing, min(CHUNK_SIZE, self.count - first))
+            kind_of(self.generator).class_counts(self.generator, min(CHUNK_SIZE, self.count - first))
             for first in range(0, self.count, CHUNK_SIZE)
         ]
-        crosses, circles, others = (sum(counts) for counts in zip(*chunks, strict=True))
-        return crosses, circles, others
+        return tuple(sum(counts) for counts in zip(*chunks, strict=True))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return kind_of(self.generator).classes(self.generator)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the examples."""
+        return kind_of(self.generator).input_shape(self.generator)
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The training data of a branch: generated drawings, followed by the user's labelled drawings."""
+    """The training data of a branch: generated examples, followed by the user's labelled drawings."""
 
     generated: PoolSettings
     labelled_drawings: tuple[LabelledDrawing, ...] = ()
@@ -112,7 +122,7 @@ class TrainingData:
     @property
     def nbytes(self) -> int:
         """Size of all pictures as float32, in bytes."""
-        return 4 * self.generated.drawing.side**2 * (self.count + self.generated.held_out)
+        return 4 * math.prod(self.generated.input_shape) * (self.count + self.generated.held_out)
 
 
 class ExamplePool:
@@ -138,7 +148,7 @@ class ExamplePool:
         """Generates one more chunk, if any is missing. Raises ValueError for a drawing with an unknown label."""
         if self._generated < len(self._labelled):
             labelled = self._labelled[self._generated : self._generated + LABELLED_CHUNK_SIZE]
-            self._rendered.append(render_labelled(labelled, self.settings.drawing.side, CLASSES))
+            self._rendered.append(render_labelled(labelled, self.settings.generator))
             self._generated += len(labelled)
             return
         if self.progress == 1:
@@ -180,8 +190,8 @@ class ExamplePool:
 def generate_chunk(settings: PoolSettings, stream: int, number: int) -> Dataset:
     """Chunk `number`, from 0, of the training or held-out stream: CHUNK_SIZE examples, fewer in the last chunk."""
     count = settings.held_out if stream == HELD_OUT_STREAM else settings.count
-    return generate_dataset(
-        settings.drawing, min(CHUNK_SIZE, count - CHUNK_SIZE * number), (settings.seed, stream, number)
+    return kind_of(settings.generator).generate(
+        settings.generator, min(CHUNK_SIZE, count - CHUNK_SIZE * number), (settings.seed, stream, number)
     )
 
 

@@ -1,6 +1,6 @@
 """What is saved and opened: models, training runs, projects, presets."""
 
-from engine.documents.document import Document, check_reads_drawings
+from engine.documents.document import Document, check_input
 from engine.documents.model_file import load_model, save_model, shipped_model
 from engine.documents.open_request import OpenRequest, OpenResult, open_file, read_file
 from engine.documents.presets import ARTICLE_KERNELS, DEFAULT, PRESETS, TRAINABLE_WALKTHROUGH, WALKTHROUGH, preset
@@ -21,7 +21,7 @@ __all__ = [
     "OpenResult",
     "ProjectState",
     "ProjectSummary",
-    "check_reads_drawings",
+    "check_input",
     "load_checkpoint",
     "load_model",
     "open_file",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
-from engine.data import LabelledDrawing
-from engine.data.xo import MAX_SIDE, MIN_SIDE
+from engine.backends import HostArray
+from engine.data import DataKind, LabelledDrawing, input_kind
 from engine.drawings import Drawing
-from engine.nn import Model, input_side
+from engine.nn import Model
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +33,24 @@ class Document:
     def with_drawing(self, drawing: Drawing) -> Document:
         return replace(self, drawing=drawing)
 
+    @property
+    def kind(self) -> DataKind[Any, Any]:
+        """The kind of data of the input: that of the first model."""
+        return input_kind(self.models[0].network)
 
-def check_reads_drawings(model: Model) -> None:
-    """Raises ValueError, one sentence, unless the model can be part of a Document: its input is one square map of a
-    side that drawings and generated examples can have."""
-    side = input_side(model)
-    if not MIN_SIDE <= side <= MAX_SIDE:
-        raise ValueError(
-            f"{model.name} reads {side:,} × {side:,} pixels, but a drawing is read at {MIN_SIDE} × {MIN_SIDE} to "
-            f"{MAX_SIDE:,} × {MAX_SIDE:,}; choose a network with such an input."
-        )
+    @property
+    def fitted_source(self) -> Drawing:
+        """The input as it is encoded: fitted to the frame if the user wants that."""
+        source: Drawing = self.kind.fit_to_frame(self.drawing) if self.fit_to_frame else self.drawing
+        return source
+
+    def encoded(self, model: Model) -> HostArray:
+        """The input as a model reads it, (C, H, W). Raises ShapeError or ValueError for one that cannot."""
+        self.kind.check_input(model.network, model.name)
+        return self.kind.encode(self.fitted_source, model.network.input_shape)
+
+
+def check_input(model: Model) -> None:
+    """Raises ValueError, one sentence, unless the model can be part of a Document: its input can be made of one of
+    its kind of data."""
+    input_kind(model.network).check_input(model.network, model.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.backends import HostArray
-from engine.documents.document import check_reads_drawings
+from engine.documents.document import check_input
 from engine.documents.model_file import load_model
 from engine.documents.project_file import SUFFIX, ProjectState, load_project
 from engine.formats import first_bytes, is_idx, other_program, quoted, read_picture
@@ -52,11 +52,11 @@ def read_file(
     if path.suffix.lower() == SUFFIX and not path.is_dir():
         project = load_project(path)
         for model in project.document.models:
-            check_reads_drawings(model)
+            check_input(model)
         return project
     if path.suffix.lower() == ".safetensors" or other_program(path, first_bytes(path)):
         model = load_model(path)
-        check_reads_drawings(model)
+        check_input(model)
         return model
     if sentence := _data_sentence(path):
         raise ValueError(sentence)

@@ -18,8 +18,13 @@ import msgspec
 import numpy as np
 
 from engine.backends import HostArray
-from engine.data import LabelledDrawing, PoolSettings, TrainingData
-from engine.data.xo import XOSettings
+from engine.data import (
+    LabelledDrawing,
+    PoolSettings,
+    TrainingData,
+    data_settings_from_json,
+    data_settings_to_json,
+)
 from engine.documents.model_file import (
     check_value_count,
     parse_name,
@@ -52,7 +57,6 @@ from engine.training import (
     Curves,
     Mark,
     TrainingConfig,
-    settings_from,
 )
 
 FORMAT_VERSION = 2
@@ -67,6 +71,8 @@ _CURVE_KEYS: Final = (
     "steps", "losses", "rates", "judged", "held_out_losses", "accuracies", "recalled", "training_accuracies",
 )  # fmt: skip
 _KEYFRAME_COLUMNS: Final = 7  # as in _keyframe_row
+# The settings of a pool beside those of its generator.
+_POOL_COUNTS: Final = ("count", "held_out", "seed")
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 _Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Text = Annotated[str, msgspec.Meta(max_length=20_000)]
@@ -463,8 +469,15 @@ def parse_config(value: object) -> TrainingConfig:
 
 
 def training_data_to_json(training_data: TrainingData, labelled_indices: Sequence[int]) -> Json:
-    """Training data as JSON, with its labelled drawings as indices into all drawings of the file."""
-    settings: dict[str, Any] = msgspec.to_builtins(training_data.generated)
+    """Training data as JSON, with its labelled drawings as indices into all drawings of the file.
+
+    drawing: the settings of the generator, of whatever kind
+    """
+    pool = training_data.generated
+    settings = {
+        "drawing": data_settings_to_json(pool.generator),
+        **{key: getattr(pool, key) for key in _POOL_COUNTS},
+    }
     return {"data": settings, "own": list(labelled_indices)}
 
 
@@ -480,10 +493,11 @@ def parse_training_data(value: object, labelled: Sequence[LabelledDrawing]) -> T
     """Parses training data from its JSON; `labelled`: all labelled drawings of the file. Raises InvalidFile."""
     if not isinstance(value, dict) or not isinstance(value.get("data"), dict) or "own" not in value:
         raise InvalidFile("does not describe its training data")
-    settings = dict(value["data"])
+    settings = value["data"]
     try:
-        drawing = settings_from("drawing", XOSettings, settings.pop("drawing", None))
-        pool_settings = msgspec.convert({**settings, "drawing": msgspec.to_builtins(drawing)}, PoolSettings)
+        generator = data_settings_from_json(settings.get("drawing"))
+        counts = {key: settings[key] for key in _POOL_COUNTS if key in settings}
+        pool_settings = PoolSettings(generator, **msgspec.convert(counts, dict[str, int]))
         indices = msgspec.convert(value["own"], list[_Count])
     except (ValueError, OverflowError) as error:
         raise InvalidFile(f"has invalid training data: {one_line(error)}") from error

@@ -162,9 +162,9 @@ class FeatureProfiler:
         try:
             top_examples = self._top_examples.pop(key, None)
             if top_examples is None:
-                side, limit = model.network.input_shape[1], COARSE_EXAMPLES if is_training else None
+                shape, limit = model.network.input_shape, COARSE_EXAMPLES if is_training else None
                 top_examples = TopExamples(
-                    model, feature.layer, ExampleReader(feature.training_data, side, generated, limit)
+                    model, feature.layer, ExampleReader(feature.training_data, shape, generated, limit)
                 )
             self._top_examples[key] = top_examples
             for old in list(self._top_examples)[:-CACHED_LAYERS]:

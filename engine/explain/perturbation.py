@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.backends import HostArray, numpy_backend
-from engine.data import Dataset
-from engine.data.xo import CLASSES, XOSettings, generate_dataset
+from engine.data import Dataset, kind_for
 from engine.nn import Model, Network, Parameters, Plan, ablated
 from engine.training import Evaluation, Evaluator
 
@@ -111,15 +110,15 @@ def ablation(model: Model, layer: int, examples: Dataset) -> Iterator[tuple[floa
 
 def ablation_examples(network: Network, held_out: Dataset | None) -> tuple[Dataset, bool]:
     """The examples to evaluate, and whether they are held-out ones: the first of `held_out` if any fit, or else
-    generated drawings, half of them X, always the same. Raises ValueError if there are none."""
+    generated ones of its kind of data, each of a class, always the same. Raises ValueError if there are none."""
     expected = network.input_shape, network.classes
     if held_out is not None and len(held_out) and expected == (held_out.images.shape[1:], held_out.classes):
         return Dataset(held_out.images[:MAX_HELD_OUT], held_out.labels[:MAX_HELD_OUT], held_out.classes), True
-    if network.classes != CLASSES:
-        raise ValueError("Only X and O can be generated: train this network to use its held-out examples.")
-    return generate_dataset(_settings(network), GENERATED_COUNT, GENERATED_SEED), False
-
-
-def _settings(network: Network) -> XOSettings:
-    """Drawings of the network's input size, none of them of no class."""
-    return XOSettings(side=network.input_shape[1], neither=0.0)
+    kind = kind_for(network)
+    if kind is None:
+        raise ValueError(
+            f"No examples of {' and '.join(network.classes)} can be generated: train this network to use its "
+            "held-out examples."
+        )
+    settings = kind.with_input_shape(kind.default_settings(), network.input_shape)
+    return kind.generate(kind.without_unlabelled(settings), GENERATED_COUNT, GENERATED_SEED), False

@@ -1,20 +1,20 @@
-"""Robustness: accuracy of a network and of template matching on drawings of X and O with one property varied.
+"""Robustness: accuracy of a network and of template matching on generated inputs with one property varied.
 
-Every value of every property is tested with the same drawings (`engine/data/xo/variations.py`), a few in each
+Every value of every property is tested with the same inputs (`Variations` of their kind of data), a few in each
 round; the test runs in slices, between which it can be cancelled.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from engine.backends import Backend, HostArray
-from engine.data.xo import CLASSES, VALUES_PER_PROPERTY, DrawingProperty, DrawingVariations, drawing_properties
-from engine.drawings import Drawing
+from engine.data import DATA_KINDS, InputShape, Variations, VariedProperty, kind_for
 from engine.explain.template_matching import template_scores, templates
 from engine.nn import Network, Parameters, Plan, RunPoint
 from engine.nn.layers import shape_text
@@ -24,8 +24,6 @@ SEED: Final = 90_210  # outside the seeds of training, which start at 1
 ROUNDS: Final = 16
 DRAWINGS_PER_ROUND: Final = 20  # half of them X
 _PIXELS: Final = 40_000  # drawn at once, about
-# Coarse to fine, so that the whole curve is visible before it is exact.
-_ORDER: Final = (0, 10, 3, 7, 1, 9, 2, 8, 4, 6, 5)
 # Length of a slice of a large network's pass.
 SLICE_SECONDS: Final = 0.005  # seconds
 # While training changes the parameters: rounds of each test, and seconds from one start to the next.
@@ -44,11 +42,11 @@ class RobustnessResult:
     progress: share of all tests done.
     source: identifies the parameters, as given to RobustnessTest.
     run_point: of the training that the parameters are from, None for the model's own.
-    side: of the pictures.
+    variations, input_shape: of the inputs.
     rounds: in total.
     """
 
-    properties: tuple[DrawingProperty, ...]
+    properties: tuple[VariedProperty, ...]
     counts: HostArray
     network_correct: HostArray
     template_correct: HostArray
@@ -57,17 +55,17 @@ class RobustnessResult:
     progress: float
     source: object
     run_point: RunPoint | None
-    side: int
+    variations: Variations
+    input_shape: InputShape
     drawings_per_round: int
     rounds: int
 
-    def drawing(self, row: int, column: int, index: int) -> Drawing:
-        """The drawing of this index with a property (row) at a value (column)."""
+    def varied_input(self, row: int, column: int, index: int) -> Any:
+        """The source, such as a drawing, of the input of this index with a property (row) at a value (column)."""
         turn, offset = divmod(index, self.drawings_per_round)
         varied = self.properties[row]
-        return DrawingVariations(self.side, self.drawings_per_round, (SEED, turn)).drawing(
-            offset, varied.name, varied.values[column]
-        )
+        inputs = self.variations.inputs(self.input_shape, self.drawings_per_round, (SEED, turn))
+        return inputs.source(offset, varied.name, varied.values[column])
 
     def accuracy(self, correct: HostArray) -> HostArray:
         """`network_correct` or `template_correct` as an accuracy, NaN where nothing was tested."""
@@ -77,9 +75,9 @@ class RobustnessResult:
 
 
 def supports(network: Network) -> bool:
-    """Whether the network can be tested: one square input map and the classes X and O."""
-    channels, height, width = network.input_shape
-    return channels == 1 and height == width and network.classes == CLASSES
+    """Whether the network can be tested: whether inputs of its kind of data can be varied and have templates."""
+    kind = kind_for(network)
+    return kind is not None and kind.variations is not None and templates(network) is not None
 
 
 class RobustnessTest:
@@ -94,24 +92,27 @@ class RobustnessTest:
         point: RunPoint | None = None,
     ) -> None:
         """Raises ValueError unless `supports(network)`, and what Plan raises."""
-        if not supports(network):
+        kind, matching = kind_for(network), templates(network)
+        if kind is None or kind.variations is None or matching is None:
+            known = [
+                f"{kind.plural} of {' and '.join(kind.class_names)}"
+                for kind in DATA_KINDS.values()
+                if kind.variations
+            ]
             raise ValueError(
-                f"Only a network with one square input map and the classes X and O can be tested, not one with "
-                f"input {shape_text(network.input_shape)} and classes {', '.join(network.classes)}."
+                f"No varied inputs can be made for a network with input {shape_text(network.input_shape)} and "
+                f"classes {', '.join(network.classes)}; there are {', '.join(known)}."
             )
         self.network, self.source, self.run_point = network, source, point
-        self._side = network.input_shape[1]
-        self.properties = drawing_properties(self._side)
-        per_round = 2 * max(1, min(DRAWINGS_PER_ROUND, _PIXELS // self._side**2) // 2)
+        self._variations, self._templates = kind.variations, matching
+        self.properties = kind.variations.properties(network.input_shape)
+        classes, pixels = len(network.classes), math.prod(network.input_shape)
+        per_round = classes * max(1, min(DRAWINGS_PER_ROUND, _PIXELS // pixels) // classes)
         self._plan = Plan(network, backend, max(1, inference_batch_size(network, per_round)))
         self._plan.load(parameters)
         self._per_round, self._to_host = per_round, backend.operations.to_host
-        self._counts, self._network, self._template = np.zeros(
-            (3, len(self.properties), VALUES_PER_PROPERTY), np.int64
-        )
-        self._network_errors, self._template_errors = np.full(
-            (2, len(self.properties), VALUES_PER_PROPERTY), -1, np.int64
-        )
+        self._counts, self._network, self._template = np.zeros((3, *self._table_shape), np.int64)
+        self._network_errors, self._template_errors = np.full((2, *self._table_shape), -1, np.int64)
         self.rounds_done = 0
         self._slices = self._run()
         self._result: RobustnessResult | None = None
@@ -139,7 +140,8 @@ class RobustnessTest:
                 progress,
                 self.source,
                 self.run_point,
-                self._side,
+                self._variations,
+                self.network.input_shape,
                 self._per_round,
                 ROUNDS,
             )
@@ -148,14 +150,14 @@ class RobustnessTest:
     def _run(self) -> Iterator[None]:
         settings = self._settings()
         for number in range(ROUNDS):
-            varied = DrawingVariations(self._side, self._per_round, (SEED, number))
+            varied = self._variations.inputs(self.network.input_shape, self._per_round, (SEED, number))
             yield
             for at, cells in enumerate(settings):
                 first = self.properties[cells[0][0]]
-                pictures = varied.pictures(first.name, first.values[cells[0][1]])
+                pictures = varied.images(first.name, first.values[cells[0][1]])
                 yield
                 network = (yield from self._predict(pictures)) == varied.labels
-                template = template_scores(templates(self._side), pictures).argmax(1) == varied.labels
+                template = template_scores(self._templates, pictures).argmax(1) == varied.labels
                 for cell in cells:
                     self._counts[cell] += len(pictures)
                     _count(network, number, cell, self._network, self._network_errors)
@@ -171,7 +173,7 @@ class RobustnessTest:
         predicted = []
         for start in range(0, len(pictures), size):
             part = pictures[start : start + size]
-            batch[: len(part), 0] = part
+            batch[: len(part)] = part
             yield from without_overflow_warnings(self._plan.iter_slices(batch, SLICE_SECONDS))
             scores = self._to_host(self._plan.scores)
             predicted.append(np.where(np.isfinite(scores).all(0), scores.argmax(0), -1)[: len(part)])
@@ -182,8 +184,25 @@ class RobustnessTest:
         """The (property, value) cells that share their drawings, in the order of the tests: the default values of
         all properties give the same drawings."""
         default = [(row, each.values.index(each.baseline)) for row, each in enumerate(self.properties)]
-        rest = [(row, column) for column in _ORDER for row in range(len(self.properties))]
+        rest = [
+            (row, column) for column in _coarse_to_fine(self._table_shape[1]) for row in range(len(self.properties))
+        ]
         return [default, *([cell] for cell in rest if cell not in default)]
+
+    @property
+    def _table_shape(self) -> tuple[int, int]:
+        """(properties, values)."""
+        return len(self.properties), len(self.properties[0].values)
+
+
+def _coarse_to_fine(count: int) -> list[int]:
+    """The indices of the values, so that the whole curve is visible before it is exact: each next one is as far as
+    possible from those before."""
+    order = [0, count - 1][:count]
+    while len(order) < count:
+        rest = [index for index in range(count) if index not in order]
+        order.append(max(rest, key=lambda index: min(abs(index - done) for done in order)))
+    return order
 
 
 def _count(

@@ -6,24 +6,21 @@ an X that is shifted, scaled or rotated is another picture.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from engine.backends import HostArray
-from engine.data.xo import ARTICLE_PICTURES, CLASSES, baseline
-from engine.data.xo import SIDE as ARTICLE_SIDE
-from engine.drawings import Drawing, Stroke, ink_share, render
-from engine.nn import BLANK_INK, UNSURE
-
-_CIRCLE_POINTS = 48
+from engine.data import DataKind, InputShape, kind_for
+from engine.drawings import ink_share
+from engine.nn import BLANK_INK, UNSURE, Network
 
 
 @dataclass(frozen=True, eq=False)
 class Templates:
-    """classes: the names; pictures: (classes, side, side) float32, read-only, -1 background to 1 ink."""
+    """classes: the names; pictures: (classes, H, W) float32, read-only, -1 background to 1 ink."""
 
     classes: tuple[str, ...]
     pictures: HostArray
@@ -47,16 +44,16 @@ class TemplateMatch:
     predicted_class: str
 
 
+def templates(network: Network) -> Templates | None:
+    """The templates of the kind of data that a network reads; None if its kind has none."""
+    kind = kind_for(network)
+    return None if kind is None else _templates(kind, network.classes, network.input_shape)
+
+
 @lru_cache(maxsize=8)
-def templates(side: int) -> Templates:
-    """An X and an O of (side, side): at 9 x 9 the article's own; otherwise an upright X and a round O, centred,
-    without jitter, with the default size and pen width."""
-    if side == ARTICLE_SIDE:
-        pictures = np.stack([ARTICLE_PICTURES[name] for name in CLASSES])
-    else:
-        pictures = np.stack([render(_ideal(name, side), side) for name in CLASSES])
-    pictures.flags.writeable = False
-    return Templates(CLASSES, pictures)
+def _templates(kind: DataKind[Any, Any], classes: tuple[str, ...], input_shape: InputShape) -> Templates | None:
+    pictures = kind.templates(input_shape)
+    return None if pictures is None else Templates(classes, pictures)
 
 
 def match_templates(templates: Templates, picture: HostArray) -> TemplateMatch:
@@ -76,21 +73,3 @@ def template_scores(templates: Templates, pictures: HostArray) -> HostArray:
     count, pixels = len(pictures), templates.pictures[0].size
     sums: HostArray = pictures.reshape(count, pixels) @ templates.pictures.reshape(-1, pixels).T
     return sums / np.float32(pixels)
-
-
-def _ideal(name: str, side: int) -> Drawing:
-    """The ideal shape of a class: straight lines from corner to corner, or a circle."""
-    look = baseline(side)
-    radius = np.float32((look.size - look.pen_width) / 2)
-    if name == "X":
-        lines = [[(-1.0, -1.0), (1.0, 1.0)], [(1.0, -1.0), (-1.0, 1.0)]]
-    else:
-        angles = [2 * math.pi * part / _CIRCLE_POINTS for part in range(_CIRCLE_POINTS + 1)]
-        lines = [[(math.cos(angle), math.sin(angle)) for angle in angles]]
-    return Drawing(
-        tuple(_stroke(np.array(line, np.float32) * radius + np.float32(0.5), look.pen_width) for line in lines)
-    )
-
-
-def _stroke(points: HostArray, pen: float) -> Stroke:
-    return Stroke(np.column_stack([points, np.full(len(points), pen, np.float32)]))

@@ -3,6 +3,7 @@ all features of the layer are ranked in one pass."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,11 +17,12 @@ from engine.data import (
     NO_CLASS,
     TRAINING_STREAM,
     Dataset,
+    InputShape,
     TrainingData,
     generate_chunk,
+    kind_of,
     render_labelled,
 )
-from engine.data.xo import CLASSES
 from engine.explain.receptive_fields import Window, receptive_field, receptive_mask
 from engine.nn import Model, Network, Plan
 from engine.nn.layers import CellIndex
@@ -83,12 +85,15 @@ class ValueDistribution:
 
 class TopExamples:
     """Ranks all examples for every feature of `layer`, counted from 1, slice by slice. Raises ValueError for a
-    network whose classes are not X and O."""
+    network with other classes than the examples."""
 
     def __init__(self, model: Model, layer: int, reader: ExampleReader) -> None:
         network = model.network
-        if network.classes != CLASSES:
-            raise ValueError("Only a network with the classes X and O can classify generated drawings.")
+        if network.classes != reader.classes:
+            raise ValueError(
+                f"The classes of the examples are {' and '.join(reader.classes)}, but those of the network "
+                f"{' and '.join(network.classes)}; choose a network with the same ones."
+            )
         self._network, self._layer, self._reader = network, layer, reader
         self._shape = network.shapes[layer]
         count = self._shape[0]
@@ -105,7 +110,7 @@ class TopExamples:
         self._every = -(-reader.count * count // MAX_PEAKS)
         self._peaks = np.zeros((-(-reader.count // self._every), count), np.float32)
         self._pictures: dict[int, HostArray] | None = {}
-        if 2 * TOP_COUNT * count * 4 * reader.side**2 > MAX_PICTURE_BYTES:
+        if 2 * TOP_COUNT * count * 4 * math.prod(network.input_shape) > MAX_PICTURE_BYTES:
             self._pictures = None
         self._windows: dict[int, Window] = {}
         self.examples_read = 0
@@ -142,7 +147,7 @@ class TopExamples:
         peaks, labels = self._peaks[:sampled, channel], self._labels[: read : self._every]
         finite = np.isfinite(peaks)
         first, last = (float(peaks[finite].min()), float(peaks[finite].max())) if finite.any() else (0.0, 0.0)
-        by_class = [peaks[finite & (labels == label)] for label in (*range(len(CLASSES)), -1)]
+        by_class = [peaks[finite & (labels == label)] for label in (*range(len(self._network.classes)), -1)]
         histogram = np.stack([np.histogram(each, BINS, (first, last))[0] for each in by_class])
         return ValueDistribution(
             read,
@@ -172,7 +177,7 @@ class TopExamples:
             if picture is None:
                 yield None
                 picture = self._reader.picture(index)
-            label = (*CLASSES, NO_CLASS)[int(self._labels[index])]
+            label = (*self._network.classes, NO_CLASS)[int(self._labels[index])]
             yield TopExample(index, picture, label, sign * value, self._window(channel, cell))
 
     def _window(self, channel: int, flat: int) -> Window:
@@ -261,24 +266,32 @@ class TopExamples:
 
 
 class ExampleReader:
-    """Reads training data part by part as pictures of `side`, generating them again on every access; labelled
-    drawings come last, each once.
+    """Reads training data part by part as a network with this input reads them, generating them again on every
+    access; labelled drawings come last, each once.
 
     generated: all generated examples, if they exist already.
     limit: number of generated examples that suffice.
     """
 
     def __init__(
-        self, training_data: TrainingData, side: int, generated: Dataset | None = None, limit: int | None = None
+        self,
+        training_data: TrainingData,
+        input_shape: InputShape,
+        generated: Dataset | None = None,
+        limit: int | None = None,
     ) -> None:
-        self.training_data, self.side = training_data, side
-        drawing, total = replace(training_data.generated.drawing, side=side), training_data.generated.count
+        """Raises ShapeError if there are no such examples of this input."""
+        self.training_data, pool = training_data, training_data.generated
+        fitted, total = kind_of(pool.generator).with_input_shape(pool.generator, input_shape), pool.count
+        self.classes = pool.classes
         # Parts are generated whole, so that fewer examples are the first of them.
         count = total if limit is None else min(total, -(-limit // CHUNK_SIZE) * CHUNK_SIZE)
-        self._settings = replace(training_data.generated, drawing=drawing, count=count)
+        self._settings = replace(pool, generator=fitted, count=count)
         self._labelled = [replace(each, weight=1) for each in training_data.labelled_drawings if each.weight]
         fits = (
-            generated is not None and len(generated) >= self._settings.count and generated.images.shape[2] == side
+            generated is not None
+            and len(generated) >= self._settings.count
+            and generated.images.shape[1:] == input_shape
         )
         self._generated = generated if fits else None
         self._last: tuple[int, Dataset] | None = None
@@ -308,11 +321,11 @@ class ExampleReader:
         first = self.first_index(part)
         if part >= self._generated_parts:
             start = first - self._settings.count
-            return render_labelled(self._labelled[start : start + LABELLED_CHUNK_SIZE], self.side, CLASSES)
+            return render_labelled(self._labelled[start : start + LABELLED_CHUNK_SIZE], self._settings.generator)
         if self._generated is None:
             return generate_chunk(self._settings, TRAINING_STREAM, part)
         last = min(first + CHUNK_SIZE, self._settings.count)
-        return Dataset(self._generated.images[first:last], self._generated.labels[first:last], CLASSES)
+        return Dataset(self._generated.images[first:last], self._generated.labels[first:last], self.classes)
 
 
 def receptive_box(network: Network, layer: int, cell: CellIndex) -> Window:

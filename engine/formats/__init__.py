@@ -26,7 +26,7 @@ from engine.formats.atomic_file import (
 from engine.formats.ink import as_ink, to_input
 from engine.formats.other_programs import first_bytes, other_program
 from engine.formats.packed_files import count_zip_entries
-from engine.formats.pictures import PICTURE_SUFFIXES, decode_picture, pixels_as_ink, read_picture
+from engine.formats.pictures import PICTURE_SUFFIXES, Note, decode_picture, pixels_as_ink, read_picture
 from engine.formats.safetensors_file import (
     HEADER_LIMIT,
     Json,
@@ -53,6 +53,7 @@ __all__ = [
     "InvalidFile",
     "Json",
     "Labels",
+    "Note",
     "TensorFile",
     "TensorInfo",
     "as_ink",

@@ -8,7 +8,6 @@ from engine.nn.inference import (
     Prediction,
     Predictor,
     compute_votes,
-    input_side,
     predict,
     predict_class,
 )
@@ -45,7 +44,6 @@ __all__ = [
     "cheapest_order",
     "compute_votes",
     "cross_entropy",
-    "input_side",
     "is_ablated",
     "kernel_slices",
     "normalized_kernel",

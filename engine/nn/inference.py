@@ -63,23 +63,11 @@ class Prediction:
         )
 
 
-def input_side(model: Model) -> int:
-    """The side of a drawing for a model. Raises ShapeError unless its network's input is one square map."""
-    channels, height, width = model.network.input_shape
-    if channels != 1 or height != width:
-        raise ShapeError(
-            f"{model.name} reads {shape_text(model.network.input_shape)}, "
-            "but a drawing is one square map; choose a network with a 1 × n × n input."
-        )
-    return height
-
-
 class Predictor:
-    """Predicts one picture at a time with one model, through a reused plan."""
+    """Predicts one input at a time with one model, through a reused plan."""
 
     def __init__(self, model: Model, backend: Backend) -> None:
-        """Raises ShapeError unless the network's input is one square map."""
-        self.model, self.side = model, input_side(model)
+        self.model = model
         self._plan = Plan(model.network, backend, 1, keep_outputs=True)
         self._plan.load(model.parameters)
         self._is_cpu = backend.name == "cpu"
@@ -91,20 +79,22 @@ class Predictor:
         self.model = model
         self._plan.load(model.parameters)
 
-    def predict(self, picture: HostArray, channels: ChannelRanges | None = None) -> Prediction:
-        """One pass over a picture (side, side) in -1..1. channels: the activations to copy to the host, None for
-        all.
+    def predict(self, image: HostArray, channels: ChannelRanges | None = None) -> Prediction:
+        """One pass over an image (C, H, W) in -1..1, or (H, W) where the network reads one map. channels: the
+        activations to copy to the host, None for all.
 
         Raises ShapeError for another shape, ValueError for values that are not finite.
         """
-        if not np.isfinite(picture).all():
+        if image.ndim == 2:
+            image = image[None]
+        if not np.isfinite(image).all():
             raise ValueError(f"{self.model.name} cannot read a picture with values that are not finite numbers.")
         # Products of very large weights may overflow; the prediction is then "unsure", without a warning.
         with np.errstate(over="ignore", invalid="ignore"):
-            outputs = self._compute(picture[None, None], channels)
+            outputs = self._compute(image[None], channels)
             votes = compute_votes(self.model.network, outputs[-1])
         votes.flags.writeable = False
-        return Prediction(self.model, outputs, votes, predict_class(self.model, votes, picture), self._seconds)
+        return Prediction(self.model, outputs, votes, predict_class(self.model, votes, image), self._seconds)
 
     def _compute(self, images: HostArray, channels: ChannelRanges | None) -> Activations:
         """One pass; always timed on a CPU, and once in TIMING_INTERVAL passes on a GPU."""
@@ -137,7 +127,7 @@ class Predictor:
 
 
 def predict(model: Model, images: ArrayLike, backend: Backend | None = None) -> list[Prediction]:
-    """The predictions for images (N, 1, H, W) in -1..1, each with all activations.
+    """The predictions for images (N, C, H, W) in -1..1, each with all activations.
 
     backend: the CPU if None. Raises ShapeError if the images are not the network's input, ValueError for values
     that are not finite.
@@ -149,7 +139,7 @@ def predict(model: Model, images: ArrayLike, backend: Backend | None = None) -> 
             f"not {shape_text(pictures.shape)}."
         )
     predictor = Predictor(model, backend or choose_backend("cpu"))
-    return [predictor.predict(picture[0]) for picture in pictures]
+    return [predictor.predict(picture) for picture in pictures]
 
 
 def compute_votes(network: Network, scores: HostArray) -> HostArray:

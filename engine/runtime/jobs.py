@@ -13,9 +13,9 @@ from typing import Final, Protocol
 import numpy as np
 
 from engine.backends import Backend, HostArray
-from engine.data import Dataset, ExamplePool, LabelledDrawing, PoolSettings
+from engine.data import Dataset, ExamplePool, LabelledDrawing, PoolSettings, input_kind
 from engine.documents import Document
-from engine.drawings import Drawing, render
+from engine.drawings import Drawing
 from engine.explain import (
     COARSE_ROUNDS,
     COARSE_SECONDS,
@@ -133,14 +133,14 @@ class DrawingPredictionJob:
         model, plan = self._model, self._plan
         assert model is not None
         assert plan is not None
-        side, size = model.network.input_shape[1], plan.batch
+        kind, shape, size = input_kind(model.network), model.network.input_shape, plan.batch
         drawings, self._pending = self._pending[:size], self._pending[size:]
         for drawing in drawings:
             if drawing not in self._images:
-                self._images[drawing] = render(drawing, side)
+                self._images[drawing] = kind.encode(drawing, shape)
         images = [self._images[drawing] for drawing in drawings]
-        batch = np.zeros((size, *model.network.input_shape), np.float32)
-        batch[: len(drawings), 0] = images
+        batch = np.zeros((size, *shape), np.float32)
+        batch[: len(drawings)] = images
         # Large weights may overflow; the predicted class is then "unsure", without a warning.
         with np.errstate(over="ignore", invalid="ignore"):
             scores = self._backend.operations.to_host(plan.forward(batch)).T[: len(drawings)]
@@ -328,10 +328,9 @@ class QueryJobs:
     ) -> HeldOutEvaluation | None:
         """The evaluation of the model's own parameters; the training run evaluates its own."""
         settings = queries.held_out
-        fits = (
-            settings is not None
-            and supports(model.network)
-            and settings.drawing.side == model.network.input_shape[1]
+        fits = settings is not None and (settings.classes, settings.input_shape) == (
+            model.network.classes,
+            model.network.input_shape,
         )
         if settings is None or not fits or shown is not None:
             self._held_out = None

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engine.data import PoolSettings
-from engine.data.xo import GeneratorSamples, XOSettings
+from engine.data import DataSettings, GeneratorSamples, PoolSettings
 from engine.documents import Document, OpenRequest, OpenResult
 from engine.drawings import Drawing
 from engine.explain import Query, Result, RobustnessResult, TemplateMatch
@@ -45,7 +44,7 @@ class Request:
     training: TrainingRequest | None = None
     live: bool = False
     robustness: bool = False
-    sample_settings: XOSettings | None = None
+    sample_settings: DataSettings | None = None
     query: Query | None = None
     drawing_predictions: bool = False
     held_out: PoolSettings | None = None

@@ -11,9 +11,8 @@ import numpy as np
 
 from engine.backends import Backend, DeviceChoice, DeviceUnavailable, HostArray, choose_backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.data.xo import CLASSES, GeneratorSamples, XOSettings, generate_samples
+from engine.data import DataSettings, GeneratorSamples, InputShape, generate_samples
 from engine.documents import OpenRequest, OpenResult, open_file
-from engine.drawings import fit_to_frame, render
 from engine.explain import AvailableExamples, Explainer, Result, TemplateMatch, match_templates, templates
 from engine.faults import PLAIN, Faults
 from engine.nn import Model, Prediction, Predictor
@@ -255,7 +254,7 @@ class Runner:
             self._notify(f"The GPU cannot be used ({error}); the processor computes instead.")
             return choose_backend("cpu")
 
-    def _update_samples(self, settings: XOSettings | None) -> None:
+    def _update_samples(self, settings: DataSettings | None) -> None:
         if settings is None:
             self._samples = None
         elif self._samples is None or self._samples.settings != settings:
@@ -287,8 +286,7 @@ class Runner:
 
     def _predict(self, request: Request) -> tuple[Prediction, ...]:
         document = request.document
-        drawing = fit_to_frame(document.drawing) if document.fit_to_frame else document.drawing
-        images: dict[int, HostArray] = {}
+        images: dict[InputShape, HostArray] = {}
         predictions = []
         for index, predictor in enumerate(self._update_predictors(document.models, self._live_model(request))):
             # While the first model trains, the second one's prediction is reused.
@@ -296,9 +294,10 @@ class Runner:
             if index and self._second is not None and self._second[0] == key:
                 predictions.append(self._second[1])
                 continue
-            if predictor.side not in images:
-                images[predictor.side] = render(drawing, predictor.side)
-            predictions.append(predictor.predict(images[predictor.side], key[3]))
+            shape = predictor.model.network.input_shape
+            if shape not in images:
+                images[shape] = document.encoded(predictor.model)
+            predictions.append(predictor.predict(images[shape], key[3]))
             if index:
                 self._second = key, predictions[-1]
         if len(predictions) == 1:
@@ -348,8 +347,6 @@ class Runner:
 
 
 def _comparison(predictions: tuple[Prediction, ...]) -> TemplateMatch | None:
-    """Template matching for the first model's input, where its classes have templates."""
-    if not predictions or predictions[0].model.network.classes != CLASSES:
-        return None
-    (image,) = predictions[0].activations[0]
-    return match_templates(templates(len(image)), image)
+    """Template matching for the first model's input, where its kind of data has templates."""
+    matching = templates(predictions[0].model.network) if predictions else None
+    return None if matching is None else match_templates(matching, predictions[0].activations[0][0])

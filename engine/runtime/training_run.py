@@ -13,8 +13,7 @@ from typing import Final
 import numpy as np
 
 from engine.backends import Backend
-from engine.data import ExamplePool, FixedSource, PoolCache, TrainingData
-from engine.data.xo import CLASSES
+from engine.data import ExamplePool, FixedSource, PoolCache, TrainingData, kind_of
 from engine.faults import NAMED, Faults
 from engine.nn import Model, Network, Parameters, RunPoint
 from engine.nn.layers import Arrays
@@ -276,7 +275,7 @@ class TrainingRun:
     # -- branches ----------------------------------------------------------------------------------------------
 
     def _start(self, request: TrainingRequest, before: TrainingRequest | None) -> None:
-        """Prepare a new branch. Raises ValueError if the network has other classes than the generated drawings."""
+        """Prepare a new branch. Raises ValueError if the network has other classes than the generated examples."""
         self._message, self._slices, self._trainer, self._origin_replay = "", None, None, None
         self._is_broken = False
         self._failed_parts.clear()
@@ -290,10 +289,11 @@ class TrainingRun:
             self._save_throttle.reset()
             if request.saved_run is not None:
                 self._restore(request.saved_run)
-        if network.classes != CLASSES:
+        if network.classes != request.data.classes:
+            made = kind_of(request.data.generator).plural
             raise ValueError(
                 f"The classes of {request.model.name} are {' and '.join(network.classes)}, but those of the "
-                f"drawings made here are {' and '.join(CLASSES)}; train it on its own pictures with "
+                f"{made} made here are {' and '.join(request.data.classes)}; train it on its own pictures with "
                 "xo train --data."
             )
         self._state = "preparing"

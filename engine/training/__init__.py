@@ -9,7 +9,6 @@ from engine.training.config import (
     Schedule,
     TrainingConfig,
     describe_changes,
-    settings_from,
     without_stop_conditions,
 )
 from engine.training.evaluation import (
@@ -134,7 +133,6 @@ __all__ = [
     "keyframe_bytes",
     "last_stable_point",
     "next_batch",
-    "settings_from",
     "train",
     "without_overflow_warnings",
     "without_stop_conditions",

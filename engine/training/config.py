@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from engine.data import Augmentation
-from engine.data.xo import XOSettings
-from engine.form_fields import FormField, conversion_reason, form_field, form_field_of
+from engine.data import (
+    DATA_KINDS,
+    DEFAULT_KIND,
+    Augmentation,
+    DataSettings,
+    data_settings_from_json,
+    data_settings_to_json,
+)
+from engine.form_fields import FormField, form_field, form_field_of, settings_from
 from engine.training.optimizers import MAX_SETTING, OPTIMIZERS, Adam, Optimizer
 
 _FINAL = FormField("at the end", "What is left of the rate at the end of the run.", 0.01, unit="%")
@@ -156,12 +161,12 @@ class TrainingConfig:
     steps, seconds: stop after so many steps, or so long of training.
     patience: stop after so many epochs without a lower loss on the held-out examples (early stopping).
     target: stop at this accuracy on the held-out examples.
-    examples, held_out: number of generated drawings in an epoch, and of further ones for evaluation.
-    data: settings of the generator.
-    fresh: every epoch generates new drawings (GeneratedSource), otherwise all use those of an ExamplePool.
+    examples, held_out: number of generated examples in an epoch, and of further ones for evaluation.
+    data: settings of the kind of data that is generated.
+    fresh: every epoch generates new examples (GeneratedSource), otherwise all use those of an ExamplePool.
     augmentation: of given examples, None for none.
-    seed: of the initial weights, the drawings, their order, augmentation and dropout.
-    data_seed: of the drawings, None for `seed`.
+    seed: of the initial weights, the examples, their order, augmentation and dropout.
+    data_seed: of the examples, None for `seed`.
 
     Raises ValueError for settings out of range.
     """
@@ -205,7 +210,7 @@ class TrainingConfig:
     )
     examples: int = 20_000
     held_out: int = 10_000
-    data: XOSettings = field(default_factory=XOSettings)
+    data: DataSettings = field(default_factory=DATA_KINDS[DEFAULT_KIND].default_settings)
     fresh: bool = True
     augmentation: Augmentation | None = None
     seed: int = 1
@@ -232,8 +237,8 @@ class TrainingConfig:
                 raise ValueError(f"A seed is a whole number from 0 up, not {seed}.")
 
     @property
-    def drawing_seed(self) -> int:
-        """The seed of the generated drawings."""
+    def example_seed(self) -> int:
+        """The seed of the generated examples."""
         return self.seed if self.data_seed is None else self.data_seed
 
     def to_json(self) -> dict[str, Any]:
@@ -241,7 +246,7 @@ class TrainingConfig:
         return _plain(self) | {
             "optimizer": {"kind": self.optimizer.kind, **_plain(self.optimizer)},
             "schedule": {"kind": self.schedule.kind, **_plain(self.schedule)},
-            "data": _plain(self.data),
+            "data": data_settings_to_json(self.data),
             "augmentation": None if self.augmentation is None else _plain(self.augmentation),
         }
 
@@ -256,29 +261,11 @@ class TrainingConfig:
             settings_from("training", cls, values),
             optimizer=_of_kind("optimizer", OPTIMIZERS, optimizer),
             schedule=_of_kind("schedule", SCHEDULES, schedule),
-            data=settings_from("drawing", XOSettings, generator),
+            data=data_settings_from_json(generator),
             augmentation=None
             if augmentation is None
             else settings_from("augmentation", Augmentation, augmentation),
         )
-
-
-def settings_from(name: str, kind: type[Part], values: object, *, strict: bool = True) -> Part:
-    """A dataclass of settings from JSON values; strict: text is not converted to numbers.
-
-    Raises ValueError with one sentence on the unknown or invalid setting; it calls them "`name` settings".
-    """
-    if not isinstance(values, Mapping):
-        raise ValueError(f"The {name} settings must have names, unlike {reprlib.repr(values)}.")
-    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    if unknown := sorted(set(values) - set(known)):
-        raise ValueError(
-            f"There is no {name} setting called {reprlib.repr(unknown[0])}; there are {', '.join(known)}."
-        )
-    try:
-        return msgspec.convert(values, kind, strict=strict)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"The {name} settings are invalid: {conversion_reason(error, values)}.") from error
 
 
 def _plain(settings: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from engine.backends import choose_backend
 from engine.data import GeneratedSource
 from engine.data.xo import XOSettings
+from engine.explain import Templates, templates
 from engine.nn import Network
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU, Residual, Tanh
 from engine.training import Trainer, TrainingConfig
@@ -33,6 +34,13 @@ MIXED = Network(
 )
 # Without layers that use batch statistics, so that batches can be split.
 SLICEABLE = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dropout(0.3), Dense(2)))
+
+
+def xo_templates(side: int) -> Templates:
+    """The templates of X and O that a network of this side is compared with."""
+    found = templates(Network((1, side, side), (Flatten(), Dense(2))))
+    assert found is not None
+    return found
 
 
 def generated_source(config: TrainingConfig) -> GeneratedSource:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from PySide6.QtCore import QCoreApplication
 
 from engine.cli import command_arguments
-from engine.data import TrainingData
-from engine.data.xo import CLASSES
+from engine.data import PoolSettings, TrainingData
 from engine.documents import PRESETS
 from engine.nn import Model, RunPoint
 from engine.runtime import TrainingReport
@@ -60,9 +59,9 @@ def command_of_run(model: Model, training: TrainingReport, device: str) -> Train
     return _command_line(model, configs[0][1], origin, at.step, changes_made, device)
 
 
-def _check(model: Model) -> None:
-    """Raises ValueError for a network whose classes the drawing generator does not have."""
-    if model.network.classes != CLASSES:
+def _check(model: Model, data: PoolSettings) -> None:
+    """Raises ValueError for a network with other classes than its generated examples."""
+    if model.network.classes != data.classes:
         message = _tr("{0} has the classes {1}, which no drawing is: give xo train its own pictures with --data.")
         raise ValueError(message.format(model.name, _tr(" and ").join(model.network.classes)))
 
@@ -77,9 +76,9 @@ def _command_line(
 ) -> TrainCommandLine:
     if step is not None:  # exactly this step, whatever stop condition ended the run
         config = replace(without_stop_conditions(config), steps=step)
-    _check(model)
     data = origin.training_data.generated
-    config = replace(config, data=data.drawing, examples=data.count, held_out=data.held_out, fresh=False)
+    _check(model, data)
+    config = replace(config, data=data.generator, examples=data.count, held_out=data.held_out, fresh=False)
     config = replace(config, data_seed=None if data.seed == config.seed else data.seed)
     start, missing = _start(model, origin)
     arguments = [

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.documents import check_reads_drawings, preset, shipped_model
+from engine.documents import check_input, preset, shipped_model
 from engine.nn import Model
 from engine.runtime import Snapshot
 from xo_gui.state.commands import (
@@ -74,7 +74,7 @@ class ComparisonController(QObject):
     def compare_with(self, model: Model) -> None:
         """Compare the first model with `subject`; one whose input is no drawing is refused with a message."""
         try:
-            check_reads_drawings(model)
+            check_input(model)
         except ValueError as error:
             self.message.emit(str(error))
             return

@@ -9,8 +9,7 @@ from time import perf_counter
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from engine.data import PoolSettings
-from engine.data.xo import XOSettings
+from engine.data import DataSettings, PoolSettings
 from engine.documents import Document, OpenRequest, OpenResult
 from engine.explain import Query
 from engine.nn import ChannelRanges, Model, Network
@@ -168,7 +167,7 @@ class Session(QObject):
         self,
         training: TrainingRequest | None = None,
         live: bool = False,
-        sample_settings: XOSettings | None = None,
+        sample_settings: DataSettings | None = None,
         drawing_predictions: bool = False,
         data_settings: PoolSettings | None = None,
     ) -> Request:

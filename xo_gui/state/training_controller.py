@@ -12,8 +12,7 @@ from weakref import WeakSet
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
-from engine.data import PoolSettings, TrainingData
-from engine.data.xo import XOSettings
+from engine.data import DataSettings, PoolSettings, TrainingData, input_kind, kind_of
 from engine.documents import PRESETS, ProjectState
 from engine.explain import StepQuery
 from engine.nn import Model, Network, RunPoint
@@ -179,9 +178,9 @@ class TrainingController(QObject):
         return None if named else training.branches[at].configs[0][1].seed
 
     @property
-    def sample_settings(self) -> XOSettings | None:
+    def sample_settings(self) -> DataSettings | None:
         """The generator settings to preview examples of; None while no preview is shown."""
-        return self._data.drawing if self.data_preview == "samples" else None
+        return self._data.generator if self.data_preview == "samples" else None
 
     # -- events ------------------------------------------------------------------------------------------------
 
@@ -291,7 +290,7 @@ class TrainingController(QObject):
         self._network, self._trained, self._stopped = model.network, model, True
         if runs is None:
             self._config = replace(self._config, frozen=())  # another network has other layers
-            self._data = replace(self._data, drawing=self._default_data.drawing)
+            self._data = replace(self._data, generator=self._default_data.generator)
             self.request, self.training, self._names = None, None, BranchNames()
             self._restored_run = self._latest_run = None
             return
@@ -630,9 +629,10 @@ class BranchNames:
 
 @lru_cache(maxsize=8)
 def default_data(network: Network, seed: int) -> PoolSettings:
-    """The training examples of a network: those of its preset, or else the start values of the window."""
-    known = next((p.config for p in PRESETS.values() if p.config and p.network == network), DEFAULT_CONFIG)
-    return PoolSettings(replace(known.data, side=network.input_shape[1]), seed=seed)
+    """The training examples of a network: those of its preset, or else the default ones of its kind of data."""
+    known = next((p.config.data for p in PRESETS.values() if p.config and p.network == network), None)
+    settings = input_kind(network).default_settings() if known is None else known
+    return PoolSettings(kind_of(settings).with_input_shape(settings, network.input_shape), seed=seed)
 
 
 def stop_reason_text(training: TrainingReport) -> str:

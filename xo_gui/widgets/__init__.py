@@ -2,7 +2,6 @@
 
 from xo_gui.widgets.buttons import ButtonRows, CheckBox, CompactButton, FocusFrameWidget, HeaderButton, HintLabel
 from xo_gui.widgets.class_symbols import (
-    SYMBOL_CLASSES,
     SYMBOL_COUNT,
     class_name_width,
     elided_class_name,
@@ -60,7 +59,6 @@ __all__ = [
     "COMPACT_STYLE",
     "MINUS",
     "NO_VALUE",
-    "SYMBOL_CLASSES",
     "SYMBOL_COUNT",
     "ButtonRows",
     "CheckBox",

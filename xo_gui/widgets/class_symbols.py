@@ -9,9 +9,9 @@ from typing import Final
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QPen, QPolygonF
 
+from engine.data import class_symbol
 from xo_gui.app import SMALL_PX, Theme, font
 
-SYMBOL_CLASSES = ("X", "O")  # the classes whose symbol is their letter, so that their name is not written beside it
 # The least width in which an elided name says anything.
 MIN_NAME_WIDTH: Final = 22.0
 
@@ -35,17 +35,18 @@ SYMBOL_COUNT: Final = 2 * len(_SHAPES)
 def paint_class_symbol(
     painter: QPainter, theme: Theme, index: int, name: str, centre: QPointF, side: float
 ) -> None:
-    """Paint the symbol of the class at `index`, `side` wide: a cross for X, a ring for O, for any other name the
-    shape of its index."""
+    """Paint the symbol of the class at `index`, `side` wide: the one that its kind of data gives the name, or else
+    the shape of its index."""
     colour, half = QColor(theme.class_colour(index)), side / 2 - 1
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.setPen(QPen(colour, max(side / 6, 1.6), Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
-    if name == "X":
+    symbol = class_symbol(name)
+    if symbol == "cross":
         for rise in (half, -half):
             painter.drawLine(centre + QPointF(-half, -rise), centre + QPointF(half, rise))
-    elif name == "O":
+    elif symbol == "ring":
         painter.drawEllipse(centre, half + 0.5, half + 0.5)
     else:
         number = index % SYMBOL_COUNT
@@ -59,13 +60,13 @@ def paint_class_symbol(
 
 
 def class_name_width(name: str, most: float, px: int = SMALL_PX) -> float:
-    """The width for a name beside its symbol, at most `most`; 0 for a class whose symbol is its name."""
-    return 0.0 if name in SYMBOL_CLASSES else float(min(math.ceil(_metrics(px).horizontalAdvance(name)), most))
+    """The width for a name beside its symbol, at most `most`; 0 for a class whose symbol says its name."""
+    return 0.0 if class_symbol(name) else float(min(math.ceil(_metrics(px).horizontalAdvance(name)), most))
 
 
 def elided_class_name(name: str, width: float, px: int = SMALL_PX) -> str:
     """The name as it is written in `width`; "" where its symbol says it all, or where little would be left."""
-    if name in SYMBOL_CLASSES or width < min(MIN_NAME_WIDTH, class_name_width(name, math.inf, px)):
+    if class_symbol(name) or width < min(MIN_NAME_WIDTH, class_name_width(name, math.inf, px)):
         return ""
     return elided_text(name, width, px)
 

@@ -12,7 +12,7 @@ from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QMainWindow, QToolButton, QWidget
 
-from engine.documents import PRESETS, check_reads_drawings, preset, shipped_model
+from engine.documents import PRESETS, check_input, preset, shipped_model
 from engine.nn import Model
 from engine.runtime import Notice, Snapshot
 from xo_gui.app import Preferences, SavedLayout, call_all, resolve_theme, theme_service
@@ -367,7 +367,7 @@ class MainWindow(QMainWindow):
 
         Raises ValueError, and changes nothing, for a model that reads no drawings.
         """
-        check_reads_drawings(model)
+        check_input(model)
         self.drawing_view.end_stroke()
         document = self.session.document
         text = self.tr("{0} network").format(model.name)

@@ -6,7 +6,6 @@ Pen strokes are generated first, for many pictures at once, and then rendered.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,10 +21,6 @@ _GRID_SIDES: Final = (9, 15)  # squares per side of a coarse grid: lowest, and h
 _MIN_SQUARES = 5  # shorter side of a drawing that stays recognizable on a coarse grid
 _FILLED = 0.5  # coverage from which a square is filled
 _CHUNK = 400  # pictures rendered at once, so that their values stay in the processor's cache
-
-SAMPLES_PER_CLASS: Final = 6  # X, O and neither
-MAX_SAMPLE_SIDE: Final = 128  # pixels: larger samples are too slow while a slider moves
-_SAMPLES_SEED: Final = 1
 
 
 def generate_drawing(kind: str, settings: XOSettings, rng: np.random.Generator) -> Drawing:
@@ -62,27 +57,6 @@ def class_counts(settings: XOSettings, count: int) -> tuple[int, int, int]:
     neither = round(settings.neither * count)
     crosses = (count - neither + 1) // 2
     return crosses, count - neither - crosses, neither
-
-
-@dataclass(frozen=True, eq=False)
-class GeneratorSamples:
-    """Sample drawings for a preview: SAMPLES_PER_CLASS each of X, O and neither, in this order.
-
-    settings: as requested, before the changes that `generate_samples` makes.
-    """
-
-    settings: XOSettings
-    dataset: Dataset
-
-
-def generate_samples(settings: XOSettings) -> GeneratorSamples:
-    """Generates sample drawings from a fixed seed, so that a changed setting changes nothing else in them.
-
-    A third of them is neither X nor O, and the side is at most MAX_SAMPLE_SIDE.
-    """
-    adjusted = replace(settings, neither=1 / 3, side=min(settings.side, MAX_SAMPLE_SIDE))
-    generated = generate_dataset(adjusted, 3 * SAMPLES_PER_CLASS, _SAMPLES_SEED)
-    return GeneratorSamples(settings, generated.take(np.argsort(generated.labels % 3, kind="stable")))
 
 
 def _render(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generator) -> FloatArray:

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.data.data_kind import VariedProperty
 from engine.data.xo.settings import MIN_PEN_WIDTH, MIN_SIZE, Range, XOSettings
 from engine.data.xo.strokes import pen_paths
 from engine.drawings import (
@@ -45,28 +46,13 @@ class Baseline:
     pen_width: float
 
 
-@dataclass(frozen=True)
-class DrawingProperty:
-    """A property of a drawing that is varied.
-
-    name: "shift", "size", "rotation", "thickness" or "noise"
-    values: ascending, `baseline` among them
-    unit: "of the frame", "degrees" or "of the ink"
-    """
-
-    name: str
-    values: tuple[float, ...]
-    baseline: float
-    unit: str
-
-
 def baseline(side: int) -> Baseline:
     """The middle of the generator's ranges of size and pen width, for pictures of this side."""
     (low, high), (thinnest, thickest) = _size_range(side), _pen_range(side)
     return Baseline((low + high) / 2, math.sqrt(thinnest * thickest))
 
 
-def drawing_properties(side: int) -> tuple[DrawingProperty, ...]:
+def drawing_properties(side: int) -> tuple[VariedProperty, ...]:
     """The varied properties and their values, for pictures of this side.
 
     shift: horizontal, to the left below 0, of the frame
@@ -77,11 +63,11 @@ def drawing_properties(side: int) -> tuple[DrawingProperty, ...]:
     base, (thinnest, thickest) = baseline(side), _pen_range(side)
     pens = np.geomspace(thinnest / _PEN_RANGE_FACTOR, thickest * _PEN_RANGE_FACTOR, VALUES_PER_PROPERTY).tolist()
     return (
-        DrawingProperty("shift", _linspace(-_MAX_SHIFT, _MAX_SHIFT), 0.0, "of the frame"),
-        DrawingProperty("size", _with_middle(_linspace(*_size_range(side)), base.size), base.size, "of the frame"),
-        DrawingProperty("rotation", _linspace(-40.0, 40.0), 0.0, "degrees"),
-        DrawingProperty("thickness", _with_middle(pens, base.pen_width), base.pen_width, "of the frame"),
-        DrawingProperty("noise", _linspace(0.0, 1.0), 0.0, "of the ink"),
+        VariedProperty("shift", _linspace(-_MAX_SHIFT, _MAX_SHIFT), 0.0, "of the frame"),
+        VariedProperty("size", _with_middle(_linspace(*_size_range(side)), base.size), base.size, "of the frame"),
+        VariedProperty("rotation", _linspace(-40.0, 40.0), 0.0, "degrees"),
+        VariedProperty("thickness", _with_middle(pens, base.pen_width), base.pen_width, "of the frame"),
+        VariedProperty("noise", _linspace(0.0, 1.0), 0.0, "of the ink"),
     )
 
 
@@ -146,7 +132,7 @@ class DrawingVariations:
         lengths = np.array([len(path) for path in smooth], np.intp)
         self._paths = PenPaths(np.concatenate(smooth), lengths, paths.image_indices, count)
 
-    def drawing(self, index: int, name: str, value: float) -> Drawing:
+    def source(self, index: int, name: str, value: float) -> Drawing:
         """A drawing with property `name` set to `value`: strokes under a transform, or with noise a picture."""
         if name == "noise" and value > 0:
             return Drawing(image=self.pictures(name, value)[index])
@@ -162,6 +148,10 @@ class DrawingVariations:
             pictures += np.float32(value) * self._rng(_NOISE_STREAM).standard_normal(pictures.shape, np.float32)
             np.clip(pictures, -1, 1, out=pictures)
         return pictures
+
+    def images(self, name: str, value: float) -> FloatArray:
+        """All drawings as a network reads them: (count, 1, side, side)."""
+        return self.pictures(name, value)[:, None]
 
     def _rng(self, stream: int) -> np.random.Generator:
         return np.random.default_rng((*self._seed, stream))

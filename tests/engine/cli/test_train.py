@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from engine.cli.main import main
-from engine.cli.train_options import parse_drawings, parse_optimizer, parse_schedule
+from engine.cli.train_options import parse_data_settings, parse_optimizer, parse_schedule
 from engine.data.xo import XOSettings
 from engine.documents import DEFAULT, load_checkpoint, load_model, save_model
 from engine.nn import Model, Network
@@ -371,8 +371,8 @@ def test_settings_in_words() -> None:
     assert parse_schedule("linear:final=0.5") == Linear(0.5)
     assert parse_schedule("steps:parts=4,factor-each=0.5") == StepDecay(4, 0.5)
     usual = XOSettings(side=20, neither=0.5)
-    assert parse_drawings("xo", usual) == usual
-    given = parse_drawings("xo:size=0.3..0.9, pen-width=0.1,rotation=-5..5,cut=0", usual)
+    assert parse_data_settings("xo", usual) == usual
+    given = parse_data_settings("xo:size=0.3..0.9, pen-width=0.1,rotation=-5..5,cut=0", usual)
     assert given == XOSettings(
         side=20, neither=0.5, size=(0.3, 0.9), pen_width=(0.1, 0.1), rotation=(-5.0, 5.0), cut=0.0
     )

@@ -215,14 +215,14 @@ def test_ctrl_c_while_the_run_is_saved_does_not_lose_it(tmp_path: Path) -> None:
 
 SAYS_WHEN_IT_DRAWS = """
 import os, sys, time
-import engine.data.pool as sources
 from engine.cli.main import main
-generate_dataset = sources.generate_dataset
+from engine.data.xo import XODrawings
+generate = XODrawings.generate
 def telling(*arguments):
     os.write(2, b"drawing\\n")
     time.sleep({seconds})
-    return generate_dataset(*arguments)
-sources.generate_dataset = telling
+    return generate(*arguments)
+XODrawings.generate = telling
 sys.exit(main(sys.argv[1:]))
 """
 

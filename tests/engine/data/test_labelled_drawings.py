@@ -46,15 +46,15 @@ def grown(pool: ExamplePool) -> ExamplePool:
 
 
 def test_each_is_the_picture_that_a_network_reads_with_its_label_as_often_as_it_weighs() -> None:
-    made = render_labelled(OWN, 12, ("X", "O"))
+    made = render_labelled(OWN, XOSettings(side=12))
     assert made.labels.tolist() == [0, 0, 0, -1]
     for image, drawing in zip(made.images, [OWN[0].drawing] * 3 + [OWN[2].drawing], strict=True):
         np.testing.assert_array_equal(image[0], render(drawing, 12))
 
 
 def test_none_at_all_are_no_examples() -> None:
-    assert len(render_labelled((), 12, ("X", "O"))) == 0
-    assert render_labelled(OWN[1:2], 12, ("X", "O")).images.shape == (0, 1, 12, 12)
+    assert len(render_labelled((), XOSettings(side=12))) == 0
+    assert render_labelled(OWN[1:2], XOSettings(side=12)).images.shape == (0, 1, 12, 12)
 
 
 @pytest.mark.parametrize("weight", [-1, 21])
@@ -65,13 +65,13 @@ def test_a_weight_that_is_none_is_refused(weight: int) -> None:
 
 def test_a_label_that_the_network_does_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match=r"labelled cat, but .* X and O; relabel"):
-        render_labelled([LabelledDrawing(line(0.5), "cat")], 12, ("X", "O"))
+        render_labelled([LabelledDrawing(line(0.5), "cat")], XOSettings(side=12))
 
 
 def test_they_follow_the_generated_ones_and_are_never_held_out() -> None:
     plain, pool = grown(ExamplePool(DATA)), grown(ExamplePool(DATA, OWN))
     np.testing.assert_array_equal(pool.training.images[:30], plain.training.images)
-    np.testing.assert_array_equal(pool.training.images[30:], render_labelled(OWN, 12, ("X", "O")).images)
+    np.testing.assert_array_equal(pool.training.images[30:], render_labelled(OWN, XOSettings(side=12)).images)
     np.testing.assert_array_equal(pool.held_out.images, plain.held_out.images)
     assert len(pool.training) == TrainingData(DATA, OWN).count == 34
 
@@ -126,7 +126,7 @@ def test_what_is_needed_is_kept_whatever_it_takes() -> None:
 
 @pytest.mark.parametrize(("share", "count"), [(0.155, 250), (0.0, 7), (1.0, 101), (0.15, 100)])
 def test_how_many_of_each_there_are_is_known_before_any_is_drawn(share: float, count: int) -> None:
-    data = replace(DATA, drawing=replace(DATA.drawing, neither=share), count=count)
+    data = replace(DATA, generator=replace(DATA.generator, neither=share), count=count)
     labels = grown(ExamplePool(data)).training.labels
     assert data.class_counts == tuple(int((labels == label).sum()) for label in (0, 1, -1))
 
@@ -144,7 +144,7 @@ def test_a_shape_kept_as_neither_is_read_as_neither_more_than_without() -> None:
         backend = choose_backend("cpu")
         trainer = Trainer(SMALL, source, TrainingConfig(batch=20, epochs=30, seed=1), backend)
         list(trainer.run())
-        picture = render_labelled([LabelledDrawing(line(0.52), "neither")], 12, ("X", "O"))
+        picture = render_labelled([LabelledDrawing(line(0.52), "neither")], XOSettings(side=12))
         return float(softmax(evaluate(SMALL, trainer.parameters(), picture, backend).scores).max())
 
     kept = tuple(LabelledDrawing(line(x), "neither", 20) for x in (0.4, 0.5, 0.6))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.documents import DEFAULT, WALKTHROUGH, Document
+from engine.documents import DEFAULT, WALKTHROUGH, Document, check_input
 from engine.documents.presets import handmade_parameters
 from engine.drawings import Drawing
-from engine.nn import Model
-from engine.nn.layers import ShapeError
+from engine.nn import Model, Network
+from engine.nn.layers import Dense, Flatten, ShapeError
 
 SUBJECT = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
 
@@ -20,6 +20,17 @@ def test_a_subject_needs_parameters_of_its_own_network() -> None:
     spoilt = handmade_parameters() | {"conv2d-1.bias": np.full(3, np.inf, np.float32)}
     with pytest.raises(ValueError, match="not finite"):
         Model("Spoilt", WALKTHROUGH.network, spoilt)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 8, 9)])
+def test_a_network_that_reads_no_square_map_cannot_read_a_drawing(shape: tuple[int, int, int]) -> None:
+    network = Network(shape, (Flatten(), Dense(2)))
+    odd = Model("Odd", network, network.initial_parameters(1))
+    refused = pytest.raises(ShapeError, match=r"^Odd reads .*; choose a network with a 1 × n × n input\.$")
+    with refused:
+        check_input(odd)
+    with refused:
+        Document(Drawing(), (odd,)).encoded(odd)
 
 
 @pytest.mark.parametrize("count", [0, 3])

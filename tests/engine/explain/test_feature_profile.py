@@ -119,7 +119,7 @@ def test_without_restraint_the_best_picture_of_one_feature_is_the_sign_of_its_we
     np.testing.assert_array_equal(found, np.sign(weights[1, 0]))
     assert end.value == pytest.approx(best, rel=1e-6)
     assert end.value > way[0].value
-    examples = found_all(TopExamples(of, 1, ExampleReader(LESSON, SIDE)))
+    examples = found_all(TopExamples(of, 1, ExampleReader(LESSON, (1, SIDE, SIDE))))
     assert end.value >= told(examples.highest(1))[0].value
 
 
@@ -128,7 +128,9 @@ def test_with_restraint_it_still_beats_every_example_and_stays_within_its_bounds
     training_data = TrainingData(PoolSettings(XOSettings(side=32), count=200, held_out=1))
     for layer, channel in ((4, 5), (10, 0)):
         end = ascended(of, layer, channel)[-1]
-        best = told(found_all(TopExamples(of, layer, ExampleReader(training_data, 32))).highest(channel))[0]
+        best = told(found_all(TopExamples(of, layer, ExampleReader(training_data, (1, 32, 32)))).highest(channel))[
+            0
+        ]
         assert end.value > best.value
         assert np.abs(end.picture).max() <= 1
 
@@ -188,7 +190,7 @@ def test_the_nine_most_and_least_are_those_that_reading_all_of_them_finds(monkey
     pool.generate_all()
     images, labels = pool.training.images, pool.training.labels
     for layer in (1, 4, 5, 7):
-        favourites = found_all(TopExamples(of, layer, ExampleReader(LESSON, SIDE)))
+        favourites = found_all(TopExamples(of, layer, ExampleReader(LESSON, (1, SIDE, SIDE))))
         maps = outputs(of, images, layer)
         maps = maps.reshape(len(maps), maps.shape[1], -1)
         for channel in range(maps.shape[1]):
@@ -223,7 +225,7 @@ def test_the_patch_is_where_changing_a_pixel_changes_the_value(layer: int) -> No
     of, rng = subject(), np.random.default_rng(2)
     # A large bias: where a ReLU zeroes a value, changing a pixel changes nothing.
     of = replace(of, parameters=dict(of.parameters) | {"conv2d-2.bias": np.full(5, 9, np.float32)})
-    favourites = found_all(TopExamples(of, layer, ExampleReader(LESSON, SIDE)))
+    favourites = found_all(TopExamples(of, layer, ExampleReader(LESSON, (1, SIDE, SIDE))))
     for one in told(favourites.highest(1))[:3]:
         start = rng.uniform(-1, 1, (1, SIDE, SIDE))
         moved = np.repeat(start[None], SIDE * SIDE + 1, axis=0)
@@ -237,9 +239,9 @@ def test_the_patch_is_where_changing_a_pixel_changes_the_value(layer: int) -> No
 
 
 def test_pictures_that_take_too_much_room_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = found_all(TopExamples(subject(), 1, ExampleReader(LESSON, SIDE)))
+    kept = found_all(TopExamples(subject(), 1, ExampleReader(LESSON, (1, SIDE, SIDE))))
     monkeypatch.setattr(top_examples_module, "MAX_PICTURE_BYTES", 0)
-    again = found_all(TopExamples(subject(), 1, ExampleReader(LESSON, SIDE)))
+    again = found_all(TopExamples(subject(), 1, ExampleReader(LESSON, (1, SIDE, SIDE))))
     assert next(again.lowest(2)) is None  # there is a pause before it
     for one, other in zip(told(kept.lowest(2)), told(again.lowest(2)), strict=True):
         assert one.index == other.index
@@ -264,12 +266,12 @@ def test_own_drawings_are_among_them_each_once_and_examples_at_hand_change_nothi
     ink = np.ones((SIDE, SIDE), np.float32)
     own = (LabelledDrawing(Drawing(image=ink), "X", 7), LabelledDrawing(Drawing(), "O", 0))
     of, training_data = subject(), replace(LESSON, labelled_drawings=own)
-    given = ExampleReader(training_data, SIDE)
+    given = ExampleReader(training_data, (1, SIDE, SIDE))
     assert given.count == LESSON.generated.count + 1
     np.testing.assert_array_equal(given.picture(LESSON.generated.count), ink)
     pool = ExamplePool(LESSON.generated, own)
     pool.generate_all()
-    at_hand = found_all(TopExamples(of, 1, ExampleReader(training_data, SIDE, pool.training)))
+    at_hand = found_all(TopExamples(of, 1, ExampleReader(training_data, (1, SIDE, SIDE), pool.training)))
     made = found_all(TopExamples(of, 1, given))
     for channel in range(4):
         assert [one.index for one in told(made.highest(channel))] == [

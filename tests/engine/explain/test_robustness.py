@@ -13,13 +13,14 @@ from engine.data import PoolSettings
 from engine.data.xo import DrawingVariations, XOSettings, drawing_properties
 from engine.documents import Document, shipped_model
 from engine.drawings import Drawing, render
-from engine.explain import COARSE_ROUNDS, RobustnessResult, RobustnessTest, match_templates, supports, templates
+from engine.explain import COARSE_ROUNDS, RobustnessResult, RobustnessTest, match_templates, supports
 from engine.explain.robustness import DRAWINGS_PER_ROUND, SEED
 from engine.nn import Model, Network, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
 from engine.runtime import Request, Runner, TrainingRequest
 from engine.runtime.jobs import RobustnessJob
 from engine.training import SGD, TrainingConfig
+from tests.engine.small_runs import xo_templates
 
 CPU = choose_backend("cpu")
 SIDE = 12
@@ -48,7 +49,7 @@ def comparing_network() -> Model:
     network = Network((1, SIDE, SIDE), (Flatten(), Dense(2)))
     values = network.initial_parameters(0)
     name = next(name for name in values if name.endswith("weight"))
-    weights = templates(SIDE).pictures.reshape(2, -1).reshape(values[name].shape)
+    weights = xo_templates(SIDE).pictures.reshape(2, -1).reshape(values[name].shape)
     values = {key: weights if key == name else np.zeros_like(array) for key, array in values.items()}
     return Model("Comparing", network, values)
 
@@ -76,7 +77,7 @@ def test_every_number_is_a_direct_count_of_drawings_read_one_by_one() -> None:
             network = comparison = 0
             for label, picture in zip(varied.labels, varied.pictures(each.name, each.values[column]), strict=True):
                 network += int(reader.predict(picture).votes.argmax() == label)
-                comparison += int(match_templates(templates(SIDE), picture).scores.argmax() == label)
+                comparison += int(match_templates(xo_templates(SIDE), picture).scores.argmax() == label)
             assert (found.counts[row, column], found.network_correct[row, column]) == (DRAWINGS_PER_ROUND, network)
             assert found.template_correct[row, column] == comparison
 
@@ -88,12 +89,12 @@ def test_the_drawings_behind_a_number_can_be_had() -> None:
         assert (missed < 0) == (found.network_correct[row, column] == found.counts[row, column])
         for number, wrong in ((missed, True), (fooled, False)):
             if number >= 0:
-                picture = render(found.drawing(row, column, number), SIDE)
-                label, scores = number % 2, match_templates(templates(SIDE), picture).scores
+                picture = render(found.varied_input(row, column, number), SIDE)
+                label, scores = number % 2, match_templates(xo_templates(SIDE), picture).scores
                 read = reader.predict(picture).votes if wrong else scores
                 assert read.argmax() != label, (row, column, number)
         if missed > 0:
-            earlier = [render(found.drawing(row, column, number), SIDE) for number in range(missed)]
+            earlier = [render(found.varied_input(row, column, number), SIDE) for number in range(missed)]
             assert [int(reader.predict(picture).votes.argmax()) for picture in earlier] == [
                 n % 2 for n in range(missed)
             ]
@@ -173,7 +174,7 @@ def test_the_shipped_network_does_not_mind_a_shift_and_whole_images_do() -> None
 )
 def test_a_network_for_other_pictures_cannot_be_tried(network: Network) -> None:
     assert not supports(network)
-    with pytest.raises(ValueError, match="can be tested"):
+    with pytest.raises(ValueError, match="No varied inputs can be made for"):
         RobustnessTest(network, network.initial_parameters(0), CPU)
 
 

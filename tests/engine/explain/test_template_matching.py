@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from engine.data.xo import ARTICLE_PICTURES, baseline
-from engine.explain import match_templates, templates
+from engine.explain import match_templates
 from engine.explain.template_matching import template_scores
+from tests.engine.small_runs import xo_templates
 
 ROWS_X = "......... .#.....#. ..#...#.. ...#.#... ....#.... ...#.#... ..#...#.. .#.....#. ........."
 ROWS_O = "......... ...###... ..#...#.. .#.....#. .#.....#. .#.....#. ..#...#.. ...###... ........."
@@ -25,7 +26,7 @@ def counted(picture: np.ndarray, rows: str) -> float:
 
 def test_the_score_is_the_mean_of_all_products_of_pixels() -> None:
     picture = np.random.default_rng(3).uniform(-1, 1, (12, 12)).astype(np.float32)
-    given = templates(12)
+    given = xo_templates(12)
     found = match_templates(given, picture)
     for index, exemplar in enumerate(given.pictures):
         total = 0.0
@@ -39,7 +40,7 @@ def test_the_score_is_the_mean_of_all_products_of_pixels() -> None:
 
 
 def test_at_nine_pixels_the_exemplars_are_the_articles_and_the_numbers_are_counted_pixels() -> None:
-    given = templates(9)
+    given = xo_templates(9)
     assert [signs(picture) for picture in given.pictures] == [ROWS_X, ROWS_O]
     for picture in ARTICLE_PICTURES.values():
         np.testing.assert_allclose(
@@ -49,7 +50,7 @@ def test_at_nine_pixels_the_exemplars_are_the_articles_and_the_numbers_are_count
 
 
 def test_the_article_s_shifted_and_shrunk_o_are_taken_for_an_x() -> None:
-    given = templates(9)
+    given = xo_templates(9)
     found = {name: match_templates(given, picture) for name, picture in ARTICLE_PICTURES.items()}
     assert {name: match.predicted_class for name, match in found.items()} == {
         "X": "X", "X translation": "X", "X scaling": "X", "X rotation": "X", "X weight": "X",
@@ -58,7 +59,7 @@ def test_the_article_s_shifted_and_shrunk_o_are_taken_for_an_x() -> None:
 
 
 def test_a_blank_picture_and_a_tie_are_no_verdict() -> None:
-    given = templates(9)
+    given = xo_templates(9)
     assert match_templates(given, np.full((9, 9), -1, np.float32)).predicted_class == "unsure"
     assert match_templates(given, np.zeros((9, 9), np.float32)).predicted_class == "unsure", (
         "grey is no more like one than another"
@@ -66,7 +67,7 @@ def test_a_blank_picture_and_a_tie_are_no_verdict() -> None:
 
 
 def test_other_sizes_have_a_plain_upright_x_and_a_round_o() -> None:
-    x, o = templates(40).pictures
+    x, o = xo_templates(40).pictures
     for turned in (x.T, x[::-1], x[:, ::-1]):
         np.testing.assert_allclose(turned, x, atol=1e-5)
     for turned in (o.T, o[::-1]):
@@ -75,9 +76,9 @@ def test_other_sizes_have_a_plain_upright_x_and_a_round_o() -> None:
     for picture in (x, o):
         (inked,) = np.nonzero(picture.max(axis=0) > 0)
         assert abs(np.ptp(inked) + 1 - 40 * baseline(40).size) <= 1
-    assert templates(40) is templates(40)
+    assert xo_templates(40) is xo_templates(40)
 
 
 def test_a_picture_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="templates are"):
-        match_templates(templates(9), np.zeros((8, 8), np.float32))
+        match_templates(xo_templates(9), np.zeros((8, 8), np.float32))

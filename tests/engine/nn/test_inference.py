@@ -72,10 +72,13 @@ def test_weights_whose_products_overflow_are_unsure_without_a_warning() -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 8, 9)])
-def test_a_network_that_reads_no_square_map_is_refused(shape: tuple[int, int, int]) -> None:
+def test_images_of_any_number_of_channels_and_sides_are_read(shape: tuple[int, int, int]) -> None:
     network = Network(shape, (Flatten(), Dense(2)))
-    with pytest.raises(ShapeError, match=r"^Odd reads .*; choose a network with a 1 × n × n input\.$"):
-        Predictor(Model("Odd", network, network.initial_parameters(1)), choose_backend("cpu"))
+    predictor = Predictor(Model("Odd", network, network.initial_parameters(1)), choose_backend("cpu"))
+    image = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+    np.testing.assert_array_equal(predictor.predict(image).activations[0], image)
+    with pytest.raises(ShapeError):
+        predictor.predict(image[:, 1:])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

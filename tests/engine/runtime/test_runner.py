@@ -242,7 +242,7 @@ def test_an_unexpected_fault_is_logged_and_shown(caplog: pytest.LogCaptureFixtur
     def broken(*_: object) -> np.ndarray:
         raise ZeroDivisionError("planted")
 
-    monkeypatch.setattr("engine.runtime.runner.render", broken)
+    monkeypatch.setattr("engine.documents.Document.encoded", broken)
     with caplog.at_level(logging.ERROR):
         snapshot = Runner("cpu").compute(request(walkthrough()))
     assert "ZeroDivisionError: planted" in snapshot.notices[0].text

@@ -71,7 +71,7 @@ def test_a_runner_judges_only_while_somebody_looks_and_only_what_fits() -> None:
     assert found is not None
     assert len(found.examples) == DATA.held_out
     assert runner.compute(request).held_out is None
-    wrong_side = replace(DATA, drawing=XOSettings(side=12))
+    wrong_side = replace(DATA, generator=XOSettings(side=12))
     assert runner.compute(replace(request, held_out=wrong_side)).held_out is None
     assert not runner.busy
 

@@ -148,7 +148,7 @@ def test_a_window_that_sleeps_while_it_trains_finds_one_snapshot_and_one_signal(
 
 # Every stage of the engine's answer and of its work between two answers.
 STAGES = [
-    "runner.open_file", "runner.generate_samples", "runner.match_templates", "runner.render",
+    "runner.open_file", "runner.generate_samples", "runner.match_templates", "jobs.Document.encoded",
     "runner.TrainingRun.set_request", "runner.TrainingRun.busy", "runner.TrainingRun.run_for",
     "runner.TrainingRun.report", "runner.TrainingRun.saved_run", "runner.TrainingRun.shown_parameters",
     "training_run.BranchJobs.is_due", "training_run.BranchJobs.advance",
@@ -157,7 +157,7 @@ STAGES = [
     "runner.Explainer.set_query", "runner.Explainer.busy", "runner.Explainer.run_for",
     "runner.Runner.compute", "runner.Runner.busy", "runner.Runner.run_for",
 ]  # fmt: skip
-WITHOUT_PREDICTION = ("runner.render", "runner.Runner.compute")
+WITHOUT_PREDICTION = ("jobs.Document.encoded", "runner.Runner.compute")
 
 
 class PlantedFault:

@@ -1,10 +1,12 @@
-"""Generator page: the settings of the drawing generator as sliders, with live examples."""
+"""Generator page: the settings of the generator of examples as sliders, with live examples."""
 
 from __future__ import annotations
 
-from dataclasses import Field, fields, replace
+import math
+from dataclasses import replace
 from typing import Any, Final
 
+import numpy as np
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QPalette, QResizeEvent
 from PySide6.QtWidgets import (
@@ -17,11 +19,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.data import NO_CLASS, PoolSettings
-from engine.data.xo import SAMPLES_PER_CLASS, GeneratorSamples, XOSettings
+from engine.data import NO_CLASS, SAMPLES_PER_CLASS, DataSettings, GeneratorSamples, PoolSettings
 from engine.documents import Document
 from engine.drawings import Drawing
-from engine.form_fields import FormField
+from engine.form_fields import FormField, form_fields_of
 from xo_gui.app import SMALL_PX, font
 from xo_gui.state import SetData, TrainingSettings
 from xo_gui.widgets import (
@@ -33,11 +34,11 @@ from xo_gui.widgets import (
     Thumbnail,
     Thumbnails,
     scroll_area,
+    translated,
 )
 
 EXAMPLE_COUNTS: Final = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
 MAX_VALUES: Final = 1 << 27  # pixels of all examples; 512 MiB as float32
-HIDDEN_SETTINGS: Final = ("side",)  # determined by the network
 
 _EXAMPLE_SIDE: Final = 32  # pixels
 _COLUMN_WIDTH: Final = 240  # pixels, for the name, slider and value of a setting
@@ -52,27 +53,15 @@ def tr(text: str) -> str:
     return QCoreApplication.translate("SettingRows", text)
 
 
-def setting_labels() -> dict[str, str]:
-    """The label of each setting."""
-    return {
-        "pen_width": tr("pen width"), "size": tr("size"), "position": tr("position"), "cut": tr("cut off"),
-        "cut_depth": tr("cut depth"), "rotation": tr("rotation"), "aspect": tr("width:height"),
-        "shear": tr("shear"), "bend": tr("bend"), "wobble": tr("wobble"), "arms": tr("arms of X"),
-        "curve": tr("curve of X"), "one_stroke": tr("one-stroke X"), "gap": tr("gap of O"),
-        "drift": tr("drift of O"), "lumps": tr("lumps of O"), "hook": tr("hooks"), "pressure": tr("pressure"),
-        "softness": tr("softness"), "noise": tr("noise"), "coarse": tr("coarse grid"), "neither": tr("neither"),
-    }  # fmt: skip
-
-
-def setting_text(setting: Field[Any], value: Any) -> str:
+def setting_text(setting: FormField, value: Any) -> str:
     """The value or range of a setting as text: "2 to 14 %", "-38 to 38°"."""
-    unit = setting.metadata["unit"]
+    unit = setting.unit
     factor, digits, suffix = (100, 0, " %") if unit.startswith("of ") else (1, 2, "")
     if unit == "degrees":
         digits, suffix = 0, "°"
     elif unit == "pixels":
         digits, suffix = 1, " px"
-    elif factor == 100 and setting.metadata["most"] <= 0.15:
+    elif factor == 100 and setting.most is not None and setting.most <= 0.15:
         digits = 1
     numbers = value if isinstance(value, tuple) else (value,)
     unsigned = [f"{abs(factor * number):.{digits}f}" for number in numbers]
@@ -92,22 +81,27 @@ class SettingRow(QObject):
     changed = Signal(object)
     reset = Signal()
 
-    def __init__(self, setting: Field[Any], name: str, parent: QWidget) -> None:
+    def __init__(self, setting: FormField, key: str, default: Any, parent: QWidget) -> None:
+        """key: the name of the field in the settings."""
         super().__init__(parent)
-        self.setting, self.name = setting, name
-        self._value: Any = setting.default
-        least, most = setting.metadata["least"], setting.metadata["most"]
-        self._minimum, self._step = least, (most - least) / _SLIDER_STEPS
+        self.setting, self.name = setting, translated(setting.name)
+        self.setObjectName(key)
+        self._value: Any = default
+        least, most = _limits(setting)
+        # The value of a whole number is one, so that no position is between two.
+        self._is_whole = isinstance(default, int)
+        steps = round(most - least) if self._is_whole and most - least <= _SLIDER_STEPS else _SLIDER_STEPS
+        self._minimum, self._step = least, (most - least) / steps
         self.slider: RangeSlider | ThinSlider
-        if isinstance(setting.default, tuple):
-            self.slider = RangeSlider(_SLIDER_STEPS, parent)
+        if isinstance(default, tuple):
+            self.slider = RangeSlider(steps, parent)
             self.slider.moved.connect(self._on_range_changed)
         else:
             self.slider = ThinSlider(parent)
-            self.slider.setRange(0, _SLIDER_STEPS)
-            self.slider.setPageStep(_SLIDER_STEPS // 10)
+            self.slider.setRange(0, steps)
+            self.slider.setPageStep(max(1, steps // 10))
             self.slider.valueChanged.connect(self._on_slider_changed)
-        self.label, self.value = QLabel(name, parent), QLabel(parent)
+        self.label, self.value = QLabel(self.name, parent), QLabel(parent)
         for label in (self.label, self.value):
             label.setFont(font(SMALL_PX))
         self.slider.setMinimumWidth(_MIN_SLIDER_WIDTH)
@@ -128,21 +122,22 @@ class SettingRow(QObject):
             self.slider.setAccessibleDescription(text)
 
     def _set_up_widgets(self) -> None:
-        metadata = self.setting.metadata
-        tip = (
-            tr("{0} As a fraction {1}; double-click the name to reset.")
-            if metadata["unit"].startswith("of ")
-            else tr("{0} In {1}; double-click the name to reset.")
-        )
-        tip = tip.format(metadata["text"], metadata["unit"])
+        setting = self.setting
+        if setting.unit.startswith("of "):
+            tip = tr("{0} As a fraction {1}; double-click the name to reset.")
+        elif setting.unit:
+            tip = tr("{0} In {1}; double-click the name to reset.")
+        else:
+            tip = tr("{0} Double-click the name to reset.")
+        tip = tip.format(translated(setting.description), setting.unit)
         self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.label.setBuddy(self.slider)
-        limits = metadata["least"], metadata["most"]
-        widest = setting_text(self.setting, limits if isinstance(self.setting.default, tuple) else metadata["most"])
+        limits = _limits(setting)
+        widest = setting_text(setting, limits if isinstance(self._value, tuple) else limits[1])
         self.value.setMinimumWidth(self.value.fontMetrics().horizontalAdvance(widest))
         self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.slider.setAccessibleName(self.name)
-        self.slider.setObjectName(self.setting.name)
+        self.slider.setObjectName(self.objectName())
         for widget in (self.label, self.slider, self.value):
             widget.setToolTip(tip)
             widget.setStatusTip(tip)
@@ -155,7 +150,8 @@ class SettingRow(QObject):
 
     def _to_value(self, position: int) -> float:
         # Rounded, so that the value shown is the value used.
-        return float(f"{self._minimum + position * self._step:.4g}")
+        value = self._minimum + position * self._step
+        return round(value) if self._is_whole else float(f"{value:.4g}")
 
     def _on_slider_changed(self, position: int) -> None:
         self._change(self._to_value(position))
@@ -178,8 +174,14 @@ class SettingRow(QObject):
         return super().eventFilter(watched, event)
 
 
+def _limits(setting: FormField) -> tuple[float, float]:
+    assert setting.least is not None
+    assert setting.most is not None
+    return setting.least, setting.most
+
+
 class SettingRows(QWidget):
-    """All settings as rows, in one or more columns. Signal: changed(settings)."""
+    """The settings of a generator as rows, in one or more columns. Signal: changed(settings)."""
 
     changed = Signal(object)
 
@@ -187,29 +189,41 @@ class SettingRows(QWidget):
         """first: other rows, above the settings."""
         super().__init__(parent)
         self._first = first
-        self._settings, self.defaults = XOSettings(), XOSettings()
+        self._settings: DataSettings | None = None
+        self.defaults: DataSettings | None = None
         self.rows: dict[str, SettingRow] = {}
-        labels = setting_labels()
-        for setting in fields(XOSettings):
-            if setting.name not in HIDDEN_SETTINGS:
-                row = SettingRow(setting, labels.get(setting.name, setting.name), self)
-                row.setObjectName(setting.name)
-                row.changed.connect(self._on_row_changed)
-                row.reset.connect(self._on_reset)
-                self.rows[setting.name] = row
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 8, 0)
         self._grid.setHorizontalSpacing(6)
         self._grid.setVerticalSpacing(3)
-        self._columns = 0
-        self.set_column_count(1)
-        self.set_settings(self._settings)
+        self._columns = 1
+        self._arrange()
+
+    def _make_rows(self, settings: DataSettings) -> None:
+        """Makes the rows of another kind of settings."""
+        for row in self.rows.values():
+            for widget in (row.label, row.slider, row.value):
+                self._grid.removeWidget(widget)
+                widget.hide()
+                widget.deleteLater()
+            row.deleteLater()
+        self.rows = {}
+        # What the network's input decides has another group.
+        for name, setting in form_fields_of(settings).items():
+            row = SettingRow(setting, name, getattr(settings, name), self)
+            row.changed.connect(self._on_row_changed)
+            row.reset.connect(self._on_reset)
+            self.rows[name] = row
+        self._arrange()
 
     def set_column_count(self, columns: int) -> None:
         """Arranges the rows in this number of columns, column by column."""
-        if columns == self._columns:
-            return
-        self._columns = columns
+        if columns != self._columns:
+            self._columns = columns
+            self._arrange()
+
+    def _arrange(self) -> None:
+        columns = self._columns
         for column in range(12):
             self._grid.setColumnStretch(column, 0)
             self._grid.setColumnMinimumWidth(column, 0)
@@ -224,8 +238,10 @@ class SettingRows(QWidget):
             if column:
                 self._grid.setColumnMinimumWidth(4 * column - 1, 8)
 
-    def set_settings(self, settings: XOSettings) -> None:
-        """Shows the settings without emitting `changed`."""
+    def set_settings(self, settings: DataSettings) -> None:
+        """Shows the settings without emitting `changed`; the rows are made anew for those of another kind."""
+        if type(settings) is not type(self._settings):
+            self._make_rows(settings)
         self._settings = settings
         for name, row in self.rows.items():
             row.set_value(getattr(settings, name))
@@ -235,10 +251,13 @@ class SettingRows(QWidget):
 
     def _on_reset(self) -> None:
         name = self.sender().objectName()
-        self._change(name, getattr(self.defaults, name))
+        if self.defaults is not None:
+            self._change(name, getattr(self.defaults, name))
 
     def _change(self, name: str, value: Any) -> None:
-        settings = replace(self._settings, **{name: value})
+        assert self._settings is not None
+        changes: dict[str, Any] = {name: value}
+        settings = replace(self._settings, **changes)
         self.set_settings(settings)
         self.changed.emit(settings)
 
@@ -280,18 +299,21 @@ class GeneratorPage(QWidget):
     def _update_rows(self, settings: TrainingSettings) -> None:
         data = settings.data
         if settings.default_data is not None:
-            self.rows.defaults = settings.default_data.drawing
+            self.rows.defaults = settings.default_data.generator
             self.reset_button.setEnabled(replace(data, seed=settings.default_data.seed) != settings.default_data)
-        self.rows.set_settings(data.drawing)
-        fitting = sum(count * data.drawing.side**2 <= MAX_VALUES for count in EXAMPLE_COUNTS)
+        self.rows.set_settings(data.generator)
+        fitting = sum(count * math.prod(data.input_shape) <= MAX_VALUES for count in EXAMPLE_COUNTS)
         for row, count in ((self.count_row, data.count), (self.held_out_row, data.held_out)):
             before = row.slider.blockSignals(True)
             row.slider.setRange(0, max(fitting - 1, 0))
             row.slider.blockSignals(before)
             nearest = min(range(len(EXAMPLE_COUNTS)), key=lambda at: abs(EXAMPLE_COUNTS[at] - count))
             row.show_value(nearest, f"{count:,}".replace(",", " "))
-        side = data.drawing.side
-        self.side_label.setText(self.tr("{0} × {0} pixels, as the network's input").format(side))
+        channels, height, width = data.input_shape
+        text = self.tr("{0} × {1} pixels, as the network's input")
+        if channels > 1:
+            text = self.tr("{2} maps of {0} × {1}, as the network's input")
+        self.side_label.setText(text.format(height, width, channels))
 
     def set_samples(self, samples: GeneratorSamples | None) -> None:
         """Shows samples of the generator; None leaves those that are shown."""
@@ -303,10 +325,11 @@ class GeneratorPage(QWidget):
         """Shows as many samples of each class as fit into a row."""
         if self._samples is None:
             return
-        per_class = min(max(self.thumbnails.columns // 3, 1), SAMPLES_PER_CLASS)
         examples = self._samples.dataset
-        indices = [kind * SAMPLES_PER_CLASS + at for kind in range(3) for at in range(per_class)]
         names = (*examples.classes, NO_CLASS)
+        per_class = min(max(self.thumbnails.columns // len(names), 1), SAMPLES_PER_CLASS)
+        labels = [np.flatnonzero(examples.labels == label)[:per_class] for label in (*range(len(names) - 1), -1)]
+        indices = [int(at) for of_label in labels for at in of_label]
         self.thumbnails.show_tiles(
             [Thumbnail(examples.images[at, 0], names[examples.labels[at]]) for at in indices]
         )
@@ -322,9 +345,9 @@ class GeneratorPage(QWidget):
         if self._training_settings is not None and data != self._training_settings.data:
             self.commanded.emit(SetData(data))
 
-    def _on_settings_changed(self, settings: XOSettings) -> None:
+    def _on_settings_changed(self, settings: DataSettings) -> None:
         if self._training_settings is not None:
-            self._set_data(replace(self._training_settings.data, drawing=settings))
+            self._set_data(replace(self._training_settings.data, generator=settings))
 
     def _on_count_changed(self, position: int) -> None:
         if self._training_settings is not None:

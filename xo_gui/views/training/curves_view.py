@@ -170,7 +170,7 @@ class CurvesView(View):
             for number, origin in enumerate(self._training.branch_origins)
             if number not in hidden
         ]
-        return len({(each.drawing, each.held_out, each.seed) for each in data}) > 1
+        return len({(each.generator, each.held_out, each.seed) for each in data}) > 1
 
     def _mark_tolerance(self) -> float:
         """Steps beside a mark that still count as on it: four pixels."""

@@ -23,7 +23,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
-from engine.data.xo import DrawingProperty, measure_drawing
+from engine.data import Variations, VariedProperty
 from engine.documents import Document
 from engine.drawings import Drawing
 from engine.explain import RobustnessResult, supports
@@ -92,14 +92,20 @@ class RobustnessView(View):
             self.plots.set_robustness(result)
             self._update_text()
         if snapshot.settled and snapshot.predictions:
-            self._update_marks(snapshot.drawing, snapshot.predictions[0].activations[0][0])
+            self._update_marks(snapshot.drawing, snapshot.predictions[0].activations[0])
+
+    @property
+    def _variations(self) -> Variations | None:
+        """How inputs of the document's kind are varied."""
+        return None if self._document is None else self._document.kind.variations
 
     def _update_marks(self, drawing: Drawing, image: HostArray) -> None:
         """Measure the drawing on the canvas if it or its image has changed."""
         before = self._measured
         if before is None or before[0] is not drawing or not np.array_equal(before[1], image):
             self._measured = drawing, image
-            self.plots.set_marks(measure_drawing(drawing, image))
+            variations = self._variations
+            self.plots.set_marks({} if variations is None else variations.measure(drawing, image))
 
     def _update_text(self) -> None:
         """The numbers of the selected point, or the progress."""
@@ -108,8 +114,8 @@ class RobustnessView(View):
             text = self.tr("Drawings that are shifted, scaled, rotated, thickened and noisy are tested here.")
             if self._document is not None and not supports(self._document.models[0].network):
                 text = self.tr(
-                    "Only a network with the classes X and O can be tested with varied drawings: choose one above."
-                )
+                    "No varied drawings can be made for the classes {0}: choose another network above."
+                ).format(self.tr(" and ").join(self._document.models[0].network.classes))
         else:
             text = status_text(result) if point is None else point_text(result, *point)
         if text != self.status_label.text():
@@ -128,7 +134,7 @@ class RobustnessView(View):
         ]
         index = (errors[0] if errors else 0) + self._clicks[point]
         self._clicks[point] += 1
-        self.edited.emit(document.with_drawing(result.drawing(*point, index)), self.tr("Varied drawing"), "")
+        self.edited.emit(document.with_drawing(result.varied_input(*point, index)), self.tr("Varied drawing"), "")
 
 
 def _is_final(result: RobustnessResult | None) -> bool:
@@ -309,7 +315,7 @@ class RobustnessPainter:
 
     # -- frame -------------------------------------------------------------------------------------------------
 
-    def _paint_frame(self, row: int, varied: DrawingProperty, box: QRectF) -> None:
+    def _paint_frame(self, row: int, varied: VariedProperty, box: QRectF) -> None:
         painter, theme = self._painter, self._theme
         left_aligned = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         painter.setPen(QColor(theme.text))
@@ -329,7 +335,7 @@ class RobustnessPainter:
                 painter.drawText(label, right, f"{100 * share:.0f} %" if share == 1 else f"{100 * share:.0f}")
         self._paint_ticks(varied, box)
 
-    def _paint_ticks(self, varied: DrawingProperty, box: QRectF) -> None:
+    def _paint_ticks(self, varied: VariedProperty, box: QRectF) -> None:
         """The least and the greatest value, and the default if there is room."""
         painter, last = self._painter, len(varied.values) - 1
         default = varied.values.index(varied.baseline)
@@ -387,7 +393,7 @@ class RobustnessPainter:
                 self._painter.setBrush(QColor(colour))
                 self._painter.drawEllipse(QPointF(x, box.bottom() - box.height() * float(share)), 4, 4)
 
-    def _paint_mark(self, value: float | None, varied: DrawingProperty, box: QRectF) -> None:
+    def _paint_mark(self, value: float | None, varied: VariedProperty, box: QRectF) -> None:
         """A small triangle on the axis at the value of the drawing on the canvas."""
         if value is None:
             return

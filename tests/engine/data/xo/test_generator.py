@@ -14,6 +14,7 @@ from engine.data.xo import XOSettings, generate_dataset, generate_drawing
 from engine.data.xo.glyphs import OTHER_GLYPHS
 from engine.data.xo.strokes import pen_paths
 from engine.drawings import ink_share, pen_coverage, render
+from engine.form_fields import form_field_of
 
 PLAIN = XOSettings(noise=(0.0, 0.0), softness=(1.0, 1.0), neither=0.0)
 DIGEST = f"from engine.data.xo.generator import {generate_dataset.__name__} as generate"
@@ -208,7 +209,8 @@ def test_every_setting_changes_the_pictures() -> None:
     for setting in fields(XOSettings):
         if setting.name == "side":
             continue
-        least, most = setting.metadata["least"], setting.metadata["most"]
+        limits = form_field_of(setting)
+        least, most = limits.least, limits.most
         middle = least + 0.4 * (most - least)
         value = (middle, middle) if isinstance(setting.default, tuple) else middle
         after = generate_dataset(
@@ -246,7 +248,7 @@ def test_a_split_holds_out_a_share_loses_none_and_is_seeded() -> None:
 @pytest.mark.parametrize(
     ("images", "labels", "says"),
     [
-        (np.zeros((2, 3, 4, 4), np.float32), np.zeros(2, np.int64), "Images must be"),
+        (np.zeros((2, 4, 4), np.float32), np.zeros(2, np.int64), "Images must be"),
         (np.zeros((2, 1, 4, 4)), np.zeros(2, np.int64), "float32"),
         (np.zeros((2, 1, 4, 4), np.float32), np.zeros(3, np.int64), "Labels must be"),
         (np.zeros((2, 1, 4, 4), np.float32), np.zeros(2, np.int32), "int64"),

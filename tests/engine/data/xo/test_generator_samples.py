@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.data.xo import SAMPLES_PER_CLASS, XOSettings, generate_dataset, generate_samples
-from engine.data.xo.generator import MAX_SAMPLE_SIDE
+from engine.data import SAMPLES_PER_CLASS, generate_samples
+from engine.data.xo import XOSettings, generate_dataset
+from engine.data.xo.kind import MAX_SAMPLE_SIDE
 
 PLAIN = XOSettings(neither=1 / 3, noise=(0, 0), coarse=0)
 

@@ -48,7 +48,7 @@ def test_a_drawing_of_them_put_on_a_canvas_is_the_same_picture(varied: DrawingVa
     for value in (found.values[0], found.values[7], found.values[-1]):
         pictures = varied.pictures(name, value)
         for place in (0, 5):
-            np.testing.assert_allclose(render(varied.drawing(place, name, value), SIDE), pictures[place], atol=2e-5)
+            np.testing.assert_allclose(render(varied.source(place, name, value), SIDE), pictures[place], atol=2e-5)
 
 
 def test_each_property_changes_what_it_is_called(varied: DrawingVariations) -> None:
@@ -96,7 +96,7 @@ def test_what_was_varied_is_measured_on_the_drawing_and_nothing_else_has_changed
 ) -> None:
     look = baseline(SIDE)
     for name, value in (("shift", 0.12), ("size", 0.4), ("size", 0.85), ("rotation", -24.0), ("thickness", 0.09)):
-        drawing = varied.drawing(place, name, value)
+        drawing = varied.source(place, name, value)
         found = measure_drawing(drawing, render(drawing, SIDE))
         expected = {"shift": 0.0, "size": look.size, "rotation": 0.0, "thickness": look.pen_width} | {name: value}
         assert found["noise"] == 0

@@ -11,8 +11,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
-from engine.data import LabelledDrawing
-from engine.data.xo import generate_samples
+from engine.data import LabelledDrawing, generate_samples
 from engine.documents import Document
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
@@ -66,7 +65,7 @@ class Reader:
         def drawn() -> None:
             found = self.window.last.samples
             assert found is not None
-            assert found.settings == self.window.training.settings.data.drawing
+            assert found.settings == self.window.training.settings.data.generator
             assert self.view.generator_page._samples is found
 
         self.qtbot.waitUntil(drawn, timeout=10_000)
@@ -234,12 +233,12 @@ def test_a_setting_that_is_dragged_changes_the_live_examples_and_what_is_learnt_
     row = reader.view.generator_page.rows.rows["pen_width"]
     drag(row.slider, True, 0.9)
     reader.until_sampled()
-    low, high = reader.window.training.settings.data.drawing.pen_width
+    low, high = reader.window.training.settings.data.generator.pen_width
     assert low == 0.02
     assert 0.4 < high < 0.5
     assert row.value.text() == f"2 to {100 * high:.0f} %"
     assert (reader.shown > 0).sum() > 1.5 * (before > 0).sum()
-    expected = generate_samples(reader.window.training.settings.data.drawing).dataset.images[:, 0]
+    expected = generate_samples(reader.window.training.settings.data.generator).dataset.images[:, 0]
     for picture in reader.shown:
         assert any(np.array_equal(picture, other) for other in expected)
 
@@ -248,13 +247,13 @@ def test_the_handles_of_a_range_never_cross_and_each_is_reached_by_tab(reader: R
     reader.turn(GENERATED)
     row = reader.view.generator_page.rows.rows["rotation"]
     drag(row.slider, False, 1.0)
-    low, high = reader.window.training.settings.data.drawing.rotation
+    low, high = reader.window.training.settings.data.generator.rotation
     assert low == high == 38
     row.slider.setFocus(Qt.FocusReason.TabFocusReason)
     QTest.keyClick(row.slider, Qt.Key.Key_Home)
     QTest.keyClick(row.slider, Qt.Key.Key_Tab)
     QTest.keyClick(row.slider, Qt.Key.Key_End)
-    assert reader.window.training.settings.data.drawing.rotation == (-40, 40)
+    assert reader.window.training.settings.data.generator.rotation == (-40, 40)
     assert row.value.text() == row.slider.accessibleDescription() == "\u221240 to 40°"
     QTest.keyClick(row.slider, Qt.Key.Key_Tab)
     assert not row.slider.hasFocus()
@@ -269,9 +268,9 @@ def test_settings_go_back_one_by_one_or_all_at_once(reader: Reader) -> None:
     page.rows.rows["neither"].slider.setValue(100)
     page.count_row.slider.setValue(0)
     assert reader.view.summary.text() == "Per epoch: 25 X, 25 O, 50 neither."
-    assert (training.settings.data.drawing.neither, training.settings.data.count) == (0.5, 100)
+    assert (training.settings.data.generator.neither, training.settings.data.count) == (0.5, 100)
     QTest.mouseDClick(page.rows.rows["size"].label, Qt.MouseButton.LeftButton)
-    assert training.settings.data.drawing == replace(usual.drawing, neither=0.5)
+    assert training.settings.data.generator == replace(usual.generator, neither=0.5)
     QTest.mouseClick(page.reset_button, Qt.MouseButton.LeftButton)
     assert training.settings.data == usual
 

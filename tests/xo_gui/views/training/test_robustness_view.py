@@ -90,7 +90,7 @@ def test_a_click_puts_a_misread_drawing_on_the_canvas_and_then_others(view: Robu
     QTest.mouseClick(view.plots, Qt.MouseButton.LeftButton, pos=place)
     hand.settle()
     drawing = hand.window.session.document.drawing
-    expected = found.drawing(THICKNESS, worst, int(found.first_network_error[THICKNESS, worst]))
+    expected = found.varied_input(THICKNESS, worst, int(found.first_network_error[THICKNESS, worst]))
     assert [stroke.points.tolist() for stroke in drawing.strokes] == [s.points.tolist() for s in expected.strokes]
     assert drawing.transform.thicken == expected.transform.thicken
     label = "XO"[int(found.first_network_error[THICKNESS, worst]) % 2]
@@ -163,4 +163,4 @@ def test_a_network_for_other_pictures_says_so(view: RobustnessView, hand: Hand) 
     hand.window.use_preset("hanuschkin")
     hand.settle()
     assert view._result is None
-    assert "choose one above" in view.status_label.text()
+    assert "choose another network above" in view.status_label.text()

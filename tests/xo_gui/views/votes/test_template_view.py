@@ -7,7 +7,8 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
-from engine.explain import match_templates, templates
+from engine.explain import match_templates
+from tests.engine.small_runs import xo_templates
 from tests.xo_gui.conftest import X_ARMS, Hand
 from xo_gui.app import current_theme
 from xo_gui.views.votes import TemplateView
@@ -27,7 +28,7 @@ def test_it_compares_what_the_network_reads_and_a_shift_is_enough_to_fool_it(
     hand.draw(X_ARMS)
     assert view.sentence.text() == "Template matching says X, and so does the network."
     prediction = hand.window.last.predictions[0]
-    expected = match_templates(templates(32), prediction.activations[0][0])
+    expected = match_templates(xo_templates(32), prediction.activations[0][0])
     assert f"{expected.scores[0]:+.2f}" in view.pairs.accessibleDescription()
     slider = hand.window.drawing_view.sliders.rows["shift_x"].slider
     slider.setFocus()
@@ -64,12 +65,12 @@ def test_a_template_is_put_on_the_canvas_by_mouse_and_by_keys(view: TemplateView
     x, _ = view.pairs.boxes(0)
     QTest.mouseClick(view.pairs, Qt.MouseButton.LeftButton, pos=x.center().toPoint())
     hand.settle()
-    np.testing.assert_array_equal(hand.window.last.predictions[0].activations[0][0], templates(32).pictures[0])
+    np.testing.assert_array_equal(hand.window.last.predictions[0].activations[0][0], xo_templates(32).pictures[0])
     view.pairs.setFocus()
     QTest.keyClick(view.pairs, Qt.Key.Key_Right)
     QTest.keyClick(view.pairs, Qt.Key.Key_Return)
     hand.settle()
-    np.testing.assert_array_equal(hand.window.last.predictions[0].activations[0][0], templates(32).pictures[1])
+    np.testing.assert_array_equal(hand.window.last.predictions[0].activations[0][0], xo_templates(32).pictures[1])
     assert hand.window.session.undo_stack.undoText() == "Template O"
 
 

@@ -1,0 +1,79 @@
+"""DATA_KINDS: the table of all kinds of data, and what is looked up in it."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import msgspec
+
+from engine.data.data_kind import DataKind, DataSettings
+from engine.data.dataset import Dataset
+from engine.data.xo import XODrawings
+from engine.form_fields import settings_from
+from engine.nn import Network
+
+DATA_KINDS: dict[str, DataKind[Any, Any]] = {kind.name: kind for kind in (XODrawings(),)}
+# Of settings in files that name no kind, because there was one only.
+DEFAULT_KIND: Final = XODrawings.name
+
+
+def kind_of(settings: DataSettings) -> DataKind[Any, Any]:
+    """The kind of these settings."""
+    return DATA_KINDS[settings.kind]
+
+
+def kind_for(network: Network) -> DataKind[Any, Any] | None:
+    """The kind whose examples a network of its classes and input is for, the first in the table; None if there is
+    none, as for classes that a file brought."""
+    return next((kind for kind in DATA_KINDS.values() if kind.fits(network)), None)
+
+
+def input_kind(network: Network) -> DataKind[Any, Any]:
+    """The kind of the inputs that are shown to a network: its own, or else the default kind."""
+    return kind_for(network) or DATA_KINDS[DEFAULT_KIND]
+
+
+def class_symbol(name: str) -> str:
+    """The shape that stands for a class, "cross" or "ring"; "" for a class that no kind gives one."""
+    return next((kind.symbols[name] for kind in DATA_KINDS.values() if name in kind.symbols), "")
+
+
+def data_settings_to_json(settings: DataSettings) -> dict[str, Any]:
+    """Settings as JSON values, with their kind unless it is the default one."""
+    # Converted first, so that an int in a float field becomes a float.
+    plain: dict[str, Any] = msgspec.to_builtins(msgspec.convert(asdict(settings), type(settings)))
+    return plain if settings.kind == DEFAULT_KIND else {"kind": settings.kind, **plain}
+
+
+def data_settings_from_json(values: object) -> DataSettings:
+    """The settings that `data_settings_to_json` described, with defaults for missing ones. Raises ValueError with
+    one sentence."""
+    name = values.get("kind", DEFAULT_KIND) if isinstance(values, Mapping) else DEFAULT_KIND
+    kind = DATA_KINDS.get(name) if isinstance(name, str) else None
+    if kind is None or kind.settings is None:
+        known = ", ".join(generated_kinds())
+        raise ValueError(f"There is no kind of generated data called {reprlib.repr(name)}; there are {known}.")
+    if isinstance(values, Mapping):
+        values = {key: value for key, value in values.items() if key != "kind"}
+    return settings_from(kind.noun, kind.settings, values)
+
+
+@dataclass(frozen=True, eq=False)
+class GeneratorSamples:
+    """Generated examples for a preview, and the settings they were requested with."""
+
+    settings: DataSettings
+    dataset: Dataset
+
+
+def generate_samples(settings: DataSettings) -> GeneratorSamples:
+    """Samples from a fixed seed."""
+    return GeneratorSamples(settings, kind_of(settings).samples(settings))
+
+
+def generated_kinds() -> list[str]:
+    """The names of the kinds whose examples can be generated."""
+    return [name for name, kind in DATA_KINDS.items() if kind.settings is not None]
