@@ -4,7 +4,7 @@ from engine.explain.counterfactual import Counterfactual
 from engine.explain.explainer import AvailableExamples, Explainer
 from engine.explain.feature_profile import FeatureProfile, FeatureQuery, FeatureWeights
 from engine.explain.model_difference import ModelDifference
-from engine.explain.queries import SLOW_KINDS, Query, QueryKind, Result
+from engine.explain.queries import SLOW_KINDS, VALUE_KINDS, Query, QueryKind, Result
 from engine.explain.receptive_fields import receptive_field, receptive_runs
 from engine.explain.robustness import (
     COARSE_ROUNDS,
@@ -31,6 +31,7 @@ __all__ = [
     "COARSE_SECONDS",
     "ROUNDS",
     "SLOW_KINDS",
+    "VALUE_KINDS",
     "AvailableExamples",
     "Counterfactual",
     "Explainer",

@@ -196,19 +196,6 @@ def score_cells(gradients: Gradients) -> list[CellIndex]:
     return [(at,) for at in range(len(gradients.network.classes))]
 
 
-def score_gradient(gradients: Gradients, target: int) -> HostArray:
-    """Saliency, (C, H, W) float64: the gradient of the score of class `target` in each pixel, in the last forward
-    pass (Simonyan et al. 2013)."""
-    gradient: HostArray = gradients.backward(len(gradients.network.layers), [(target,)])[0][0]
-    return gradient
-
-
-def gradient_times_input(gradients: Gradients, target: int) -> HostArray:
-    """(C, H, W) float64: the contribution of each pixel to the score: its value times its gradient."""
-    product: HostArray = gradients.outputs()[0] * score_gradient(gradients, target)
-    return product
-
-
 def grad_cam(gradients: Gradients, target: int) -> HostArray:
     """Grad-CAM, (H, W) float64, at least 0: evidence of the last feature maps for a class, at input size.
 

@@ -15,14 +15,12 @@ from engine.explain.attribution import (
     Gradients,
     contributions_in_slices,
     grad_cam,
-    gradient_times_input,
     score_cells,
-    score_gradient,
 )
 from engine.explain.counterfactual import counterfactual
 from engine.explain.feature_profile import FeatureProfiler, same_weights
 from engine.explain.perturbation import Occlusion, ablation, ablation_examples
-from engine.explain.queries import INPUT_INDEPENDENT_KINDS, SLOW_KINDS, Query, Result
+from engine.explain.queries import INPUT_INDEPENDENT_KINDS, SLOW_KINDS, VALUE_KINDS, Query, Result
 from engine.nn import Prediction, weight_layer_of
 
 # Seconds: what takes longer is not computed during a stroke, only after it. During a stroke or training, a query
@@ -257,8 +255,11 @@ class Explainer:
         elif query.kind == "grad_cam":
             yield Result(query, target, 1.0, grad_cam(gradients, target))
         else:
-            attribution = score_gradient if query.kind == "gradient" else gradient_times_input
-            yield Result(query, target, 1.0, attribution(gradients, target).sum(axis=0))
+            top = len(gradients.network.layers)
+            layer, cell = (query.layer, query.cell) if query.cell else (top, (target,))
+            (slope,) = (yield from gradients.backward_in_slices(layer, [cell]))[0]
+            attribution = slope if query.kind == "gradient" else gradients.output(0) * slope
+            yield Result(query, target, 1.0, attribution.sum(axis=0))
 
     def _contributions(self, query: Query, target: int, gradients: Gradients) -> Iterator[Result | None]:
         """Backward from the scores to the value's layer, and from the value to the picture."""
@@ -297,7 +298,7 @@ def _is_valid(query: Query, prediction: Prediction) -> bool:
         feature = query.feature
         fits = feature is not None and 0 < feature.layer < len(network.shapes)
         return fits and feature is not None and 0 <= feature.channel < network.shapes[feature.layer][0]
-    if query.kind == "worth":
+    if query.kind == "worth" or (query.kind in VALUE_KINDS and query.cell):
         shape = network.shapes[query.layer] if query.layer < len(network.shapes) else ()
         fits = len(shape) == len(query.cell)
         return fits and all(0 <= at < side for at, side in zip(query.cell, shape, strict=True)) and bool(shape)

@@ -13,10 +13,11 @@ from engine.nn.layers import CellIndex
 
 # worth: contributions of one value to the scores. ablation: of each feature of a layer, measured on the held-out
 # examples, or else on generated drawings. likes: the profile of one feature. flip: the counterfactual. The others
-# are attribution maps of the drawing for one class.
+# are attribution maps of the drawing for one class, or where VALUE_KINDS holds them and a value is given, for that.
 QueryKind: TypeAlias = Literal[
     "worth", "gradient", "gradient_times_input", "grad_cam", "occlusion", "flip", "ablation", "likes"
 ]
+VALUE_KINDS: frozenset[QueryKind] = frozenset(("gradient", "gradient_times_input"))
 # These take many passes, and so are computed in slices, between two strokes.
 SLOW_KINDS: frozenset[QueryKind] = frozenset(("occlusion", "flip", "ablation", "likes"))
 # These do not depend on the drawing.
@@ -28,8 +29,8 @@ class Query:
     """What is to be explained.
 
     model: index of the model in the document.
-    layer, cell: for "worth" the value; layer alone, counted from 1, for "ablation" the layer whose features are
-        ablated one by one.
+    layer, cell: for "worth" the value, for VALUE_KINDS a value in place of a class's score; layer alone, counted
+        from 1, for "ablation" the layer whose features are ablated one by one.
     target: index of the class to explain; None for the one with the most votes.
     feature: for "likes" the feature.
     revision: increases to compute the same query again.

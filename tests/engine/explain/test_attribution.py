@@ -18,8 +18,6 @@ from engine.explain.attribution import (
     Gradients,
     grad_cam,
     grad_cam_layer,
-    gradient_times_input,
-    score_gradient,
     upsample,
 )
 from engine.explain.perturbation import GENERATED_COUNT, GENERATED_SEED, Occlusion, patches
@@ -65,9 +63,42 @@ def test_the_gradient_is_what_trying_every_pixel_finds(target: int) -> None:
     flat[np.arange(100, 200), np.arange(100)] -= step
     found = scores(tried, of)[:, target]
     slopes = (found[:100] - found[100:]).reshape(10, 10) / (2 * step)
-    gradient = score_gradient(shown(of), target)
-    np.testing.assert_allclose(gradient[0], slopes, rtol=1e-5, atol=1e-8)
-    np.testing.assert_allclose(gradient_times_input(shown(of), target), gradient * PICTURE)
+    explained = explanation(of, Query("gradient", target=target))
+    np.testing.assert_allclose(explained, slopes, rtol=1e-5, atol=1e-8)
+    products = explanation(of, Query("gradient_times_input", target=target))
+    np.testing.assert_allclose(products, explained * PICTURE[0])
+
+
+def test_the_gradient_of_a_value_is_what_trying_every_pixel_finds() -> None:
+    """In every layer, from a pixel to a score."""
+    of, step = subject(), 1e-5
+    places = [(0, (0, 3, 4)), (1, (2, 3, 3)), (2, (1, 2, 4)), (3, (3, 1, 1)), (4, (4, 0, 1)), (6, (3,)), (7, (1,))]
+    gradients, picture = shown(of), PICTURE.astype(np.float64)
+    slopes = np.zeros((len(places), 10, 10))
+    for row, column in np.ndindex(10, 10):
+        for side in (1, -1):
+            tried = picture.copy()
+            tried[0, row, column] += side * step
+            gradients.forward(tried)
+            found = [float(gradients.output(layer)[cell]) for layer, cell in places]
+            slopes[:, row, column] += side * np.array(found) / (2 * step)
+    for (layer, cell), slope in zip(places, slopes, strict=True):
+        explained = explanation(of, Query("gradient", 0, layer, cell))
+        np.testing.assert_allclose(explained, slope, rtol=1e-5, atol=1e-8)
+        products = explanation(of, Query("gradient_times_input", 0, layer, cell))
+        np.testing.assert_allclose(products, explained * PICTURE[0])
+
+
+def explanation(of: Model, query: Query) -> Array:
+    explainer = Explainer()
+    explainer.set_query(query, (read(of),), True)
+    assert explainer.result is not None
+    assert explainer.result.map is not None
+    return explainer.result.map
+
+
+def score_gradient(gradients: Gradients, target: int) -> Array:
+    return gradients.backward(len(gradients.network.layers), [(target,)])[0][0]
 
 
 def test_grad_cam_weighs_the_last_maps_by_what_moving_a_whole_map_does_to_the_score() -> None:

@@ -106,6 +106,8 @@ class AttributionOverlay(QWidget):
     def _legend_texts(self, result: Result, classes: tuple[str, ...]) -> tuple[str, str]:
         """The meanings of violet and green."""
         name = classes[result.target] if result.target < len(classes) else ""
+        if result.query.cell:
+            name = self.tr("the pinned value")
         if result.query.kind == "flip":
             return self.tr("taken away"), self.tr("added")
         if result.query.kind == "gradient":

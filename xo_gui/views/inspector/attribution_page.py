@@ -7,12 +7,13 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
-from engine.explain import SLOW_KINDS, Counterfactual, Query, QueryKind, Result
+from engine.explain import SLOW_KINDS, VALUE_KINDS, Counterfactual, Query, QueryKind, Result, cell_index
 from engine.nn import Prediction
+from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
 from xo_gui.views.inspector.sheet_blocks import Heading, HeatMap, Paragraph, SheetBlock, TextLine, TextLines
 from xo_gui.views.inspector.value_text import TIMES
-from xo_gui.views.network import rounded_limit
+from xo_gui.views.network import cell_summary, rounded_limit
 from xo_gui.widgets import operands, percent_text, short_text, vote_text
 
 
@@ -28,13 +29,14 @@ class AttributionPage(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._classes: tuple[str, ...] = ()
+        self._pinned: CellRef | None = None
         self._stopped_query: Query | None = None
         self._query: Query | None = None
         self.method_box, self.target_box = QComboBox(self), QComboBox(self)
         self.method_box.setAccessibleName(self.tr("Method"))
         self.method_box.setToolTip(self.tr("How to find what in the drawing changes the predicted class"))
         self.target_box.setAccessibleName(self.tr("Class"))
-        self.target_box.setToolTip(self.tr("The class whose score is explained"))
+        self.target_box.setToolTip(self.tr("The class whose score is explained, or the pinned value"))
         for kind, (name, _) in self._methods().items():
             self.method_box.addItem(name, kind)
         self.method_box.currentIndexChanged.connect(self._settings_changed)
@@ -94,12 +96,30 @@ class AttributionPage(QWidget):
             ),
         }
 
-    def query(self, prediction: Prediction, model: int) -> Query | None:
-        """The attribution query; None after Stop."""
+    def _value_texts(self) -> dict[QueryKind, str]:
+        """The explanation of the methods that explain a pinned value."""
+        return {
+            "gradient": self.tr(
+                "How the value changes if a pixel gets brighter: green raises it, violet lowers it."
+            ),
+            "gradient_times_input": self.tr(
+                "The contribution of each pixel to the value: the pixel's own value times its gradient."
+            ),
+        }
+
+    def query(self, prediction: Prediction, model: int, pinned: CellRef | None) -> Query | None:
+        """The attribution query; None after Stop. pinned: a value of the prediction, which is explained unless a
+        class is chosen, where the method can."""
         self._set_classes(prediction.model.network.classes)
-        target = self.target_box.currentData()
-        kind = self.method_box.currentData()
-        self._query = Query(kind, model, target=target if kind != "flip" else None)
+        target, kind = self.target_box.currentData(), self.method_box.currentData()
+        self._pinned = pinned if kind in VALUE_KINDS and target is None else None
+        self.target_box.setItemText(0, self.tr("predicted") if self._pinned is None else self.tr("pinned value"))
+        if self._pinned is not None:
+            cell = self._pinned
+            place = cell_index(prediction.model.network, cell.layer, cell.channel, cell.row, cell.column)
+            self._query = Query(kind, model, cell.layer, place)
+        else:
+            self._query = Query(kind, model, target=target if kind != "flip" else None)
         return None if self._query == self._stopped_query else self._query
 
     def set_result(self, prediction: Prediction, result: Result | None, fit: bool = False) -> None:
@@ -107,7 +127,8 @@ class AttributionPage(QWidget):
         canvas."""
         kind: QueryKind = self.method_box.currentData()
         self.target_box.setEnabled(kind != "flip")
-        blocks: list[SheetBlock] = [Heading(self._heading(prediction, kind)), Paragraph(self._methods()[kind][1])]
+        explanation = self._methods()[kind][1] if self._pinned is None else self._value_texts()[kind]
+        blocks: list[SheetBlock] = [Heading(self._heading(prediction, kind)), Paragraph(explanation)]
         busy = result is not None and result.progress < 1
         if result is not None and result.message:
             blocks.append(Paragraph(result.message))
@@ -132,18 +153,20 @@ class AttributionPage(QWidget):
         self.sheet.set_blocks(blocks, False)
 
     def _heading(self, prediction: Prediction, kind: QueryKind) -> str:
-        """What the map is of: a score of the drawing, whichever value is pinned."""
+        """What the map is of: the pinned value, or a score."""
+        if self._pinned is not None:
+            return self.tr("of the pinned value {0}").format(cell_summary(prediction, self._pinned).place)
         if kind == "flip":
-            return self.tr("of the predicted class, not of a pinned value")
+            return self.tr("of the predicted class")
         target = self.target_box.currentData()
         top = int(prediction.votes.argmax()) if target is None else target
-        return self.tr("of the score of {0}, not of a pinned value").format(prediction.model.network.classes[top])
+        return self.tr("of the score of {0}").format(prediction.model.network.classes[top])
 
     def _heat_map_blocks(self, prediction: Prediction, result: Result) -> list[SheetBlock]:
         assert result.map is not None
         name = prediction.model.network.classes[result.target]
         known = np.nan_to_num(result.map)
-        title = self.tr("for {0}").format(name)
+        title = self.tr("for {0}").format(name) if not result.query.cell else self.tr("for the pinned value")
         if result.query.kind == "flip":
             title = self.tr("changed pixels")
         done = result.progress >= 1 and result.query.kind == "flip"

@@ -98,7 +98,7 @@ class InspectorView(View):
             ),
             (
                 self.tr("Gradient"),
-                self.tr("What in the drawing changes the predicted class"),
+                self.tr("What in the drawing changes the pinned value, or the predicted class"),
                 self.attribution_page,
             ),
             (
@@ -208,8 +208,8 @@ class InspectorView(View):
         return prediction.model if in_training else model
 
     def _model_index(self) -> int:
-        """The model whose prediction the heat maps explain."""
-        shown = self._shown_cell()
+        """The model whose prediction the heat maps explain: the pinned value's, or else the hovered one's."""
+        shown = self._with_prediction(self._selection.pinned) or self._shown_cell()
         return shown[0].model_index if shown else 0
 
     def _update_query(self, pinned: tuple[CellRef, Prediction] | None) -> None:
@@ -217,7 +217,7 @@ class InspectorView(View):
         query: Query | None = None
         if self._is_visible and self._predictions and self._pages.currentWidget() is self.attribution_page:
             model = self._model_index()
-            query = self.attribution_page.query(self._predictions[model], model)
+            query = self.attribution_page.query(self._predictions[model], model, pinned[0] if pinned else None)
         elif self._is_visible and pinned is not None and self._pages.currentWidget() is self.feature_page:
             query = self.feature_page.query(pinned[1], pinned[0])
         elif self._is_visible and self._pages.currentWidget() is self.profile_page:

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from engine.explain import receptive_field
 from engine.nn import Model, Network
 from engine.nn.layers import (
     AvgPool2D,
@@ -32,6 +33,7 @@ from xo_gui.views.inspector import InspectorView
 from xo_gui.views.inspector.attribution_page import AttributionPage
 from xo_gui.views.inspector.sheet_blocks import (
     ClassBars,
+    Heading,
     HeatMap,
     NumberGrid,
     Paragraph,
@@ -42,7 +44,7 @@ from xo_gui.views.inspector.sheet_blocks import (
     TextLines,
 )
 from xo_gui.views.inspector.value_text import ValueContext, value_blocks
-from xo_gui.views.network import NetworkView
+from xo_gui.views.network import NetworkView, cell_summary
 from xo_gui.views.votes.votes_view import VoteBars
 from xo_gui.widgets import cell_text, fixed_text, shown_number, signed_text
 from xo_gui.window import MainWindow
@@ -265,7 +267,7 @@ def test_a_window_over_several_maps_shows_the_largest_contribution_or_the_select
         Model("two", network, network.initial_parameters(5)), np.linspace(-1, 1, 36, dtype=np.float32).reshape(6, 6)
     )
     cell = CellRef(2, 1, 1, 2)
-    parts = (prediction.model.parameters["conv2d-1.weight"][1] * prediction.activations[1][:, 1:3, 2:4]).sum(
+    parts = (prediction.model.parameters["conv2d-2.weight"][1] * prediction.activations[1][:, 1:3, 2:4]).sum(
         axis=(1, 2)
     )
     ranked = next(block for block in value_blocks(ValueContext(prediction, cell)) if isinstance(block, RankedList))
@@ -361,6 +363,39 @@ def test_contribution_of_a_hidden_value_is_value_times_weight(driver: InspectorD
     driver.qtbot.waitUntil(lambda: worth() and "…" not in worth(), timeout=5000)
     weights = prediction.model.parameters["dense-2.weight"][:, strongest]
     assert worth() == [signed_text(float(weight * prediction.activations[9][strongest])) for weight in weights]
+
+
+def test_the_gradient_is_of_the_pinned_value_and_says_so(
+    driver: InspectorDriver, pictures: AttributionPage
+) -> None:
+    """Until a class is chosen, or the value is released."""
+
+    def heading() -> str:
+        return next(block.text for block in pictures.sheet.blocks if isinstance(block, Heading))
+
+    shown: dict[str, bytes] = {}
+    for cell in (CellRef(1, 2, 11, 20), CellRef(4, 3, 5, 6), CellRef(10, 1)):
+        driver.click(cell)
+        driver.qtbot.waitUntil(lambda: picture(pictures) is not None, timeout=5000)
+        prediction = driver.window.last.predictions[0]
+        assert heading() == f"of the pinned value {cell_summary(prediction, cell).place}"
+        heat_map = picture(pictures)
+        assert heat_map is not None
+        assert heat_map.title == "for the pinned value"
+        shown[heading()] = heat_map.values.tobytes()
+        window = receptive_field(prediction.model.network, cell.layer, cell.row, cell.column)[0]
+        if window is not None:
+            outside = np.ones(heat_map.values.shape, bool)
+            outside[window[0].start : window[0].stop, window[1].start : window[1].stop] = False
+            assert not heat_map.values[outside].any(), "pixels that the value does not read change nothing"
+    assert len(set(shown.values())) == 3, "each value has a map of its own"
+    pictures.target_box.setCurrentIndex(1)
+    assert heading() == "of the score of X"
+    pictures.target_box.setCurrentIndex(0)
+    driver.window.network_view.pinned.emit(None)
+    predicted = driver.window.last.predictions[0].predicted_class
+    driver.qtbot.waitUntil(lambda: heading() == f"of the score of {predicted}", timeout=5000)
+    assert pictures.target_box.itemText(0) == "predicted"
 
 
 def test_each_method_shows_a_heat_map_over_the_drawing(driver: InspectorDriver, pictures: AttributionPage) -> None:
