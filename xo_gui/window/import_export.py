@@ -203,7 +203,8 @@ class ImportExport(QObject):
 
     def paste(self) -> None:
         """Open the copied file, or make the copied picture the drawing."""
-        self.receive(QGuiApplication.clipboard().mimeData(), self.tr("Paste"), self.tr("The copied picture"))
+        copied: QMimeData | None = QGuiApplication.clipboard().mimeData()  # None where the system has no clipboard
+        self.receive(copied or QMimeData(), self.tr("Paste"), self.tr("The copied picture"))
 
     def drop(self, data: QMimeData) -> None:
         """Open the dropped file, or make the dropped picture the drawing."""

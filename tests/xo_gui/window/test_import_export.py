@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QByteArray, QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QAction, QDragEnterEvent, QDropEvent, QImage
+from PySide6.QtGui import QAction, QClipboard, QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QWidget
 
 from engine.formats import decode_picture
@@ -68,6 +68,12 @@ def test_a_picture_of_any_kind_of_pixels_is_pasted_as_it_is_opened(mode: str) ->
     opened = decode_picture(data, "a.png")
     assert opened.max() > 0.5, "there is ink"
     assert np.array_equal(ink_of_image(QImage.fromData(QByteArray(data))), opened)
+
+
+def test_paste_without_a_clipboard_says_that_there_is_nothing_to_paste(hand: Hand, monkeypatch) -> None:
+    monkeypatch.setattr(QClipboard, "mimeData", lambda *_: None)
+    hand.window.import_export.paste()
+    assert "no picture to paste" in hand.window.statusBar().currentMessage()
 
 
 def test_what_is_dropped_or_pasted_is_opened_or_named(hand: Hand, tmp_path: Path) -> None:
