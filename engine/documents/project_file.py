@@ -7,7 +7,7 @@ names of _ProjectHeader and the keys of the description are keys in saved files.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -27,7 +27,7 @@ from engine.documents.training_file import (
     parse_training_data,
     training_data_to_json,
 )
-from engine.drawings import Drawing, DrawingTransform, Stroke
+from engine.drawings import WHOLE_FRAME, Drawing, DrawingTransform, Stroke
 from engine.formats import (
     HEADER_LIMIT,
     MEBIBYTE,
@@ -58,7 +58,8 @@ SUFFIX: Final = ".session"
 _MAX_BRANCHES: Final = 10_000
 _MAX_STROKES: Final = 100_000
 # The tensors of drawings, with the number of their columns, 0 for one dimension.
-_DRAWING_COLUMNS: Final = {"points": 3, "strokes": 4, "transforms": 6, "sizes": 2, "images": 0}
+_DRAWING_COLUMNS: Final = {"points": 3, "strokes": 4, "transforms": 11, "sizes": 2, "images": 0}
+_COLUMNS_BEFORE_CROP: Final = 6  # of the transforms, in files without invert and crop
 # Seconds since 1970; no calendar knows later times.
 _LATEST_TIME = 1 << 37
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
@@ -369,7 +370,7 @@ def drawings_to_arrays(drawings: Sequence[Drawing]) -> dict[str, HostArray]:
 
     points (p, 3): of all strokes, concatenated
     strokes (s, 4): index of the drawing, number of points, whether it erases, grid
-    transforms (n, 6): the fields of Transform
+    transforms (n, 11): the fields of DrawingTransform, of which the crop is four
     sizes (n, 2): height and width of the images, 0 without an image
     images: their values, concatenated
     """
@@ -379,7 +380,9 @@ def drawings_to_arrays(drawings: Sequence[Drawing]) -> dict[str, HostArray]:
     return {
         "points": np.concatenate([np.zeros((0, 3), np.float32), *(stroke.points for _, stroke in strokes)]),
         "strokes": np.array(rows, np.float64).reshape(-1, 4),
-        "transforms": np.array([astuple(drawing.transform) for drawing in drawings], np.float64).reshape(-1, 6),
+        "transforms": np.array([_transform_row(drawing.transform) for drawing in drawings], np.float64).reshape(
+            -1, 11
+        ),
         "sizes": np.array([(0, 0) if i is None else i.shape for i in images], np.float64).reshape(-1, 2),
         "images": np.concatenate([np.zeros(0, np.float32), *(i.ravel() for i in images if i is not None)]),
     }
@@ -404,13 +407,28 @@ def drawings_from_arrays(arrays: Mapping[str, HostArray]) -> list[Drawing]:
     ):
         image = images[start : start + height * width].reshape(height, width).copy() if height * width else None
         start += height * width
-        drawings.append(Drawing(tuple(its_strokes), image, DrawingTransform(*transform.tolist())))
+        drawings.append(Drawing(tuple(its_strokes), image, _parse_transform(transform.tolist())))
     return drawings
+
+
+def _transform_row(transform: DrawingTransform) -> tuple[float, ...]:
+    moves = (transform.shift_x, transform.shift_y, transform.size, transform.rotate, transform.bend)
+    return *moves, transform.thicken, float(transform.invert), *transform.crop
+
+
+def _parse_transform(row: list[float]) -> DrawingTransform:
+    shift_x, shift_y, size, rotate, bend, thicken, invert, left, top, right, bottom = row
+    if invert not in (0, 1):
+        raise InvalidFile("holds a picture that is neither inverted nor not")
+    return DrawingTransform(shift_x, shift_y, size, rotate, bend, thicken, bool(invert), (left, top, right, bottom))
 
 
 def _drawing_array(arrays: Mapping[str, HostArray], name: str) -> HostArray:
     columns = _DRAWING_COLUMNS[name]
     array = arrays.get(name)
+    if name == "transforms" and array is not None and array.shape[1:] == (_COLUMNS_BEFORE_CROP,):
+        added = np.array([0.0, *WHOLE_FRAME])
+        array = np.column_stack([array, np.tile(added, (len(array), 1))])
     if array is None or array.shape[1:] != ((columns,) if columns else ()) or not array.ndim:
         raise InvalidFile(f"lacks the {name} of its drawings")
     return array

@@ -2,10 +2,13 @@
 
 from engine.drawings.drawing import (
     MIN_PEN_DIAMETER,
+    WHOLE_FRAME,
+    Box,
     Drawing,
     DrawingTransform,
     FloatArray,
     Stroke,
+    box_of_pixels,
     smooth_path,
     transform_path,
 )
@@ -23,6 +26,8 @@ from engine.drawings.raster import (
 
 __all__ = [
     "MIN_PEN_DIAMETER",
+    "WHOLE_FRAME",
+    "Box",
     "Drawing",
     "DrawingTransform",
     "FloatArray",
@@ -30,6 +35,7 @@ __all__ = [
     "PenPaths",
     "Stroke",
     "area_resample",
+    "box_of_pixels",
     "fit_to_frame",
     "grid_cells",
     "ink_bounds",

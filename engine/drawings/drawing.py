@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,15 @@ _SMOOTH_TOLERANCE = 0.0004  # largest distance of a smoothed polyline from its c
 _BENT_SPACING = 0.02  # longest straight piece before bending
 _BEND_STRENGTH = 2.0
 
+# Left, top, right and bottom of a part of the frame, in frame units.
+Box: TypeAlias = tuple[float, float, float, float]
+WHOLE_FRAME: Final[Box] = (0.0, 0.0, 1.0, 1.0)
+_MIN_CROP = 1e-5  # the least side of a crop: a pixel of the largest picture
+
 
 @dataclass(frozen=True)
 class DrawingTransform:
-    """An affine transform about the frame's centre, with a bend, in this order: bend, size, rotate, shift.
+    """An affine transform about the frame's centre, with a bend, in this order: crop, bend, size, rotate, shift.
 
     shift_x, shift_y: frame units
     size: a factor, above 0; it scales pens too
@@ -30,8 +36,10 @@ class DrawingTransform:
     bend: -1 to 1; with x and y measured from the centre, y becomes y + 2 bend (x^2 - 1/12), a parabola that keeps
         areas and the mean height of what spans the frame, and is invertible
     thicken: frame units added to the diameter of pens after scaling (below 0: thinner)
+    invert: whether ink and background of the image are swapped; strokes stay ink
+    crop: the part of the frame that is shown, fitted whole and centred in it; the image is blank elsewhere
 
-    Raises ValueError unless the size is above 0 and all values are finite.
+    Raises ValueError unless the size is above 0, all values are finite, and the crop lies in the frame.
     """
 
     shift_x: float = 0.0
@@ -40,21 +48,43 @@ class DrawingTransform:
     rotate: float = 0.0
     bend: float = 0.0
     thicken: float = 0.0
+    invert: bool = False
+    crop: Box = WHOLE_FRAME
 
     def __post_init__(self) -> None:
-        values = (self.shift_x, self.shift_y, self.size, self.rotate, self.bend, self.thicken)
+        values = (self.shift_x, self.shift_y, self.size, self.rotate, self.bend, self.thicken, *self.crop)
         if not all(math.isfinite(value) for value in values):
             raise ValueError(f"A transform's values must be finite numbers, not {values}.")
         if self.size <= 0:
             raise ValueError(f"A transform's size must be above 0, not {self.size}.")
+        left, top, right, bottom = self.crop
+        if min(left, top, 1 - right, 1 - bottom) < 0 or min(right - left, bottom - top) < _MIN_CROP:
+            raise ValueError(f"A transform's crop must be a part of the frame, not {self.crop}.")
 
     @property
     def is_identity(self) -> bool:
         return self == DrawingTransform()
 
+    @property
+    def crop_scale(self) -> float:
+        """How much larger the cropped part is shown."""
+        left, top, right, bottom = self.crop
+        return 1 / max(right - left, bottom - top)
+
+    @property
+    def pen_scale(self) -> float:
+        """The factor of lengths, and of pens."""
+        return self.size * self.crop_scale
+
+    @property
+    def _crop_centre(self) -> tuple[np.float32, np.float32]:
+        left, top, right, bottom = self.crop
+        return np.float32((left + right) / 2), np.float32((top + bottom) / 2)
+
     def forward(self, points: FloatArray) -> FloatArray:
         """The transformed points, (n, 2) float32."""
-        x, y = points[:, 0] - np.float32(0.5), points[:, 1] - np.float32(0.5)
+        (centre_x, centre_y), scale = self._crop_centre, np.float32(self.crop_scale)
+        x, y = (points[:, 0] - centre_x) * scale, (points[:, 1] - centre_y) * scale
         y = y + self._bend_offset(x)
         cos, sin = self._rotation(self.size)
         return np.stack(
@@ -71,7 +101,8 @@ class DrawingTransform:
         cos, sin = self._rotation(1 / self.size)
         drawn_x, drawn_y = x * cos + y * sin, y * cos - x * sin
         drawn_y -= self._bend_offset(drawn_x)
-        return np.stack([drawn_x + np.float32(0.5), drawn_y + np.float32(0.5)], axis=1)
+        (centre_x, centre_y), scale = self._crop_centre, np.float32(1 / self.crop_scale)
+        return np.stack([drawn_x * scale + centre_x, drawn_y * scale + centre_y], axis=1)
 
     def _rotation(self, factor: float) -> tuple[np.float32, np.float32]:
         angle = math.radians(self.rotate)
@@ -176,9 +207,41 @@ class Drawing:
         return Drawing()
 
 
+def whole_pixels(image: FloatArray, box: Box) -> tuple[slice, slice]:
+    """The rows and columns of an image, fitted whole and centred in the frame, that a box touches; at least one."""
+    height, width = image.shape
+    left, top, right, bottom = box
+    return _touched(top, bottom, height, max(image.shape)), _touched(left, right, width, max(image.shape))
+
+
+def _touched(low: float, high: float, length: int, longer: int) -> slice:
+    margin = (longer - length) / 2
+    # A value that was rounded to a pixel's edge is on that edge.
+    first = min(max(math.floor(low * longer - margin + 1e-3), 0), length - 1)
+    end = min(max(math.ceil(high * longer - margin - 1e-3), first + 1), length)
+    return slice(first, end)
+
+
+def box_of_pixels(image: FloatArray, box: Box) -> Box:
+    """The box of the whole pixels of an image that a box touches; the whole frame if these are all."""
+    rows, columns = whole_pixels(image, box)
+    longer = max(image.shape)
+    if (rows.stop - rows.start, columns.stop - columns.start) == image.shape:
+        return WHOLE_FRAME
+    row_margin, column_margin = ((longer - length) / 2 for length in image.shape)
+    return (
+        (columns.start + column_margin) / longer,
+        (rows.start + row_margin) / longer,
+        (columns.stop + column_margin) / longer,
+        (rows.stop + row_margin) / longer,
+    )
+
+
 def transform_path(path: FloatArray, transform: DrawingTransform) -> FloatArray:
     """A pen path (n, 3) transformed: x, y, diameter, float32."""
-    diameter = np.maximum(path[:, 2] * np.float32(transform.size) + np.float32(transform.thicken), MIN_PEN_DIAMETER)
+    diameter = np.maximum(
+        path[:, 2] * np.float32(transform.pen_scale) + np.float32(transform.thicken), MIN_PEN_DIAMETER
+    )
     return np.column_stack([transform.forward(path[:, :2]), diameter]).astype(np.float32, copy=False)
 
 

@@ -18,15 +18,15 @@ def as_float32(values: NDArray[Any]) -> FloatArray:
     return values.astype(np.float32, copy=False)
 
 
-def place_image(image: FloatArray, side: int, transform: DrawingTransform) -> FloatArray:
-    """An image under a transform: (side, side) float32."""
+def place_image(image: FloatArray, transform: DrawingTransform, side: int) -> FloatArray:
+    """An image under a transform that does not invert: (side, side) float32."""
     if transform.is_identity:
         return area_resample(image, side)
     factor = max(1, -(-_WARP_SIDE // side))
     fine = side * factor
     # One source pixel per pixel of the fine picture, so that bilinear sampling neither skips thin lines nor blurs
     # the squares of an enlarged image.
-    source_side = min(max(round(fine * transform.size), 1), 4 * fine)
+    source_side = min(max(round(fine * transform.pen_scale), 1), 4 * fine)
     warped = _warp(area_resample(image, source_side), fine, transform)
     if transform.thicken:
         warped = _thicken(warped, transform.thicken / 2 * fine)

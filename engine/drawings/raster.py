@@ -14,7 +14,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.drawings.drawing import Drawing, DrawingTransform, FloatArray, Stroke
+from engine.drawings.drawing import WHOLE_FRAME, Drawing, DrawingTransform, FloatArray, Stroke, whole_pixels
 from engine.drawings.image_ops import as_float32, place_image
 
 IntArray = NDArray[np.intp]
@@ -54,7 +54,7 @@ def render(drawing: Drawing, side: int) -> FloatArray:
     if drawing.image is None:
         picture = np.full((side, side), -1, np.float32)
     else:
-        picture = place_image(drawing.image, side, drawing.transform)
+        picture = place_image(*_cropped(drawing.image, drawing.transform), side)
     for (grid, erase), strokes in groupby(drawing.strokes, _run):
         if grid:
             picture = _with_cells(picture, list(strokes), grid, drawing.transform)
@@ -65,6 +65,15 @@ def render(drawing: Drawing, side: int) -> FloatArray:
         else:
             np.maximum(picture, 2 * cover - 1, out=picture)
     return picture
+
+
+def _cropped(image: FloatArray, transform: DrawingTransform) -> tuple[FloatArray, DrawingTransform]:
+    """The shown part of an image, inverted if it is, and the rest of the transform."""
+    if transform.crop != WHOLE_FRAME:
+        image = image[whole_pixels(image, transform.crop)]
+    if transform.invert:
+        image = -image
+    return image, replace(transform, invert=False, crop=WHOLE_FRAME)
 
 
 def ink_share(picture: FloatArray) -> float:
@@ -304,10 +313,12 @@ def _with_cells(
         row, column = grid_cells(stroke).T
         state[row, column] = -1 if stroke.erase else 1
     side = len(picture)
-    filled = (place_image(_mask(state == 1), side, transform) + 1) / 2
+    # Strokes stay ink, whether the image is inverted or not.
+    grown = replace(transform, invert=False)
+    filled = (place_image(_mask(state == 1), grown, side) + 1) / 2
     # An emptied cell shrinks where ink gets thicker: both move the edge of the ink outward.
-    shrunk = replace(transform, thicken=-transform.thicken)
-    emptied = (place_image(_mask(state == -1), side, shrunk) + 1) / 2
+    shrunk = replace(grown, thicken=-transform.thicken)
+    emptied = (place_image(_mask(state == -1), shrunk, side) + 1) / 2
     emptied = np.minimum(emptied, 1 - filled)
     return as_float32(picture * (1 - filled - emptied) + (filled - emptied))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -177,7 +177,8 @@ class TransformSliders(QWidget):
             self._move(control, control(DrawingTransform()))
 
     def _move(self, control: TransformControl, value: float) -> None:
-        transform = replace(self._transform, **{control.field: value})
+        change: dict[str, Any] = {control.field: value}
+        transform = replace(self._transform, **change)
         self.show_transform(transform)
         self.moved.emit(transform, control.undo_text, f"{control.field}-{self._drags}")
 

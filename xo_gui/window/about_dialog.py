@@ -31,6 +31,7 @@ KEYS = (
     ("Ctrl+F", "find a layer of the network by its name, kind or number"),
     ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo"),
     ("Ctrl+V", "paste a picture as the drawing"),
+    ("Ctrl+J, Ctrl+K", "invert or crop the picture; while cropping arrows, Shift+arrows, Enter and Esc"),
     ("Ctrl+1, Ctrl+2", "default network, walk-through"),
     ("Ctrl+Page down, Ctrl+Page up", "next, previous tab: network, comparison, one training step"),
 )

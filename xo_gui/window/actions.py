@@ -169,9 +169,20 @@ class Menus:
         drawing = window.drawing_view
         self._action(menu, tr("C&lear drawing"), tr("Clear the canvas"), drawing.clear, "Ctrl+L")
         self._action(
-            menu, tr("Reset &transform"), tr("Reset shift, size, rotation, bend and thickness"),
+            menu, tr("Reset &transform"), tr("Reset shift, size, rotation, bend, thickness, invert and crop"),
             drawing.reset_transform, "Ctrl+0",
         )  # fmt: skip
+        menu.addSeparator()
+        self._action(
+            menu,
+            tr("&Invert picture"),
+            tr("Swap ink and background of the opened picture"),
+            drawing.invert,
+            "Ctrl+J",
+        )
+        self._action(
+            menu, tr("Cr&op picture…"), tr("Choose the part of the opened picture to keep"), drawing.crop, "Ctrl+K"
+        )
 
     def _view(self) -> None:
         window, menu = self._window, self._menu(tr("&View"))

@@ -90,7 +90,10 @@ class ImportExport(QObject):
             self._report_opened(opened, self.tr("The network of {0} is in use now, {1}.").format(name, shape))
         elif not isinstance(found, ProjectState):
             self._drawing_view.set_image(found, self.tr("Open {0}").format(name))
-            self._report_opened(opened, self.tr("{0} is the drawing now.").format(name))
+            self._report_opened(opened, self._picture_text(name))
+
+    def _picture_text(self, name: str) -> str:
+        return self.tr("{0} is the drawing now; Invert and Crop are below it.").format(name)
 
     def _report_opened(self, opened: OpenResult, text: str) -> None:
         if opened.note:
@@ -222,7 +225,7 @@ class ImportExport(QObject):
         elif content.picture is not None:
             self._drawing_view.end_stroke()
             self._drawing_view.set_image(content.picture, text)
-            self.message.emit(self.tr("{0} is the drawing now.").format(name))
+            self.message.emit(self._picture_text(name))
         else:
             self.message.emit(content.found)
 

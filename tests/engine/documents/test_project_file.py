@@ -42,7 +42,7 @@ SUBJECT = Model("Small", NETWORK, NETWORK.initial_parameters(9), 0.7, {"command"
 DRAWING = Drawing(
     (stroke(), stroke(erase=True), stroke(grid=9)),
     np.clip(RNG.normal(size=(3, 5)), -1, 1).astype(np.float32),
-    DrawingTransform(0.1, -0.2, 1.5, 30, 0.2, 0.01),
+    DrawingTransform(0.1, -0.2, 1.5, 30, 0.2, 0.01, invert=True, crop=(0.2, 0.25, 0.7, 0.5)),
 )
 DATA = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12, seed=3)
 CONFIG = TrainingConfig(Adam(0.01), batch=10, epochs=100, seed=5)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.drawings import MIN_PEN_DIAMETER, Drawing, DrawingTransform, Stroke, smooth_path
+from engine.drawings import MIN_PEN_DIAMETER, WHOLE_FRAME, Drawing, DrawingTransform, Stroke, smooth_path
 
 
 def line(*points: tuple[float, float], width: float = 0.05) -> np.ndarray:
@@ -30,8 +30,9 @@ def test_there_and_back_is_where_it_was() -> None:
     points = rng.uniform(-0.5, 1.5, (200, 2)).astype(np.float32)
     for _ in range(20):
         a, b, size, turn, bend = rng.uniform([-0.5, -0.5, 0.2, -180, -1], [0.5, 0.5, 3, 180, 1])
-        transform = DrawingTransform(a, b, size, turn, bend)
-        np.testing.assert_allclose(transform.inverse(transform.forward(points)), points, atol=2e-5)
+        for crop in (WHOLE_FRAME, (0.2, 0.5, 0.6, 1.0)):
+            transform = DrawingTransform(a, b, size, turn, bend, crop=crop)
+            np.testing.assert_allclose(transform.inverse(transform.forward(points)), points, atol=1e-4)
 
 
 def test_only_the_default_transform_is_the_identity() -> None:

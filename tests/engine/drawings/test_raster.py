@@ -7,11 +7,15 @@ import numpy as np
 import pytest
 
 from engine.drawings import (
+    WHOLE_FRAME,
+    Box,
     Drawing,
     DrawingTransform,
+    FloatArray,
     PenPaths,
     Stroke,
     area_resample,
+    box_of_pixels,
     fit_to_frame,
     grid_cells,
     ink_share,
@@ -319,3 +323,61 @@ def test_speed_is_printed() -> None:
     for _ in range(20):
         render(x, 32)
     print(f"render of an X of 150 segments at side 32: {(time.perf_counter() - start) * 50:.2f} ms")
+
+
+# --- inverting and cropping
+
+
+def photograph() -> FloatArray:
+    """Dark ground that was taken for ink, with a light X in its right half, in a wide picture."""
+    image = np.ones((40, 80), np.float32)
+    ticks = np.arange(20)
+    image[10 + ticks, 50 + ticks] = image[10 + ticks, 69 - ticks] = -1
+    return image
+
+
+def test_an_inverted_image_is_its_own_opposite_and_its_margins_stay_blank() -> None:
+    drawing = Drawing(image=photograph(), transform=DrawingTransform(invert=True))
+    picture = render(drawing, 80)
+    np.testing.assert_array_equal(picture[20:60], -photograph())
+    assert (picture[:20] == -1).all()
+    assert (picture[60:] == -1).all()
+    moved = render(drawing.with_transform(replace(drawing.transform, rotate=30, size=0.7)), 80)
+    assert 0.002 < ink_share(moved) < 0.005
+
+
+def test_a_cropped_image_fills_the_frame_and_shows_nothing_else() -> None:
+    drawing = Drawing(image=photograph())
+    box = box_of_pixels(photograph(), (50 / 80, 30 / 80, 70 / 80, 50 / 80))
+    picture = render(drawing.with_transform(DrawingTransform(crop=box)), 20)
+    np.testing.assert_array_equal(picture, photograph()[10:30, 50:70])
+    tall = DrawingTransform(crop=box_of_pixels(photograph(), (50 / 80, 30 / 80, 60 / 80, 50 / 80)))
+    picture = render(drawing.with_transform(tall), 20)
+    np.testing.assert_array_equal(picture[:, 5:15], photograph()[10:30, 50:60])
+    assert (picture[:, :5] == -1).all()
+    assert (picture[:, 15:] == -1).all()
+
+
+def test_strokes_and_cells_move_with_the_cropped_image_and_stay_ink() -> None:
+    points = np.array([[0.7, 0.4, 0.05], [0.8, 0.6, 0.05]], np.float32)
+    crop = DrawingTransform(crop=(0.5, 0.25, 1.0, 0.75), invert=True)
+    whole = render(Drawing((Stroke(points),)), 128)
+    cropped = render(Drawing((Stroke(points),), transform=crop), 128)
+    near = area_resample(whole[32:96, 64:], 128)
+    assert np.abs(cropped - near).mean() < 0.02
+    cells = Drawing((Stroke(points, grid=8),))
+    whole, cropped = render(cells, 16), render(cells.with_transform(crop), 16)
+    np.testing.assert_allclose(cropped, area_resample(whole[4:12, 8:], 16), atol=0.3)
+
+
+@pytest.mark.parametrize("crop", [(0.5, 0.0, 0.5, 1.0), (-0.1, 0.0, 1.0, 1.0), (0.0, 0.0, 1.0, float("nan"))])
+def test_a_crop_is_a_part_of_the_frame(crop: Box) -> None:
+    with pytest.raises(ValueError, match="transform's"):
+        DrawingTransform(crop=crop)
+
+
+def test_a_crop_is_of_whole_pixels_and_again_of_the_same() -> None:
+    image = photograph()
+    box = box_of_pixels(image, (0.301, 0.3, 0.52, 0.4))
+    assert box == box_of_pixels(image, box) == (24 / 80, 24 / 80, 42 / 80, 32 / 80)
+    assert box_of_pixels(image, (0.0, 0.2, 1.0, 0.9)) == WHOLE_FRAME

@@ -98,7 +98,7 @@ def test_what_is_dropped_or_pasted_is_opened_or_named(hand: Hand, tmp_path: Path
             give(make())
             hand.qtbot.waitUntil(lambda: window.session.document.drawing.image is not None, timeout=5000)
             assert window.session.document.drawing.image[20, 20] == 1
-            hand.qtbot.waitUntil(lambda: window.statusBar().currentMessage().endswith("is the drawing now."))
+            hand.qtbot.waitUntil(lambda: window.statusBar().currentMessage().endswith("Crop are below it."))
     named = {
         "address, and this program uses no network": mime(urls=[address], text="a cross"),
         "https://example.org": mime(text=address),

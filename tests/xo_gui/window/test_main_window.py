@@ -240,10 +240,11 @@ def test_of_several_files_the_first_is_opened_and_that_is_said(hand: Hand, tmp_p
     first, second = (picture_file(tmp_path / name, True) for name in ("first.png", "second.png"))
     drop(hand.window, first, second)
     hand.qtbot.waitUntil(lambda: hand.window.session.document.drawing.image is not None, timeout=5000)
-    words = "first.png is the drawing now. One file at a time: the others were not opened."
-    assert hand.window.statusBar().currentMessage() == words
+    words = "first.png is the drawing now; Invert and Crop are below it."
+    rest = "One file at a time: the others were not opened."
+    assert hand.window.statusBar().currentMessage() == f"{words} {rest}"
     drop(hand.window, second)
-    hand.qtbot.waitUntil(lambda: hand.window.statusBar().currentMessage() == "second.png is the drawing now.")
+    hand.qtbot.waitUntil(lambda: hand.window.statusBar().currentMessage().startswith("second.png is the drawing"))
 
 
 def test_a_wrong_file_says_so_and_changes_nothing(hand: Hand, tmp_path) -> None:

@@ -25,7 +25,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from engine.documents import Document
-from engine.drawings import Drawing
+from engine.drawings import WHOLE_FRAME, Box, Drawing, DrawingTransform
 from xo_gui.app import current_theme
 from xo_gui.views.drawing.canvas_painting import (
     CellRenderer,
@@ -39,6 +39,7 @@ from xo_gui.views.drawing.canvas_painting import (
     paint_pen,
     paint_placeholder,
 )
+from xo_gui.views.drawing.cropping import CropRectangle
 
 FramePoint = tuple[float, float]
 
@@ -49,6 +50,7 @@ _MOVES: Final = {
     Qt.Key.Key_Home: (-1, -1), Qt.Key.Key_PageUp: (1, -1), Qt.Key.Key_End: (-1, 1), Qt.Key.Key_PageDown: (1, 1),
 }  # fmt: skip
 _CANVAS_KEYS: Final = (Qt.Key.Key_Space, Qt.Key.Key_E, Qt.Key.Key_P, Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
+_CROP_KEYS: Final = (Qt.Key.Key_Escape, Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _COMMANDS: Final = (
     Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier | Qt.KeyboardModifier.MetaModifier
 )
@@ -76,6 +78,7 @@ class Canvas(QWidget):
     stroke_cancelled: it was discarded, and the canvas shows the drawing before it.
     pen_changed: the pen's diameter or the tool has changed.
     clear_requested: the Delete key.
+    cropped(box): the part of the picture to keep was chosen; None: the choice was cancelled.
     """
 
     stroke_changed = Signal(object)
@@ -83,6 +86,7 @@ class Canvas(QWidget):
     stroke_cancelled = Signal()
     pen_changed = Signal()
     clear_requested = Signal()
+    cropped = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -96,6 +100,8 @@ class Canvas(QWidget):
         self._ink, self._cells = LiveStrokePainter(), CellRenderer()
         self._mouse: tuple[float, float] | None = None
         self._keys = KeyboardPen()
+        self._crop: CropRectangle | None = None
+        self._uncropped = self._drawing  # what is shown while cropping
         self._focused_by_key = False
         self.setMouseTracking(True)
         self.setTabletTracking(True)
@@ -150,6 +156,8 @@ class Canvas(QWidget):
         is_own = document.drawing is self._drawing or document.drawing is self._growing
         if self._stroke is None or not is_own or grid != self.grid:
             self._stroke = None
+            if document.drawing is not self._drawing:
+                self.end_crop()
             self._drawing = self._growing = document.drawing
         self.update()
 
@@ -178,6 +186,37 @@ class Canvas(QWidget):
 
     def _placeholder_text(self, classes: tuple[str, ...]) -> str:
         return self.tr("Draw an X or an O") if classes == ("X", "O") else self.tr("Draw something")
+
+    # --- cropping
+
+    @property
+    def is_cropping(self) -> bool:
+        return self._crop is not None
+
+    def start_crop(self) -> None:
+        """Show the whole picture, and let the user choose the part to keep."""
+        self.finish_stroke()
+        image, transform = self._drawing.image, self._drawing.transform
+        if image is None:
+            return
+        self._uncropped = self._drawing.with_transform(DrawingTransform(invert=transform.invert))
+        height, width = (length / max(image.shape) for length in image.shape)
+        room = (1 - width) / 2, (1 - height) / 2, (1 + width) / 2, (1 + height) / 2
+        self._crop = CropRectangle(room, None if transform.crop == WHOLE_FRAME else transform.crop)
+        self.setCursor(Qt.CursorShape.CrossCursor)
+        self.setFocus()
+        self.update()
+
+    def end_crop(self) -> None:
+        """Cancel the choice of the part to keep, if there is one."""
+        if self._crop is not None:
+            self._finish_crop(None)
+
+    def _finish_crop(self, box: Box | None) -> None:
+        self._crop = None
+        self.unsetCursor()
+        self.update()
+        self.cropped.emit(box)
 
     # --- coordinates
 
@@ -226,6 +265,9 @@ class Canvas(QWidget):
         if event.button() not in (_Device.LEFT.value, _Device.RIGHT.value):
             event.ignore()
             return
+        if self._crop is not None:
+            self._crop.press(self._to_frame(event.position()))
+            return
         self._move_pointer(event.position())
         if self._stroke is not None and self._device is _Device.KEYS:
             self.finish_stroke()
@@ -238,6 +280,10 @@ class Canvas(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         """Extend the stroke, also beyond the frame, while the button is held."""
+        if self._crop is not None:
+            self._crop.drag(self._to_frame(event.position()))
+            self.update()
+            return
         self._move_pointer(event.position())
         if self._stroke is None or not isinstance(self._device.value, Qt.MouseButton):
             return
@@ -247,6 +293,12 @@ class Canvas(QWidget):
             self.finish_stroke()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._crop is not None:
+            self._crop.drag(self._to_frame(event.position()))
+            self.update()
+            if self._crop.release():
+                self._finish_crop(self._crop.box)
+            return
         if self._stroke is not None and event.button() == self._device.value:
             self._extend(self._to_frame(event.position()), self._pen)
             self.finish_stroke()
@@ -260,6 +312,8 @@ class Canvas(QWidget):
 
     def _move_pointer(self, position: QPointF) -> None:
         """Show the pen instead of the system's cursor inside the frame."""
+        if self._crop is not None:
+            return
         inside = self.frame().contains(position)
         self._mouse = self._to_frame(position) if inside or self._stroke is not None else None
         shape = Qt.CursorShape.BlankCursor if inside else Qt.CursorShape.ArrowCursor
@@ -277,6 +331,9 @@ class Canvas(QWidget):
 
     def tabletEvent(self, event: QTabletEvent) -> None:
         """Draw with a tablet pen: pressure sets the width, and the other end erases."""
+        if self._crop is not None:  # Qt then makes a mouse event of it
+            event.ignore()
+            return
         event.accept()
         self._move_pointer(event.position())
         place, diameter = self._to_frame(event.position()), self._pen * (_MIN_PRESSURE_FACTOR + event.pressure())
@@ -298,7 +355,7 @@ class Canvas(QWidget):
         if (
             event.type() == QEvent.Type.ShortcutOverride
             and isinstance(event, QKeyEvent)
-            and _is_canvas_key(event, self.is_drawing)
+            and (_is_canvas_key(event, self.is_drawing) or (self.is_cropping and event.key() in _CROP_KEYS))
         ):
             event.accept()
             return True
@@ -306,7 +363,9 @@ class Canvas(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
-        if not _is_canvas_key(event, self.is_drawing):
+        if self._crop is not None:
+            self._crop_key(self._crop, event)
+        elif not _is_canvas_key(event, self.is_drawing):
             super().keyPressEvent(event)
         elif self._keys.move(event, self.grid):
             if self._device is _Device.KEYS:
@@ -323,6 +382,16 @@ class Canvas(QWidget):
             self.set_erasing(key == Qt.Key.Key_E)
         elif not self.is_drawing:
             self.clear_requested.emit()
+
+    def _crop_key(self, crop: CropRectangle, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape:
+            self.end_crop()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self._finish_crop(crop.box)
+        elif crop.move(event):
+            self.update()
+        else:
+            event.ignore()
 
     def _toggle_keyboard_stroke(self) -> None:
         place = self._keys.ensure_place(self.grid)
@@ -345,6 +414,7 @@ class Canvas(QWidget):
     def hideEvent(self, event: QHideEvent) -> None:
         """End the current stroke, because a hidden widget gets no release event."""
         self.finish_stroke()
+        self.end_crop()
         super().hideEvent(event)
 
     # --- painting
@@ -354,7 +424,11 @@ class Canvas(QWidget):
         with QPainter(self) as painter:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             frame = self.frame()
-            if self.grid or self._pixels_shown:
+            if self._crop is not None:
+                ratio = self.devicePixelRatioF()
+                self._ink.paint(painter, frame, self._uncropped, None, current_theme(), ratio)
+                self._crop.paint(painter, frame)
+            elif self.grid or self._pixels_shown:
                 self._paint_cells(painter, frame)
             else:
                 ratio = self.devicePixelRatioF()
@@ -385,7 +459,7 @@ class Canvas(QWidget):
 
     def _paint_pen(self, painter: QPainter, frame: QRectF) -> None:
         place = self._keys.place or self._mouse
-        if place is None:
+        if place is None or self.is_cropping:
             return
         painter.save()
         painter.setClipRect(frame)

@@ -186,7 +186,7 @@ class PenStroke:
 
     def add(self, x: float, y: float, diameter: float) -> bool:
         """Add a point on the screen, in frame units; returns False, without adding, if the pen has not moved."""
-        min_diameter = MIN_PEN_DIAMETER * self._transform.size + self._thicken
+        min_diameter = MIN_PEN_DIAMETER * self._transform.pen_scale + self._thicken
         point = np.array([(x, y, max(diameter, min_diameter))], np.float32)
         if self._count and np.array_equal(point[0, :2], self._screen[self._count - 1, :2]):
             return False
@@ -231,7 +231,7 @@ class PenStroke:
         """The point (1, 3) of the untransformed drawing that appears at `point`."""
         if self._transform.is_identity:
             return point
-        diameter = (point[:, 2] - np.float32(self._thicken)) / np.float32(self._transform.size)
+        diameter = (point[:, 2] - np.float32(self._thicken)) / np.float32(self._transform.pen_scale)
         return np.column_stack([self._transform.inverse(point[:, :2]), diameter])
 
 
@@ -387,7 +387,8 @@ def _point_count(drawing: Drawing) -> int:
 
 def _unmoved(transform: DrawingTransform) -> DrawingTransform:
     """The part of a transform before its turn, size and shift; the pens are thickened before they are scaled."""
-    return DrawingTransform(bend=transform.bend, thicken=transform.thicken / transform.size)
+    thicken = transform.thicken / transform.size
+    return replace(transform, shift_x=0.0, shift_y=0.0, size=1.0, rotate=0.0, thicken=thicken)
 
 
 def _grew(before: Drawing, after: Drawing) -> bool:

@@ -19,7 +19,17 @@ from engine.data.xo import ARTICLE_PICTURES, XOSettings
 from engine.data.xo import SIDE as ARTICLE_SIDE
 from engine.data.xo import generate_drawing as example_drawing
 from engine.documents import Document
-from engine.drawings import Drawing, DrawingTransform, FloatArray, fit_to_frame, ink_share, render
+from engine.drawings import (
+    WHOLE_FRAME,
+    Box,
+    Drawing,
+    DrawingTransform,
+    FloatArray,
+    box_of_pixels,
+    fit_to_frame,
+    ink_share,
+    render,
+)
 from engine.nn import BLANK_INK
 from engine.runtime import Snapshot
 from xo_gui.app import current_theme
@@ -58,6 +68,7 @@ class DrawingView(View):
         self.canvas.stroke_cancelled.connect(self._stroke_cancelled)
         self.canvas.clear_requested.connect(self.clear)
         self.canvas.pen_changed.connect(self._show_pen)
+        self.canvas.cropped.connect(self._cropped)
         self._show_pen()
 
     # --- construction
@@ -78,6 +89,12 @@ class DrawingView(View):
         self.o_button = self._button("O", tip, self.load_example_o, self.tr("Example of an O"))
         tip = self.tr("Put something on the canvas that is neither an X nor an O")
         self.neither_button = self._button("?", tip, self.load_example_neither, self.tr("Example of neither"))
+        tip = self.tr("Swap ink and background of the picture (Ctrl+J)")
+        self.invert_button = self._button(self.tr("Invert"), tip, self.invert, self.tr("Invert picture"))
+        tip = self.tr("Choose the part of the picture to keep (Ctrl+K)")
+        self.crop_button = self._button(self.tr("Crop"), tip, self.crop, self.tr("Crop picture"))
+        for button in (self.invert_button, self.crop_button):
+            button.setCheckable(True)
 
     def _make_sliders(self) -> None:
         self._pen_box = QWidget(self)
@@ -116,6 +133,12 @@ class DrawingView(View):
             (self.x_button, self.o_button, self.neither_button),
             self,
         )
+        self.picture_box = QWidget(self)
+        row = QHBoxLayout(self.picture_box)
+        row.setContentsMargins(0, _SMALL_GAP, 0, 0)
+        row.setSpacing(_SMALL_GAP)
+        row.addWidget(self.invert_button, 1)
+        row.addWidget(self.crop_button, 1)
         last = QHBoxLayout()
         last.addWidget(self.fit_box)
         last.addStretch()
@@ -126,6 +149,7 @@ class DrawingView(View):
         column.addWidget(self.canvas, 1)
         column.addSpacing(_GAP)
         column.addWidget(self.buttons)
+        column.addWidget(self.picture_box)
         column.addSpacing(_GAP)
         column.addWidget(self._pen_box)
         column.addSpacing(_GAP)
@@ -161,6 +185,8 @@ class DrawingView(View):
         transform = document.drawing.transform
         self.sliders.show_transform(transform)
         self.reset_button.setVisible(not transform.is_identity)
+        self.picture_box.setVisible(document.drawing.image is not None)
+        self._show_picture_buttons()
         before = self.fit_box.blockSignals(True)
         self.fit_box.setChecked(document.fit_to_frame)
         self.fit_box.blockSignals(before)
@@ -237,6 +263,49 @@ class DrawingView(View):
         if self._document is not None and not self._document.drawing.transform.is_identity:
             drawing = self._document.drawing.with_transform(DrawingTransform())
             self._edit(drawing, self.tr("Reset transform"))
+
+    def invert(self) -> None:
+        """Swap ink and background of the picture; without one, only say so."""
+        self.end_stroke()
+        if self._document is not None and self._has_picture():
+            transform = self._document.drawing.transform
+            self._transform_changed(replace(transform, invert=not transform.invert), self.tr("Invert"), "")
+        self._show_picture_buttons()
+
+    def crop(self) -> None:
+        """Let the user choose the part of the picture to keep, or cancel that; without a picture, only say so."""
+        if self.canvas.is_cropping:
+            self.canvas.end_crop()
+        elif self._has_picture():
+            self.canvas.start_crop()
+            keys = self.tr("Arrows move the rectangle, with Shift they size it; Enter crops, Esc cancels.")
+            self.message.emit(self.tr("Drag over the part to keep. {0}").format(keys))
+        self._show_picture_buttons()
+
+    def _has_picture(self) -> bool:
+        has_picture = self._document is not None and self._document.drawing.image is not None
+        if not has_picture:
+            self.message.emit(self.tr("There is no picture to invert or crop: open, paste or drop one."))
+        return has_picture
+
+    def _cropped(self, box: Box | None) -> None:
+        """Use the chosen part; None: keep what is shown."""
+        drawing = None if self._document is None else self._document.drawing
+        if box is None or drawing is None or drawing.image is None:
+            self.message.emit(self.tr("Nothing was cropped."))
+        else:
+            # The part fills the frame, so where the whole was moved, and its size, no longer matter.
+            crop = box_of_pixels(drawing.image, box)
+            transform = replace(drawing.transform, crop=crop, shift_x=0.0, shift_y=0.0, size=1.0)
+            if transform != drawing.transform:
+                self._transform_changed(transform, self.tr("Crop"), "")
+            self.message.emit(self.tr("The picture is cropped; Reset shows all of it again."))
+        self._show_picture_buttons()
+
+    def _show_picture_buttons(self) -> None:
+        transform = DrawingTransform() if self._document is None else self._document.drawing.transform
+        self.invert_button.setChecked(transform.invert)
+        self.crop_button.setChecked(self.canvas.is_cropping or transform.crop != WHOLE_FRAME)
 
     def set_image(self, picture: FloatArray, text: str) -> None:
         """Replace the drawing by an image (H, W), -1 to 1; text: the undo text."""

@@ -335,6 +335,82 @@ def test_put_image_replaces_the_drawing_as_one_undo(desk: Desk) -> None:
     assert len(desk.drawing.strokes) == 1
 
 
+def a_photograph() -> np.ndarray:
+    """A dark sheet, taken for ink, with a small light cross in its right half; wide."""
+    picture = np.ones((40, 80), np.float32)
+    picture[15:25, 60] = picture[20, 55:65] = -1
+    return picture
+
+
+def test_a_picture_is_inverted_as_one_undo_and_is_itself_kept(desk: Desk) -> None:
+    assert desk.view.picture_box.isHidden()
+    desk.view.set_image(a_photograph(), "Open")
+    assert desk.view.picture_box.isVisible()
+    QTest.mouseClick(desk.view.invert_button, LEFT)
+    assert desk.edits[-1] == ("Invert", "")
+    assert desk.view.invert_button.isChecked()
+    np.testing.assert_array_equal(desk.drawing.image, a_photograph())
+    np.testing.assert_array_equal(render(desk.drawing, 80)[20:60], -a_photograph())
+    desk.stroke()
+    assert render(desk.drawing, 80)[30, 30] == 1  # the pen still draws ink
+    for _ in range(2):
+        desk.session.undo_stack.undo()
+    assert not desk.view.invert_button.isChecked()
+    np.testing.assert_array_equal(render(desk.drawing, 80)[20:60], a_photograph())
+
+
+def test_a_part_of_the_picture_is_dragged_and_can_be_chosen_again(desk: Desk) -> None:
+    desk.view.set_image(a_photograph(), "Open")
+    canvas, undo = desk.view.canvas, desk.session.undo_stack
+    for shift in (0.7, 0.3):
+        slide(desk.slider("shift_x"), (0.5, shift))
+        QTest.mouseClick(desk.view.crop_button, LEFT)
+        assert canvas.is_cropping
+        QTest.mousePress(canvas, LEFT, pos=desk.at(0.69, 0.44))
+        drag(canvas, QPointF(desk.at(0.81, 0.56)))
+        QTest.mouseRelease(canvas, LEFT, pos=desk.at(0.81, 0.56))
+        assert not canvas.is_cropping
+        assert desk.edits[-1] == ("Crop", "")
+        picture = render(desk.drawing, 64)
+        assert ink_share(picture) > 0.7
+        assert np.ptp(np.flatnonzero((picture < -0.5).any(axis=0))) > 50  # the cross fills the frame
+        np.testing.assert_array_equal(desk.drawing.image, a_photograph())
+    QTest.mouseClick(desk.view.reset_button, LEFT)
+    np.testing.assert_array_equal(render(desk.drawing, 80)[20:60], a_photograph())
+    undo.undo()
+    assert desk.view.crop_button.isChecked()
+
+
+def test_a_part_of_the_picture_is_chosen_with_the_keys_or_not_at_all(desk: Desk) -> None:
+    desk.view.set_image(a_photograph(), "Open")
+    canvas, shift = desk.view.canvas, Qt.KeyboardModifier.ShiftModifier
+    count = len(desk.edits)
+    desk.view.crop()
+    assert canvas.hasFocus()
+    QTest.mouseClick(canvas, LEFT, pos=desk.at(0.5, 0.5))  # no rectangle
+    assert canvas.is_cropping
+    QTest.keyClick(canvas, Qt.Key.Key_Escape)
+    assert not canvas.is_cropping
+    assert not desk.view.crop_button.isChecked()
+    assert len(desk.edits) == count
+    desk.view.crop()
+    for _ in range(16):
+        QTest.keyClick(canvas, Qt.Key.Key_Left, shift)
+    for _ in range(100):
+        QTest.keyClick(canvas, Qt.Key.Key_Right)
+    QTest.keyClick(canvas, Qt.Key.Key_Return)
+    assert desk.edits[-1] == ("Crop", "")
+    assert desk.drawing.transform.crop == pytest.approx((0.5, 0.3125, 1, 0.6875), abs=0.02)
+    desk.session.undo_stack.undo()
+    desk.view.crop()
+    desk.view.load_example_x()  # another drawing ends the choice
+    assert not canvas.is_cropping
+    desk.view.invert()
+    desk.view.crop()
+    assert desk.said[-1] == "There is no picture to invert or crop: open, paste or drop one."
+    assert not desk.view.crop_button.isChecked()
+
+
 def test_tools_are_buttons_and_keys_alike(desk: Desk) -> None:
     QTest.mouseClick(desk.view.eraser_button, LEFT)
     assert desk.view.canvas.is_erasing
@@ -392,7 +468,7 @@ def test_tab_reaches_everything_in_visual_order(desk: Desk) -> None:
 
 def test_every_control_has_a_name_and_a_tooltip(desk: Desk) -> None:
     controls = [control for kind in (QPushButton, QSlider, QCheckBox) for control in desk.view.findChildren(kind)]
-    assert len(controls) == 7 + 7 + 2
+    assert len(controls) == 9 + 7 + 2
     for control in controls:
         assert control.accessibleName() or control.text()
         assert control.toolTip()
