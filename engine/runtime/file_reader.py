@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Thread, get_native_id
 from typing import Final, TypeAlias
 
 from engine.documents import OpenRequest, OpenResult
@@ -16,6 +19,7 @@ FIRST_WAIT: Final = 0.03
 # Seconds between two looks whether a file is read.
 POLL_SECONDS: Final = 0.01
 _CLOSE_SECONDS: Final = 1.0
+_NICENESS, _MAX_NICENESS = 10, 19
 
 
 class ReadingStopped(Exception):
@@ -56,6 +60,18 @@ class FileReader:
             self._reading.done.wait(_CLOSE_SECONDS)
 
 
+def _yield_to_other_threads() -> None:
+    """Lower the priority of this thread, so that on a busy machine those that follow the pen get their turn first.
+
+    Only Linux has a priority for each thread under this name.
+    """
+    if sys.platform == "linux":
+        thread = get_native_id()
+        with contextlib.suppress(OSError):
+            lower = min(os.getpriority(os.PRIO_PROCESS, thread) + _NICENESS, _MAX_NICENESS)
+            os.setpriority(os.PRIO_PROCESS, thread, lower)
+
+
 class _Reading:
     """A file being read; `done` is set at the end, after which `take` gives the result."""
 
@@ -81,6 +97,7 @@ class _Reading:
         return self._result
 
     def _run(self) -> None:
+        _yield_to_other_threads()
         if self._before is not None:  # two large files at once would take the memory of both
             self._before.stop()
             self._before.done.wait()

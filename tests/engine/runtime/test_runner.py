@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -206,6 +208,21 @@ def test_strokes_are_followed_while_a_large_file_is_read(monkeypatch: pytest.Mon
         if thread.name == "file reader":
             thread.join(5)
             assert not thread.is_alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there has each thread a priority")
+def test_the_thread_that_reads_gives_way_to_those_that_follow_the_pen(monkeypatch: pytest.MonkeyPatch) -> None:
+    priorities = []
+
+    def read(opening: OpenRequest, _: object) -> OpenResult:
+        priorities.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return OpenResult(opening, None, "read")
+
+    monkeypatch.setattr("engine.runtime.runner.open_file", read)
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    opened_by(Runner("cpu"), request(walkthrough(), open_request=OpenRequest(1, Path("x.png"))))
+    assert priorities[0] > before
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 def test_a_file_is_opened_once_and_shown_until_another_is_wished_for(monkeypatch: pytest.MonkeyPatch) -> None:
