@@ -22,7 +22,7 @@ from xo_gui.window.docks import ScrolledPanelFrame
 
 LEAST, MOST, PAINTED_STEP = 60, 600, 135
 NEAR = range(-20, 5)  # around the least size: scroll bars come and go, one by one
-FROZEN_SECONDS = 20
+FROZEN_SECONDS, SIZES_PER_WATCH = 60, 20
 
 
 def sizes(panel: QWidget, step: int, docked: bool) -> Iterator[tuple[int, int]]:
@@ -46,8 +46,9 @@ def sweep(panel: QWidget, step: int, docked: bool, end: float) -> int:
     for painted in (True, False):
         panel.setUpdatesEnabled(painted)
         for _, row in groupby(sizes(panel, PAINTED_STEP if painted else step, docked), lambda size: size[0]):
-            faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True)
             for size in row:
+                if count % SIZES_PER_WATCH == 0:  # each watch starts a thread
+                    faulthandler.dump_traceback_later(FROZEN_SECONDS, exit=True)
                 print(
                     panel.objectName() or type(panel).__name__,
                     "docked" if docked else "floating",
