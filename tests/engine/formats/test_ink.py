@@ -57,6 +57,19 @@ def test_light_strokes_on_a_dark_ground_are_no_page(shape: str, pen: int) -> Non
     assert np.array_equal(as_ink(np.asarray(image) / 255) > 0, np.asarray(image) > 125)
 
 
+@pytest.mark.parametrize("hole", [None, (40, 84, 160, 116)])
+def test_a_light_block_on_a_dark_ground_is_no_page_whether_it_is_solid_or_has_a_long_hole(
+    hole: tuple[int, int, int, int] | None,
+) -> None:
+    """A page has strokes within, and is much wider than they are."""
+    image = Image.new("L", (200, 200), 10)
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((10, 45, 190, 155), fill=240)
+    if hole is not None:
+        draw.rectangle(hole, fill=10)
+    assert np.array_equal(as_ink(np.asarray(image) / 255) > 0, np.asarray(image) > 125)
+
+
 @pytest.mark.parametrize("turns", range(4))
 def test_where_as_much_is_dark_as_light_the_dark_is_ink(turns: int) -> None:
     """Half of the border and half of the picture: a tie."""

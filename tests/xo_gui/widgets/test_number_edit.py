@@ -62,6 +62,7 @@ def test_both_decimal_signs_and_all_digits_mean_the_same_in_every_locale(
         "1,500",
         "1.000,5",
         "1,000,000",
+        "١,٥٠٠",
         "1 0",
         "1 000 5",
         "1_0",
@@ -110,7 +111,10 @@ def test_the_window_has_no_other_box_for_numbers() -> None:
         assert not (made | bases) & others, path
 
 
-def test_an_arrow_key_steps_from_the_number_shown_last_or_from_what_is_typed(box: NumberEdit) -> None:
+def test_an_arrow_key_steps_from_the_number_shown_last_or_from_what_is_typed(box: NumberEdit, qtbot) -> None:
+    box.show()
+    box.setFocus()
+    qtbot.waitUntil(box.hasFocus)
     typed(box, "0.5")
     box.show_number(2.0)  # an undo
     assert box.text() == "2"
