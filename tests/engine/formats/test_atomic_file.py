@@ -156,6 +156,11 @@ def test_a_file_of_holes_is_refused(tmp_path: Path) -> None:
         os.truncate(path, 1 << 30)
         with pytest.raises(FileError, match="mostly holes"):
             checked_size(path, 1 << 30)
+    with open(path, "r+b") as file:  # and something at its very end
+        file.seek((1 << 30) - 5000)
+        file.write(b"x" * 5000)
+    with pytest.raises(FileError, match="mostly holes"):
+        checked_size(path, 1 << 30)
     path.write_bytes(bytes(3 << 20))
     assert checked_size(path, 1 << 30) == 3 << 20
 

@@ -100,6 +100,23 @@ def test_an_alpha_that_says_nothing_in_a_large_picture(
     assert (parts[0] > 0).any()
 
 
+@pytest.mark.parametrize("first", ["opaque", "cut out"])
+def test_alpha_that_begins_or_ends_within_a_large_picture(tmp_path: Path, small_limits: None, first: str) -> None:
+    grey = letter()
+    alpha = np.where(grey < 255, 255, 0).astype(np.uint8)
+    alpha[: len(grey) // 2] = 255
+    if first == "cut out":
+        grey, alpha = grey[::-1], alpha[::-1]
+    parts = []
+    for pixels, opacity in ((grey, alpha), (enlarged(grey), enlarged(alpha))):
+        image = Image.fromarray(np.ascontiguousarray(pixels)).convert("RGBA")
+        image.putalpha(Image.fromarray(np.ascontiguousarray(opacity)))
+        image.save(tmp_path / "a.png")
+        parts.append(read_picture(tmp_path / "a.png"))
+    assert np.allclose(parts[0], parts[1], atol=0.02)
+    assert (parts[0] > 0).any()
+
+
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA"])
 def test_an_interlaced_png_is_read_whole(tmp_path: Path, small_limits: None, mode: str) -> None:
     image = Image.fromarray(enlarged(letter())).convert(mode)

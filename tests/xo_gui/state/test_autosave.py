@@ -17,6 +17,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QWidget
 
 from engine.backends import choose_backend
 from engine.data import ExamplePool, FixedSource, PoolSettings
@@ -29,10 +30,10 @@ from tests.xo_gui.child import ENDLESS
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from tests.xo_gui.lessons import DATA, STROKES
 from tests.xo_gui.views.training.test_training_view import Coach
-from xo_gui.state import OneEpoch, session_folder
+from xo_gui.state import OneEpoch, SessionOffer, session_folder
 from xo_gui.state.training_controller import DEFAULT_CONFIG
 from xo_gui.window import MainWindow
-from xo_gui.window.recovery_bar import distinct
+from xo_gui.window.recovery_bar import RecoveryBar, distinct
 
 ROOT = Path(__file__).parents[3]
 LATE = 3.0  # seconds of training that may be lost with an autosave every 0.2 s, on a busy machine
@@ -314,8 +315,14 @@ def test_a_restored_session_is_offered_again_while_its_restoring_is_undone(
     qtbot.waitUntil(lambda: strokes_of(again) == 2, timeout=10_000)
 
 
-def test_equal_sessions_are_told_apart_by_number() -> None:
+def test_equal_sessions_are_told_apart_by_number(qapp: object) -> None:
     assert distinct(["a", "b", "a"]) == ["a", "b", "a (2)"]
+    window = QWidget()
+    bar, summary = RecoveryBar(window), ProjectSummary(1e9, None, False, False, "Default")
+    bar.show_offers([SessionOffer(Path(name), summary) for name in ("1.session", "2.session")])
+    first, second = (bar.box.itemText(at) for at in range(2))
+    assert second == f"{first} (2)"
+    window.deleteLater()
 
 
 def test_an_unanswered_offer_is_repeated(folder: Path, open_window: OpenWindow, qtbot) -> None:

@@ -13,7 +13,7 @@ from engine.nn import Model, RunPoint
 from engine.runtime import Snapshot
 from engine.training import SGD
 from tests.xo_gui.workbench import NETWORK, OTHER, Workbench, subject
-from xo_gui.state import OneEpoch, OneStep, Pause, Restart, SetConfig, ShowPoint, Start
+from xo_gui.state import OneEpoch, OneStep, Pause, Restart, SetConfig, SetData, ShowPoint, Start
 
 
 @pytest.fixture
@@ -72,6 +72,9 @@ def test_a_step_on_other_examples_ends_at_their_epoch(bench: Workbench) -> None:
     bench.execute(SetConfig(replace(bench.control.settings.config, batch=20)))
     bench.execute(OneEpoch())
     assert bench.settle().training.current_point == RunPoint(0, 2)
+    bench.execute(SetData(replace(bench.control.settings.data, count=200)))  # for the next run
+    bench.execute(OneEpoch())
+    assert bench.settle().training.current_point == RunPoint(0, 4)
 
 
 def test_a_network_that_was_left_by_undo_keeps_its_run_though_another_trained(bench: Workbench) -> None:
