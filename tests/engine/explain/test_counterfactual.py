@@ -128,6 +128,22 @@ def test_what_the_window_puts_on_the_canvas_is_predicted_as_promised(fit: bool) 
         assert {before, after} == {"X", "O"}
 
 
+def test_where_the_canvas_takes_some_of_the_change_away_it_is_made_longer() -> None:
+    model = shipped_model("walkthrough")
+    gradients = Gradients(model.network, 2)
+    gradients.load(model.parameters)
+    for picture in generate_dataset(XOSettings(side=9, neither=0.0), 3, 777).images:
+
+        def canvas(shown: Array, picture: Array = picture) -> Array:
+            return picture[0] + np.float32(0.7) * (shown - picture[0])
+
+        *_, found = counterfactual(gradients, model, picture, canvas)
+        read = Predictor(model, CPU).predict(canvas(found.picture)).predicted_class
+        assert found.new_class is not None
+        assert read == model.network.classes[found.new_class]
+        np.testing.assert_allclose(found.change, canvas(found.picture) - picture[0], atol=1e-6)
+
+
 def test_a_change_found_on_another_canvas_is_searched_again() -> None:
     model, explainer = shipped_model("walkthrough"), Explainer()
     prediction = Predictor(model, CPU).predict(generate_dataset(XOSettings(side=9, neither=0.0), 1, 5).images[0, 0])
