@@ -108,7 +108,7 @@ def test_the_first_wrong_drawing_is_found_in_whichever_round_it_comes() -> None:
     for row, column in late[:4].tolist():
         number = int(found.first_network_error[row, column])
         assert found.first_template_error[row, column] == number
-        pictures = [render(found.drawing(row, column, index), SIDE) for index in range(number + 1)]
+        pictures = [render(found.varied_input(row, column, index), SIDE) for index in range(number + 1)]
         read = [int(reader.predict(picture).votes.argmax()) for picture in pictures]
         assert [index for index in range(number + 1) if read[index] != index % 2] == [number]
 
