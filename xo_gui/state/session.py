@@ -102,8 +102,14 @@ class Session(QObject):
         self.replace_models((model, *self._document.models[1:]), text)
 
     def replace_models(self, models: tuple[Model, ...], text: str) -> None:
-        """Replace the one or two models, as one undo called `text`; a stroke in progress continues."""
+        """Replace the one or two models, as one undo called `text`; a stroke in progress continues.
+
+        Where the first model reads pictures of another size, the stroke ends before, as an undo of its own.
+        """
         drawing = None if self._preview is None else self._preview.drawing
+        if drawing is not None and models[0].network.input_shape != self._document.models[0].network.input_shape:
+            self.edit(self._document.with_drawing(drawing), self.tr("Pen stroke"))
+            drawing = None
         self.edit(replace(self._document, models=models), text)
         if drawing is not None:
             self.preview(self._document.with_drawing(drawing))

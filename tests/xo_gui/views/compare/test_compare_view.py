@@ -285,6 +285,24 @@ def test_a_swapped_copy_continues_training_from_its_step(driver: CompareDriver) 
     assert driver.undo.undoText() == "stop comparing"
 
 
+def test_a_stroke_under_a_swap_to_pictures_of_another_size_is_committed_before(driver: CompareDriver) -> None:
+    driver.compare_with("Walk-through")
+    canvas = driver.hand.canvas
+    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, pos=QPoint(60, 60))
+    QTest.mouseMove(canvas, QPoint(90, 120))
+    driver.choose("Swap the two")
+    QTest.mouseMove(canvas, QPoint(120, 130))
+    QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=QPoint(120, 130))
+    session = driver.window.session
+    assert session.request().settled
+    assert len(session.document.drawing.strokes) == 1
+    assert canvas.current_drawing is session.document.drawing
+    driver.undo.undo()
+    assert driver.undo.undoText() == "Pen stroke"
+    driver.undo.undo()
+    assert session.document.drawing.strokes == ()
+
+
 def test_swapping_while_training_pauses_it_first(driver: CompareDriver) -> None:
     stroke_by_stroke(driver, driver.hand)
     driver.choose("Default")
