@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,7 +157,7 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     from engine.drawings import Drawing
     from engine.nn import Model
     from xo_gui.app import Preferences, guard_overrides, load_fonts, resolve_theme, theme_service
-    from xo_gui.state import Autosave, EngineThread, Session, session_folder
+    from xo_gui.state import Autosave, EngineThread, Session, Statement, session_folder
     from xo_gui.window import MainWindow
 
     guard_overrides("xo_gui")
@@ -170,6 +171,7 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     drawing, work = Drawing(), None
     try:
         model, error = _start_model(args.preset)
+        started = model
         files = [read_file(path) for path in (args.file, args.drawing) if path is not None]
     except (ValueError, OSError) as refused:
         raise CannotOpen(str(refused)) from refused
@@ -190,9 +192,10 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     window.panels.adapt_to_width(window.width())
     if not args.size and not args.screenshot and not args.animation:
         window.restore_layout()
-    for sentence in (*settings.problems, error):
-        if sentence:
-            window.show_message(sentence)
+    for sentence in settings.problems:
+        window.show_message(sentence)
+    if error:
+        window.show_message(Statement(error, partial(window.session.has_model, started)))
     thread.start()
     try:
         if not args.screenshot and not args.animation:

@@ -31,6 +31,7 @@ from xo_gui.state.comparison_controller import ComparisonController
 from xo_gui.state.engine_thread import EngineThread
 from xo_gui.state.selection import CellRef, Selection
 from xo_gui.state.session import Session
+from xo_gui.state.statement import Statement
 from xo_gui.state.training_controller import TrainingController, stop_reason_text
 from xo_gui.state.visible_values import MAX_TRACED_VALUES
 
@@ -63,6 +64,7 @@ __all__ = [
     "SetSpeedLimit",
     "ShowPoint",
     "Start",
+    "Statement",
     "StopComparing",
     "SwapModels",
     "TrainFromCurrentWeights",

@@ -32,6 +32,7 @@ from engine.formats import FileError, remove_leftovers
 from engine.training import SavedRun
 from xo_gui.state.mailbox import Mailbox
 from xo_gui.state.session import Session
+from xo_gui.state.statement import Statement
 from xo_gui.state.training_controller import TrainingController
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class Autosave(QObject):
 
     offers_changed = Signal()
     message = Signal(str)
+    stated = Signal(object)
 
     def __init__(
         self,
@@ -296,7 +298,9 @@ class Autosave(QObject):
                 before = self._session.settled
                 self._restored = _Restoration(offer, before, found.document, self._new_move(offer))
             self._controller.restore(found)
-            self.message.emit(self.tr("The session is restored; Undo reverts it."))
+            restored = self._session.settled
+            text = self.tr("The session is restored; Undo reverts it.")
+            self.stated.emit(Statement(text, lambda: self._session.settled is restored))
             if offer is not None:
                 self._withdraw(offer)
         elif offer is not None:

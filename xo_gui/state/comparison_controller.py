@@ -4,6 +4,7 @@ removes it again."""
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
@@ -20,6 +21,7 @@ from xo_gui.state.commands import (
     SwapModels,
 )
 from xo_gui.state.session import Session
+from xo_gui.state.statement import Statement
 from xo_gui.state.training_controller import TrainingController
 
 
@@ -33,6 +35,7 @@ class ComparisonController(QObject):
     started = Signal()
     file_requested = Signal()
     message = Signal(str)
+    stated = Signal(object)
 
     def __init__(self, session: Session, control: TrainingController) -> None:
         super().__init__(session)
@@ -83,12 +86,13 @@ class ComparisonController(QObject):
 
     def _with_preset(self, name: str) -> None:
         try:
-            self.compare_with(shipped_model(name))
+            model = shipped_model(name)
+            self.compare_with(model)
         except (ValueError, OSError) as error:
             self.message.emit(str(error))
             return
         if untrained := preset(name).untrained_reason:
-            self.message.emit(untrained)
+            self.stated.emit(Statement(untrained, partial(self._session.has_model, model)))
 
     def _swap(self) -> None:
         self._swap_pending = False

@@ -11,6 +11,7 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from engine.data import DataSettings, PoolSettings
 from engine.documents import Document, OpenRequest, OpenResult
+from engine.drawings import Drawing
 from engine.explain import Query
 from engine.nn import ChannelRanges, Model, Network
 from engine.runtime import Notice, Request, TrainingRequest
@@ -220,6 +221,17 @@ class Session(QObject):
             return False
         self._opened_number = opened.request.number
         return True
+
+    def is_opening(self, request: OpenRequest) -> bool:
+        """Whether this is the latest open(), and its result has not come."""
+        return request == self._open_request and request.number != self._opened_number
+
+    def has_model(self, model: Model) -> bool:
+        """Whether the Document holds this very model, weights included."""
+        return any(one is model for one in self.document.models)
+
+    def has_drawing(self, drawing: Drawing) -> bool:
+        return self.document.drawing is drawing
 
     def report_notices(self, notices: tuple[Notice, ...]) -> None:
         """Emit the notices that are new, and acknowledge them."""

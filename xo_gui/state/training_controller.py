@@ -41,6 +41,7 @@ from xo_gui.state.commands import (
     TrainingSettings,
 )
 from xo_gui.state.session import Session
+from xo_gui.state.statement import Statement
 
 # The start values in the window: accurate after a few epochs, and long enough to follow.
 DEFAULT_CONFIG = TrainingConfig(AdamW(0.008, decay=0.02), Cosine(0.05), epochs=20)
@@ -79,6 +80,7 @@ class TrainingController(QObject):
 
     changed = Signal()
     message = Signal(str)
+    stated = Signal(object)
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -212,11 +214,15 @@ class TrainingController(QObject):
         if training.request is self.request and self.request.shown_point is not None and at_end and at_goal:
             self._set(replace(self.request, shown_point=None))  # to show the last step made is not to look back
 
+    def _state_until_running(self, text: str) -> None:
+        """Say why training does not run, until it does."""
+        self.stated.emit(Statement(text, lambda: not self.settings.running))
+
     def _stop(self, model: Model, training: TrainingReport) -> None:
         """Make the weights that training has stopped at the Document's, unless it ended without a step."""
         trained, self._stopped = self._trained, True
         if training.state == "diverged":
-            self.message.emit(training.message)
+            self._state_until_running(training.message)
         if trained not in self._known or trained is None or trained.run_point != training.current_point:
             self._commit(model, training)
 
@@ -385,7 +391,7 @@ class TrainingController(QObject):
             and training.stop_reason is not None
             and training.request.config == request.config
         ):
-            self.message.emit(stop_reason_text(training))  # resuming takes another stop condition
+            self._state_until_running(stop_reason_text(training))  # resuming takes another stop condition
         elif training.state in ("diverged", "failed"):
             point = request.shown_point or training.restart_point or training.current_point
             if point.branch < 0:  # it failed before its first branch began

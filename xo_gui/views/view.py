@@ -21,7 +21,7 @@ class View(QWidget):
     stepped_to(cell): the value that the sliding window has moved to.
     query_changed(query or None): what the engine should explain.
     commanded(command): a training command.
-    message(text): a sentence for the status bar.
+    message(text): a sentence for the status bar. stated(Statement): one that ends once it is no longer true.
     report_requested(report, visible): whether a costly report, named as the Request's field, is needed.
     visible_maps_changed(maps): which maps of which layers are visible, (Network, Wanted) for each model.
     is_throttled: whether the panel shows training progress rather than the drawing, and therefore skips most
@@ -42,6 +42,7 @@ class View(QWidget):
     query_changed = Signal(object)
     commanded = Signal(object)
     message = Signal(str)
+    stated = Signal(object)
     report_requested = Signal(str, bool)
     visible_maps_changed = Signal(object)
 

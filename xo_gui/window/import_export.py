@@ -17,7 +17,7 @@ from engine.formats import PICTURE_SUFFIXES, remove_leftovers, write_atomically
 from engine.nn import Model
 from engine.nn.layers import shape_text
 from xo_gui.app import Preferences
-from xo_gui.state import Autosave, ComparisonController, Session, TrainingController
+from xo_gui.state import Autosave, ComparisonController, Session, Statement, TrainingController
 from xo_gui.views import View
 from xo_gui.views.drawing import DrawingView
 from xo_gui.widgets import distinct_names, menu_text
@@ -35,6 +35,7 @@ class ImportExport(QObject):
     """
 
     message = Signal(str)
+    stated = Signal(object)
     picture_wanted = Signal()
     model_opened = Signal(object)
 
@@ -68,9 +69,14 @@ class ImportExport(QObject):
 
         first: whether it is the first of several, of which the others are not opened; the message says so.
         """
-        self.message.emit(self.tr("Opening {0}…").format(path.name))
-        opening = self._session.open(path)
+        opening = self._open(path)
         self._first_request = opening if first else None
+
+    def _open(self, path: Path) -> OpenRequest:
+        opening = self._session.open(path)
+        text = self.tr("Opening {0}…").format(path.name)
+        self.stated.emit(Statement(text, partial(self._session.is_opening, opening), stays=True))
+        return opening
 
     def on_opened(self, opened: OpenResult) -> None:
         """Use the content of an opened file, or report the error."""
@@ -81,26 +87,33 @@ class ImportExport(QObject):
         if self.autosave is not None and self.autosave.accept(opened):
             return
         if found is None:
-            self._report_opened(opened, opened.error)
+            self.message.emit(self._report(opened, opened.error))
             return
         self._settings.add_recent(opened.request.path)
         if isinstance(found, Model):
             self.model_opened.emit(found)
             shape = shape_text(found.network.input_shape)
-            self._report_opened(opened, self.tr("The network of {0} is in use now, {1}.").format(name, shape))
+            text = self.tr("The network of {0} is in use now, {1}.").format(name, shape)
+            self.stated.emit(Statement(self._report(opened, text), partial(self._session.has_model, found)))
         elif not isinstance(found, ProjectState):
             self._drawing_view.set_image(found, self.tr("Open {0}").format(name))
-            self._report_opened(opened, self._picture_text(name))
+            self._state_drawing(self._report(opened, self._picture_text(name)))
 
     def _picture_text(self, name: str) -> str:
         return self.tr("{0} is the drawing now; Invert and Crop are below it.").format(name)
 
-    def _report_opened(self, opened: OpenResult, text: str) -> None:
+    def _state_drawing(self, text: str) -> None:
+        """Say what the drawing is, until it is another."""
+        drawing = self._session.document.drawing
+        self.stated.emit(Statement(text, partial(self._session.has_drawing, drawing)))
+
+    def _report(self, opened: OpenResult, text: str) -> str:
+        """The text with what else there is to say of an opened file."""
         if opened.note:
             text = f"{text} {opened.note}"
         if opened.request == self._first_request:
             text = self.tr("{0} One file at a time: the others were not opened.").format(text)
-        self.message.emit(text)
+        return text
 
     def _compare(self, opened: OpenResult) -> None:
         """Compare with the model of a file; anything else is only reported."""
@@ -116,8 +129,7 @@ class ImportExport(QObject):
 
     def compare_with(self, path: Path) -> None:
         """Open a model file to compare with; an invalid file is only reported."""
-        self.message.emit(self.tr("Opening {0}…").format(path.name))
-        self._comparison_request = self._session.open(path)
+        self._comparison_request = self._open(path)
 
     def ask_comparison_file(self) -> None:
         """Ask for the model file to compare with."""
@@ -225,7 +237,7 @@ class ImportExport(QObject):
         elif content.picture is not None:
             self._drawing_view.end_stroke()
             self._drawing_view.set_image(content.picture, text)
-            self.message.emit(self._picture_text(name))
+            self._state_drawing(self._picture_text(name))
         else:
             self.message.emit(content.found)
 

@@ -16,7 +16,7 @@ from engine.documents import PRESETS, check_input, preset, shipped_model
 from engine.nn import Model
 from engine.runtime import Notice, Snapshot
 from xo_gui.app import Preferences, SavedLayout, call_all, resolve_theme, theme_service
-from xo_gui.state import Autosave, ComparisonController, EngineThread, Session, TrainingController
+from xo_gui.state import Autosave, ComparisonController, EngineThread, Session, Statement, TrainingController
 from xo_gui.views import View
 from xo_gui.views.compare import CompareView
 from xo_gui.views.data import DataView
@@ -111,6 +111,7 @@ class MainWindow(QMainWindow):
         """Autosave from now on, and offer to restore what an earlier session left."""
         self.autosave = self.import_export.autosave = recovery
         recovery.message.connect(self.show_message)
+        recovery.stated.connect(self.show_message)
         recovery.offers_changed.connect(self._offers_changed)
         self.recovery_bar.restored.connect(recovery.restore)
         self.recovery_bar.discarded.connect(recovery.discard)
@@ -189,14 +190,18 @@ class MainWindow(QMainWindow):
             view.commanded.connect(self.training.execute)
             view.commanded.connect(self.comparison.execute)
             view.message.connect(self.show_message)
+            view.stated.connect(self.show_message)
             view.report_requested.connect(self.session.set_report_visible)
             view.visible_maps_changed.connect(partial(self.session.set_visible_maps, view.title))
         self.training.changed.connect(self._training_settings_changed)
         self.training.message.connect(self.show_message)
+        self.training.stated.connect(self.show_message)
         self.comparison.message.connect(self.show_message)
+        self.comparison.stated.connect(self.show_message)
         self.comparison.started.connect(self.show_comparison)
         self.comparison.file_requested.connect(self.import_export.ask_comparison_file)
         self.import_export.message.connect(self.show_message)
+        self.import_export.stated.connect(self.show_message)
         self._settings.message.connect(self.show_message)
         self.import_export.model_opened.connect(self.use_model)
         self.import_export.picture_wanted.connect(self.catch_up)
@@ -212,6 +217,7 @@ class MainWindow(QMainWindow):
     def _document_changed(self) -> None:
         document = self.session.document
         call_all(partial(view.set_document, document) for view in self.views)
+        self._bar.end_untrue()
         self.send_request()
         self._name_network()
         self.menus.compare.refresh()
@@ -244,6 +250,7 @@ class MainWindow(QMainWindow):
         self.session.report_notices(snapshot.notices)
         if snapshot.open_result is not None and self.session.is_new(snapshot.open_result):
             call_all([partial(self.import_export.on_opened, snapshot.open_result)])
+        self._bar.end_untrue()
         if snapshot.generation < self.session.generation:
             return
         self._throttled = self._should_throttle(snapshot)
@@ -307,9 +314,9 @@ class MainWindow(QMainWindow):
 
     # -- status bar --------------------------------------------------------------------------------------------
 
-    def show_message(self, text: str) -> None:
+    def show_message(self, sentence: str | Statement) -> None:
         """Show a sentence in the status bar."""
-        self._bar.show_message(text)
+        self._bar.show_message(sentence)
 
     def _noticed(self, notice: Notice) -> None:
         self.show_message(notice.text)
@@ -351,13 +358,14 @@ class MainWindow(QMainWindow):
         try:
             shipped = shipped_model(name)
             left = self.training.returning_model(shipped.network)
-            self.use_model(left or shipped)
+            model = left or shipped
+            self.use_model(model)
+            text = preset(name).untrained_reason
             if left is not None:
                 text = self.tr("{0} network, as you left it; choose it again for the weights that it came with.")
-                self.show_message(text.format(left.name))
-                return
-            if untrained := preset(name).untrained_reason:
-                self.show_message(untrained)
+                text = text.format(left.name)
+            if text:
+                self.show_message(Statement(text, partial(self.session.has_model, model)))
         except (ValueError, OSError) as error:
             self.show_message(str(error))
             self._check_preset()

@@ -7,6 +7,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
 
 from xo_gui.app import font
+from xo_gui.state import Statement
 from xo_gui.widgets import tooltip_text
 
 # How long a message stays: at least, and for each of its characters.
@@ -25,6 +26,7 @@ class StatusBar(QStatusBar):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setSizeGripEnabled(False)
+        self._message: list[str | Statement] = []
         self._facts: list[QLabel] = []
         self._tip = ""
         self._message_timer = QTimer(self)
@@ -43,14 +45,29 @@ class StatusBar(QStatusBar):
         self._facts.append(label)
         return label
 
-    def show_message(self, text: str) -> None:
+    def show_message(self, sentence: str | Statement) -> None:
         """Show a sentence for as long as it takes to read it. The tooltip has its whole text.
 
         Sentences of the start are shown together: none could be read before the window is visible.
         """
-        if not self.isVisible() and self._message_timer.isActive():
-            text = f"{self.currentMessage()} {text}"
+        earlier = self._message if not self.isVisible() else []
+        self._message = [*earlier, sentence]
         self._tip = ""
+        self._show_sentences()
+
+    def end_untrue(self) -> None:
+        """End the statements that no longer hold."""
+        true = [each for each in self._message if isinstance(each, str) or each.holds()]
+        if len(true) == len(self._message):
+            return
+        self._message = true
+        if true:
+            self._show_sentences()
+        else:
+            self._end_message()
+
+    def _show_sentences(self) -> None:
+        text = " ".join(each if isinstance(each, str) else each.text for each in self._message)
         self._message_timer.start(MESSAGE_MS + CHARACTER_MS * len(text))
         self.setToolTip(tooltip_text(text))
         self.showMessage(text)
@@ -58,7 +75,7 @@ class StatusBar(QStatusBar):
     def show_tip(self, text: str) -> None:
         """Show the tip of what is under the mouse, "" for none, once the current message has been read."""
         self._tip = text
-        if not self._message_timer.isActive():
+        if not self._message:
             self.showMessage(text)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -66,6 +83,15 @@ class StatusBar(QStatusBar):
         self._hide_facts(self.currentMessage())
 
     def _end_message(self) -> None:
+        """End what has been read; what is still going on stays."""
+        staying: list[str | Statement] = [
+            each for each in self._message if isinstance(each, Statement) and each.stays and each.holds()
+        ]
+        self._message_timer.stop()
+        self._message = staying
+        if staying:
+            self._show_sentences()
+            return
         self.setToolTip("")
         self.showMessage(self._tip)
 

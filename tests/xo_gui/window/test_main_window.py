@@ -38,6 +38,7 @@ from engine.nn.layers import Dense, Flatten
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from xo_gui.app import DARK
 from xo_gui.app.theme import LIGHT
+from xo_gui.state import CompareWithPreset
 from xo_gui.window import MainWindow
 
 
@@ -413,6 +414,35 @@ def test_a_sentence_is_not_wiped_out_by_what_the_mouse_passes_over(hand: Hand) -
         QApplication.sendEvent(window, QStatusTipEvent(tip))
         assert window.statusBar().currentMessage() == sentence
     assert window.statusBar().toolTip() == sentence
+
+
+def test_a_sentence_ends_with_what_it_is_about(hand: Hand, tmp_path) -> None:
+    window, bar = hand.window, hand.window.statusBar()
+    window.menus.presets["hanuschkin"].trigger()
+    assert "fresh weights only" in bar.currentMessage()
+    window.menus.presets["default"].trigger()
+    assert bar.currentMessage() == "", "of the network left"
+    drop(window, picture_file(tmp_path / "cross.png", True))
+    hand.qtbot.waitUntil(lambda: bar.currentMessage().startswith("cross.png is the drawing now"), timeout=5000)
+    hand.draw(X_ARMS[:1])
+    assert bar.currentMessage() == "", "the drawing is another now"
+    window.comparison.execute(CompareWithPreset("hanuschkin"))
+    assert "fresh weights only" in bar.currentMessage()
+    window.session.undo_stack.undo()
+    assert bar.currentMessage() == ""
+    hand.settle()
+
+
+def test_opening_is_said_as_long_as_it_takes_and_no_longer(hand: Hand, tmp_path) -> None:
+    window, bar, path = hand.window, hand.window.statusBar(), tmp_path / "other.safetensors"
+    save_model(path, shipped_model("default"))
+    window.import_export.compare_with(path)
+    assert bar.currentMessage() == "Opening other.safetensors…"
+    bar._end_message()
+    assert bar.currentMessage() == "Opening other.safetensors…", "it has been read, but goes on"
+    hand.qtbot.waitUntil(lambda: len(window.session.document.models) == 2, timeout=5000)
+    hand.settle()
+    assert not bar.currentMessage().startswith("Opening")
 
 
 def test_full_screen_and_redo_have_the_keys_people_expect_on_any_desktop(hand: Hand) -> None:

@@ -33,6 +33,7 @@ from engine.drawings import (
 from engine.nn import BLANK_INK
 from engine.runtime import Snapshot
 from xo_gui.app import current_theme
+from xo_gui.state import Statement
 from xo_gui.views.data import blank_canvas_text, label_counts_text
 from xo_gui.views.drawing.attribution_overlay import AttributionOverlay
 from xo_gui.views.drawing.canvas import DEFAULT_PEN, MAX_PEN, MAX_SIDE, MIN_PEN, PEN_FACTOR, Canvas
@@ -230,13 +231,17 @@ class DrawingView(View):
         """
         if self._document is None:
             return
+        name = ""
         if self.canvas.grid == ARTICLE_SIDE and kind in self._article_turns:
-            drawing = Drawing(image=self._article_picture(kind))
+            name, drawing = self._article_picture(kind)
         else:
             drawing = example_drawing(kind, XOSettings(), self._rng)
             while drawing.is_empty:  # a blank image is labelled "neither" too
                 drawing = example_drawing(kind, XOSettings(), self._rng)
         self._edit(drawing, self.tr("Example {}").format(kind))
+        if name:
+            text = self.tr("The article's {}").format(name.replace(" ", ": ", 1))
+            self.stated.emit(Statement(text, lambda: self._is_drawing(drawing)))
 
     def load_example_x(self) -> None:
         self.load_example("X")
@@ -327,7 +332,7 @@ class DrawingView(View):
             return
         drawing = fit_to_frame(document.drawing) if document.fit_to_frame else document.drawing
         if label != NO_CLASS and ink_share(render(drawing, document.models[0].network.input_shape[1])) < BLANK_INK:
-            self.message.emit(blank_canvas_text(label))
+            self.stated.emit(Statement(blank_canvas_text(label), lambda: self._is_drawing(document.drawing)))
             return
         drawings = (*document.labelled_drawings, LabelledDrawing(drawing, label))
         self.edited.emit(replace(document, labelled_drawings=drawings), self.tr("Save as {0}").format(label), "")
@@ -381,12 +386,15 @@ class DrawingView(View):
             round(self.canvas.pen_diameter * _PEN_STEPS), f"{100 * self.canvas.pen_diameter:.0f} %"
         )
 
-    def _article_picture(self, kind: str) -> FloatArray:
+    def _article_picture(self, kind: str) -> tuple[str, Drawing]:
+        """The name of the next of the article's pictures, and that picture."""
         names = [name for name in ARTICLE_PICTURES if name.split()[0] == kind]
         name = names[self._article_turns[kind] % len(names)]
         self._article_turns[kind] += 1
-        self.message.emit(self.tr("The article's {}").format(name.replace(" ", ": ", 1)))
-        return ARTICLE_PICTURES[name]
+        return name, Drawing(image=ARTICLE_PICTURES[name])
+
+    def _is_drawing(self, drawing: Drawing) -> bool:
+        return self._document is not None and self._document.drawing is drawing
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Limit the height of the square canvas to the panel's width."""

@@ -336,7 +336,7 @@ def test_a_file_is_compared_with_and_other_files_change_nothing(
         monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
         said.clear()
         driver.choose("A model file…")
-        driver.qtbot.waitUntil(lambda: len(said) > 1 or len(driver.subjects) > 1, timeout=5000)
+        driver.qtbot.waitUntil(lambda: bool(said) or len(driver.subjects) > 1, timeout=5000)
 
     open_file(picture)
     assert "contains no network to compare with" in said[-1]

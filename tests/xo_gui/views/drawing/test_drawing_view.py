@@ -40,6 +40,7 @@ class Desk:
         self.view.edited.connect(self.edit)
         self.view.previewed.connect(self.preview)
         self.view.message.connect(self.said.append)
+        self.view.stated.connect(lambda statement: self.said.append(statement.text))
         self.session.changed.connect(self.tell)
         self.tell()
 
