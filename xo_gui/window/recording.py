@@ -15,6 +15,7 @@ from xo_gui.state import Pause, SetSpeedLimit, Start
 from xo_gui.window import import_export
 
 if TYPE_CHECKING:
+    from engine.runtime import Snapshot
     from xo_gui.window.main_window import MainWindow
 
 # The first part is slow, as most changes then: its steps per second, and the number of frames of both parts.
@@ -43,6 +44,7 @@ class WindowRecorder(QObject):
             raise ValueError(f"An animation is a .webp or a .gif file, not {path.name}; change the name.")
         self._window, self._path, self.error = window, path, ""
         self._frames: list[Image.Image] = []
+        self._recorded: Snapshot | None = None  # in the last frame
         self._timer = QTimer(self)
         self._timer.setInterval(FRAME_INTERVAL_MS)
         self._timer.timeout.connect(self._record_frame)
@@ -59,9 +61,11 @@ class WindowRecorder(QObject):
         self._timer.start()
 
     def _record_frame(self) -> None:
+        """Record the window, unless it shows nothing new."""
         last = self._window.last
-        if last is None or last.training is None or last.training.state == "preparing":
+        if last is None or last is self._recorded or last.training is None or last.training.state == "preparing":
             return
+        self._recorded = last
         self._window.catch_up()
         self._frames.append(_scaled(self._window.grab().toImage()))
         if len(self._frames) == SLOW_FRAMES:

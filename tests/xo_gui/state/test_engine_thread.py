@@ -180,11 +180,11 @@ def everything(number: int, path: Path) -> Request:
     data = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12)
     request = TrainingRequest(
         1, model, "fresh", "Run", TrainingConfig(batch=20, epochs=10**6), data, running=number % 3 == 0,
-        shown_point=RunPoint(0, 1 + number // 3) if number % 3 == 2 else None, layer_statistics=True,
+        shown_point=RunPoint(0, 1 + number // 3 % 4) if number % 3 == 2 else None, layer_statistics=True,
     )  # fmt: skip
     return Request(
         1, Document(drawn(number).document.drawing, (model,)), training=request, live=True, robustness=True,
-        sample_settings=XOSettings(side=8 + number), query=Query("occlusion"),
+        sample_settings=XOSettings(side=8 + number % 9), query=Query("occlusion"),
         open_request=OpenRequest(number, path),
     )  # fmt: skip
 
@@ -218,10 +218,12 @@ def test_a_fault_in_any_stage_is_logged_and_said_once_and_the_pen_is_still_follo
     owner, name = target.rsplit(".", 1)
     fault.is_property = isinstance(inspect.getattr_static(pkgutil.resolve_name(owner), name), property)
     monkeypatch.setattr(target, fault)
-    for number in range(3, 12):
+    for number in range(3, 1_000):
         assert bool(answer(number).predictions) == (stage not in WITHOUT_PREDICTION)
+        if number >= 11 and fault.raised:  # on a busy machine some stages have their turn late
+            break
     monkeypatch.undo()
-    assert answer(12).predictions
+    assert answer(1_000).predictions
     assert 1 <= fault.raised < 1000
     assert len([text for text in said if "planted" in text]) == 1
     assert len([record for record in caplog.records if record.exc_info]) == 1
