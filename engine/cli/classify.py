@@ -171,6 +171,10 @@ class PictureSource:
         return found
 
     def _of_image(self, path: Path) -> Iterator[PictureEntry]:
+        from engine.documents import command_sentence
+
+        if sentence := command_sentence(path):
+            raise ValueError(sentence)
         yield PictureEntry(str(path), self._input(self._kind.read_source(path, print_note)))
 
     def _of_npz(self, path: Path) -> Iterator[PictureEntry]:

@@ -74,8 +74,8 @@ class PictureTree:
 def scan_folder(path: Path) -> PictureTree:
     """Scans a folder on the disk, following links to folders.
 
-    Raises FileError for a folder that cannot be listed, a folder reached twice through a link, and more than a
-    million entries.
+    Raises FileError for a folder that cannot be listed, a folder reached twice through a link, a link to a folder
+    that is gone, and more than a million entries.
     """
     tree, count = PictureTree([], []), 0
     seen: dict[str, PathParts] = {os.path.realpath(path): ()}
@@ -98,6 +98,9 @@ def scan_folder(path: Path) -> PictureTree:
                 _check_new(path, real, parts, seen)
                 tree.folders.append(parts)
                 pending.append((entry.path, real, parts))
+            elif _may_be_lost_folder(entry):
+                link = quoted("/".join(parts))
+                raise FileError(f"{quoted(path)} has a link to what does not exist, {link}; mend or remove it.")
             elif is_picture(entry.name):
                 tree.pictures.append(PictureFile(parts, partial(read_picture, entry.path)))
     return tree
@@ -188,6 +191,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself
         return False
+
+
+def _may_be_lost_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a link to nothing, named as a folder is: the pictures of a class may be missing."""
+    return entry.is_symlink() and not os.path.splitext(entry.name)[1] and not os.path.exists(entry.path)
 
 
 def _check_new(path: Path, real: str, parts: PathParts, seen: dict[str, PathParts]) -> None:

@@ -58,13 +58,13 @@ def read_file(
         model = load_model(path)
         check_input(model)
         return model
-    if sentence := _data_sentence(path):
+    if sentence := command_sentence(path):
         raise ValueError(sentence)
     return read_picture(path, note, proceed)
 
 
-def _data_sentence(path: Path) -> str:
-    """Which commands read the data set at `path`; "" if it is none."""
+def command_sentence(path: Path) -> str:
+    """Which commands read what is at `path`, if that is no picture; "" if it is one, or unknown."""
     train, classify = (f"xo {name} {shlex.quote(str(path))}" for name in ("train --data", "classify"))
     suffix = path.suffix.lower()
     if path.is_dir():
@@ -82,6 +82,12 @@ def _data_sentence(path: Path) -> str:
         return f"{quoted(path.name)} is an archive; unpack it, then xo train --data reads the folder."
     if suffix == ".checkpoint":
         return f"{quoted(path.name)} is an interrupted run: xo train --resume {shlex.quote(str(path))} goes on."
+    if suffix == ".safetensors":
+        return f"{quoted(path.name)} is a model: xo classify --model {shlex.quote(str(path))} PICTURE uses it."
+    if suffix == SUFFIX:
+        return (
+            f"{quoted(path.name)} is a session of the window: python3 -m xo_gui {shlex.quote(str(path))} opens it."
+        )
     return ""
 
 

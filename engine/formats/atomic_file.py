@@ -62,6 +62,8 @@ def checked_size(path: FilePath, limit: int) -> int:
     try:
         status = os.stat(path)
     except FileNotFoundError as error:
+        if os.path.islink(path):
+            raise FileError(f"{quoted(path)} is a link to what does not exist; mend or remove it.") from error
         raise FileError(f"{quoted(path)} does not exist; check the name.") from error
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         raise FileError(f"{quoted(path)} cannot be read: {_reason(error)}.") from error

@@ -301,6 +301,27 @@ def test_the_rest_goes_on_when_a_file_fails(tmp_path: Path, capsys: pytest.Captu
     assert [line.split()[:2] for line in printed.err.splitlines()] == [["xo:", str(file)] for file in files[1:4]]
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("a.zip", "xo train --data"),
+        ("a.csv", "xo train --data"),
+        ("a.checkpoint", "xo train --resume"),
+        ("a.safetensors", "xo classify --model"),
+        ("a.session", "python3 -m xo_gui"),
+    ],
+)
+def test_a_file_that_is_no_picture_is_named_with_the_command_that_reads_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, command: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"content")
+    assert main(["classify", str(path)]) == 1
+    sentence = capsys.readouterr().err
+    assert sentence.startswith(f"xo: {name} is ")
+    assert command in sentence
+
+
 def test_fit_finds_a_small_drawing_in_a_corner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without it, little of the cross is left on 9 x 9 pixels; with it, where it was drawn makes no difference."""
     y, x = np.mgrid[:200, :200]

@@ -229,8 +229,17 @@ def test_a_folder_under_two_names_is_named(linked: Path) -> None:
 def test_links_that_lead_nowhere(linked: Path) -> None:
     (linked / "cross/gone.png").symlink_to(linked / "gone")
     (linked / "cross/self.png").symlink_to(linked / "cross/self.png")
-    (linked / "cross/self").symlink_to(linked / "cross/self")
     assert "has 2 pictures that cannot be read, cross/gone.png and cross/self.png;" in refused(linked)
+    (linked / "cross/self.png").unlink()
+    assert "cross/gone.png is a link to what does not exist;" in refused(linked)
+
+
+@pytest.mark.parametrize("link", ["third", "cross/more"])
+def test_a_linked_folder_that_is_gone_is_named_and_other_links_do_not_matter(linked: Path, link: str) -> None:
+    (linked / "cross/readme.txt").symlink_to(linked / "gone.txt")
+    assert len(read(linked)) == 3
+    (linked / link).symlink_to(linked / "gone", target_is_directory=True)
+    assert f"has a link to what does not exist, {link};" in refused(linked)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes among its files")
