@@ -154,7 +154,9 @@ LAYER_CASES: list[tuple[Layer, Shape]] = [
 LAYER_MODE_CASES: list[tuple[Layer, Shape, bool]] = [
     (layer, shape, training)
     for layer, shape in LAYER_CASES
-    for training in ((False, True) if layer.uses_batch_statistics or layer.is_stochastic else (False,))
+    for training in (
+        (False, True) if layer.traits.uses_batch_statistics or layer.traits.is_stochastic else (False,)
+    )
 ]
 
 

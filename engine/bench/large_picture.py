@@ -29,7 +29,6 @@ from engine.nn.layers import (
     MaxPool2D,
     PaddedInput,
     ReLU,
-    Residual,
     Shape,
     ShapeError,
     default_ids,
@@ -287,10 +286,8 @@ def _place_layers(
     for name, layer in named:
         inner: list[_PlacedLayer] = []
         stored = buffers = None
-        if isinstance(layer, Residual):
-            inside = [
-                (f"{name}.{own}", placed_layer) for own, placed_layer in zip(layer.ids, layer.layers, strict=True)
-            ]
+        if layer.inner_layers:
+            inside = [(f"{name}.{own}", placed_layer) for own, placed_layer in layer.inner_layers]
             inner = _place_layers(inside, shape, parameters, ops)
         else:
             stored = _load_array(name, layer.parameter_shape(shape), layer.parameter_views, shape, parameters, ops)

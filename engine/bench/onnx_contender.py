@@ -9,7 +9,6 @@ from typing import Any
 from engine.backends import HostArray
 from engine.bench.cases import BenchNet, noise_batch, start_parameters
 from engine.bench.contender import BenchError, Contender
-from engine.nn.layers import Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
 
 # Supported by every onnxruntime of recent years.
 OPSET, IR_VERSION = 17, 8
@@ -53,7 +52,10 @@ def _model(net: BenchNet) -> bytes:
     for below, name, layer, shape in zip(
         network.names, network.names[1:], network.layers, network.shapes[1:], strict=False
     ):
-        operation, settings = _operation(layer)
+        operator = layer.in_onnx()
+        if operator is None:
+            raise BenchError(f"The ONNX contender does not support {type(layer).__name__}; leave it out.")
+        operation, settings = operator
         own = [key for key in values if key.startswith(f"{name}.")]
         nodes.append(helper.make_node(operation, [below, *own], [name], **settings))
         outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, *shape]))
@@ -66,19 +68,3 @@ def _model(net: BenchNet) -> bytes:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     return bytes(model.SerializeToString())
-
-
-def _operation(layer: Layer) -> tuple[str, dict[str, Any]]:
-    match layer:
-        case Conv2D(mean=False):
-            return "Conv", {"pads": [layer.pad_width] * 4, "strides": [layer.stride] * 2}
-        case ReLU():
-            return "Relu", {}
-        case MaxPool2D():
-            square = {"kernel_shape": [layer.size] * 2, "strides": [layer.stride] * 2}
-            return "MaxPool", square | {"ceil_mode": int(layer.edge == "keep")}
-        case Flatten():
-            return "Flatten", {}
-        case Dense():
-            return "Gemm", {"transB": 1}
-    raise BenchError(f"The ONNX contender does not support {type(layer).__name__}; leave it out.")

@@ -15,22 +15,7 @@ from engine.bench.cases import BenchNet, noise_batch, start_parameters
 from engine.bench.contender import BATCH_COUNT, BenchError, Contender, ContenderEntry, no_op
 from engine.installation import core_count
 from engine.nn import Network, Parameters
-from engine.nn.layers import (
-    Arrays,
-    AvgPool2D,
-    Center,
-    Conv2D,
-    Dense,
-    Flatten,
-    GlobalAvgPool,
-    Layer,
-    LeakyReLU,
-    MaxPool2D,
-    ReLU,
-    Sigmoid,
-    Tanh,
-    default_ids,
-)
+from engine.nn.layers import Arrays, Layer, default_ids
 from engine.training import SGD
 
 Tensor: TypeAlias = Any
@@ -63,9 +48,7 @@ class TorchNetwork:
                     if channels_last and tensor.ndim == 4:
                         tensor = tensor.contiguous(memory_format=torch.channels_last)
                     tensors[key.removeprefix(f"{name}.")] = tensor
-            if type(layer) not in BUILDERS:
-                raise BenchError(f"The PyTorch contender does not support {type(layer).__name__}; leave it out.")
-            self.steps.append(BUILDERS[type(layer)](torch, layer, tensors))
+            self.steps.append(_step(torch, layer, tensors))
             self.parameters |= {f"{name}.{key}": tensor for key, tensor in tensors.items()}
             block = layer.parameter_shape(shape)
             if block is not None:
@@ -86,52 +69,13 @@ class TorchNetwork:
         return outputs
 
 
-def _conv(torch: Any, layer: Conv2D, tensors: Tensors) -> Step:
-    weight, bias, stride, padding = tensors["weight"], tensors.get("bias"), layer.stride, layer.pad_width
-    if layer.mean:
-        kernel_values = weight[0].numel()
-        return lambda x: torch.conv2d(x, weight / kernel_values, bias, stride, padding)
-    return lambda x: torch.conv2d(x, weight, bias, stride, padding)
+def _step(torch: Any, layer: Layer, tensors: Tensors) -> Step:
+    """Raises BenchError for a layer that PyTorch has no function for."""
+    step = layer.in_torch(torch, tensors)
+    if step is None:
+        raise BenchError(f"The PyTorch contender does not support {type(layer).__name__}; leave it out.")
+    return step
 
-
-def _max_pool(torch: Any, layer: MaxPool2D, tensors: Tensors) -> Step:
-    size, stride, keep = layer.size, layer.stride, layer.edge == "keep"
-    return lambda x: torch.max_pool2d(x, size, stride, 0, 1, keep)
-
-
-def _average_pool(torch: Any, layer: AvgPool2D, tensors: Tensors) -> Step:
-    size, stride, keep = layer.size, layer.stride, layer.edge == "keep"
-    return lambda x: torch.nn.functional.avg_pool2d(x, size, stride, 0, keep)
-
-
-def _dense(torch: Any, layer: Dense, tensors: Tensors) -> Step:
-    weight, bias = tensors["weight"], tensors.get("bias")
-    return lambda x: torch.nn.functional.linear(x, weight, bias)
-
-
-def _leaky_relu(torch: Any, layer: LeakyReLU, tensors: Tensors) -> Step:
-    slope = layer.slope
-    return lambda x: torch.nn.functional.leaky_relu(x, slope)
-
-
-def _center(torch: Any, layer: Center, tensors: Tensors) -> Step:
-    mean = tensors["mean"][:, None, None]
-    return lambda x: x - mean
-
-
-BUILDERS: dict[type[Layer], Callable[[Any, Any, Tensors], Step]] = {
-    Conv2D: _conv,
-    MaxPool2D: _max_pool,
-    AvgPool2D: _average_pool,
-    GlobalAvgPool: lambda torch, layer, tensors: lambda x: x.mean((2, 3)),
-    ReLU: lambda torch, layer, tensors: torch.relu,
-    LeakyReLU: _leaky_relu,
-    Tanh: lambda torch, layer, tensors: torch.tanh,
-    Sigmoid: lambda torch, layer, tensors: torch.sigmoid,
-    Dense: _dense,
-    Flatten: lambda torch, layer, tensors: lambda x: torch.flatten(x, 1),
-    Center: _center,
-}
 
 Mode: TypeAlias = Literal["eager", "compiled", "CUDA graph"]
 
@@ -338,7 +282,7 @@ def _photo(
         {key.removeprefix(f"{name}."): tensor for key, tensor in tensors.items() if key.startswith(f"{name}.")}
         for name in names
     ]
-    steps = [BUILDERS[type(layer)](torch, layer, parts) for layer, parts in zip(layers, layer_tensors, strict=True)]
+    steps = [_step(torch, layer, parts) for layer, parts in zip(layers, layer_tensors, strict=True)]
     inputs = _to_device("cpu", picture[None], channels_last)
 
     def run() -> HostArray:

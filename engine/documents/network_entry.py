@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from engine.formats import MEBIBYTE, InvalidFile, Json, TensorFile, one_line
 from engine.nn import Network
-from engine.nn.layers import Layer, Residual
+from engine.nn.layers import Layer
 
 # Activations of one picture in all layers; without a limit, a small file could demand all the memory.
 ACTIVATION_LIMIT = 256 * MEBIBYTE
@@ -80,9 +80,10 @@ def _names_of(entry: Json) -> _Names:
 def _paired(old: tuple[str, ...], ids: tuple[str, ...], layers: tuple[Layer, ...]) -> _Names:
     names: _Names = {}
     for name, own, layer in zip(old, ids, layers, strict=True):
-        inside = layer.layers if isinstance(layer, Residual) else ()
+        inner_ids = tuple(inner_id for inner_id, _ in layer.inner_layers)
+        inside = tuple(inner for _, inner in layer.inner_layers)
         numbered = tuple(f"{index}-{inner.kind}" for index, inner in enumerate(inside, 1))
-        names[name] = own, _paired(numbered, layer.ids if isinstance(layer, Residual) else (), inside)
+        names[name] = own, _paired(numbered, inner_ids, inside)
     return names
 
 

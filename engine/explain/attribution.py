@@ -52,7 +52,7 @@ class Gradients:
             frozen=network.names[1:],
         )
         calls = iter(self._plan.backward_calls)
-        self._calls = [[] if layer.reshapes else next(calls) for layer in reversed(network.layers)][::-1]
+        self._calls = [[] if layer.traits.reshapes else next(calls) for layer in reversed(network.layers)][::-1]
 
     def load(self, parameters: Parameters) -> None:
         """Use these parameters. Raises ShapeError or ValueError if they do not fit the network."""
@@ -214,12 +214,18 @@ def grad_cam_layer(gradients: Gradients) -> int:
     """The layer whose maps Grad-CAM uses, counted from 1. Raises ValueError if there is none."""
     network = gradients.network
     candidates = [
-        at for at, layer in enumerate(network.layers, 1) if len(network.shapes[at]) == 3 and layer.connects_channels
+        at
+        for at, layer in enumerate(network.layers, 1)
+        if len(network.shapes[at]) == 3 and layer.traits.connects_channels
     ]
     if not candidates:
         raise ValueError("Grad-CAM needs feature maps, and this network has none.")
     last = candidates[-1]
-    while last < len(network.layers) and network.layers[last].is_elementwise and len(network.shapes[last + 1]) == 3:
+    while (
+        last < len(network.layers)
+        and network.layers[last].traits.is_elementwise
+        and len(network.shapes[last + 1]) == 3
+    ):
         last += 1
     return last
 

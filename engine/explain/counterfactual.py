@@ -12,7 +12,7 @@ import numpy as np
 from engine.backends import HostArray, numpy_backend
 from engine.explain.attribution import Gradients
 from engine.nn import Model, Network, Predictor
-from engine.nn.layers import Layer, LeakyReLU, Residual
+from engine.nn.layers import Layer, LeakyReLU
 
 # What the network sees of a picture (H, W) on the canvas: (H, W), float32.
 Canvas: TypeAlias = Callable[[HostArray], HostArray]
@@ -355,9 +355,7 @@ def _range_within_bounds(picture: HostArray) -> tuple[HostArray, HostArray]:
 
 def _leaky_layer(layer: Layer) -> Layer:
     """The layer with a slope below 0 where it has none."""
-    if isinstance(layer, Residual):
-        return replace(layer, layers=tuple(map(_leaky_layer, layer.layers)))
-    return LeakyReLU(LEAK) if layer.zeroes_negatives else layer
+    return LeakyReLU(LEAK) if layer.traits.zeroes_negatives else layer.with_inner(_leaky_layer)
 
 
 def _log_sum(scores: HostArray) -> float:

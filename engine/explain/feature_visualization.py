@@ -78,10 +78,10 @@ def pre_activation(network: Network, layer: int, cell: CellIndex) -> tuple[int, 
     found: tuple[int, CellIndex] | None = None
     for at in range(layer, 0, -1):
         below = network.layers[at - 1]
-        if below.connects_channels:
+        if below.traits.connects_channels:
             break
         cell = _below(network, at, cell)
-        if below.zeroes_negatives:
+        if below.traits.zeroes_negatives:
             found = at - 1, cell
     return found
 
@@ -89,7 +89,7 @@ def pre_activation(network: Network, layer: int, cell: CellIndex) -> tuple[int, 
 def _below(network: Network, layer: int, cell: CellIndex) -> CellIndex:
     """The centre of what the value at `cell` of `layer` reads of the layer below, in the same map."""
     shape = network.shapes[layer - 1]
-    if network.layers[layer - 1].reshapes:
+    if network.layers[layer - 1].traits.reshapes:
         above = network.shapes[layer]
         flat = int(np.ravel_multi_index(cell, above))
         return tuple(int(at) for at in np.unravel_index(flat, shape))

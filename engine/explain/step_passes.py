@@ -30,7 +30,7 @@ class TracedPasses:
         """Raises ValueError for what does not fit into memory."""
         self.network, self.batch, self.config = network, batch, config
         self.chunk = batch
-        if not any(layer.uses_batch_statistics for layer in network.layers):
+        if not any(layer.traits.uses_batch_statistics for layer in network.layers):
             self.chunk = even_chunk(batch, CHUNK_BYTES // network.image_bytes)
         self._ops = backend.operations
         self._plan = Plan(
@@ -242,7 +242,9 @@ class NudgeCheck:
         mean, up, down, above, below = (float(row.mean()) for row in errors)
         number, epoch, examples = origin
         nudge = Nudge(number, epoch, examples, name, index, value, size, mean, up, down)
-        differs = any(each.is_stochastic or each.uses_batch_statistics for each in self._network.layers)
+        differs = any(
+            each.traits.is_stochastic or each.traits.uses_batch_statistics for each in self._network.layers
+        )
         central = (above - below) / (2 * DIFFERENCE_STEP)
         return NudgeResult(nudge, gradient / len(images), central, DIFFERENCE_STEP, kink, differs)
 

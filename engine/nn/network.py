@@ -20,7 +20,6 @@ from engine.nn.layers import (
     VALID_IDS,
     Arrays,
     Cost,
-    Dense,
     Layer,
     Residual,
     Shape,
@@ -174,7 +173,7 @@ class Network:
         """Whether the values of the input and of every layer can be negative."""
         signed = [True]
         for layer in self.layers:
-            signed.append(layer.can_be_negative(signed[-1]))
+            signed.append(layer.traits.can_be_negative(signed[-1]))
         return tuple(signed)
 
     @cached_property
@@ -182,7 +181,7 @@ class Network:
         """For the input (0) and every layer, the last layer that changed the scale of its values."""
         sources = [0]
         for index, layer in enumerate(self.layers, 1):
-            sources.append(index if layer.changes_scale else sources[-1])
+            sources.append(index if layer.traits.changes_scale else sources[-1])
         return tuple(sources)
 
     @cached_property
@@ -207,8 +206,7 @@ class Network:
         if len(classes) == len(self.classes):
             return replace(self, classes=classes)
         for index, layer in reversed(list(enumerate(layers))):
-            if isinstance(layer, Dense):
-                fitted = replace(layer, units=len(classes))
+            if (fitted := layer.with_outputs(len(classes))) is not None:
                 return replace(self, layers=(*layers[:index], fitted, *layers[index + 1 :]), classes=classes)
         raise ValueError(
             f"The network has {len(self.classes)} classes, and without a Dense layer it cannot be changed to "

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from engine.backends import Array, Backend, Calls, HostArray, HostInput, HostOutput, Ops, iter_slices, replay
+from engine.backends import Array, Backend, Calls, HostArray, HostInput, HostOutput, iter_slices, replay
 from engine.nn.layers import (
     Arrays,
-    Conv2D,
     Layer,
     LayerArrays,
-    MaxPool2D,
     PaddedInput,
     Shape,
     ShapeError,
@@ -76,7 +73,7 @@ class Plan:
         self._allocate_parameters(shared_parameters, learn)
         self.layer_arrays = self._layer_arrays()
         self.forward_calls: list[Calls] = [
-            [] if layer.reshapes else layer.forward(self._ops, arrays)
+            [] if layer.traits.reshapes else layer.forward(self._ops, arrays)
             for layer, arrays in zip(self._layers, self.layer_arrays, strict=True)
         ]
         self._pass: Callable[[], None] | None = None
@@ -135,7 +132,7 @@ class Plan:
         plain = self._ops.zeros((*shapes[-1], self.batch), self.dtype)
         buffers = [PaddedInput(plain, plain)]
         for layer, shape in zip(reversed(self._layers), reversed(shapes[:-1]), strict=True):
-            if layer.reshapes:
+            if layer.traits.reshapes:
                 same = buffers[-1].values.reshape(*shape, self.batch)
                 buffers.append(PaddedInput(same, same))
             else:
@@ -161,8 +158,8 @@ class Plan:
             arrays.dy = dy
             if position > lowest or input_gradient:
                 shape = arrays.x.values.shape
-                dy = arrays.dx = dy.reshape(shape) if layer.reshapes else ops.zeros(shape, self.dtype)
-            if not layer.reshapes:
+                dy = arrays.dx = dy.reshape(shape) if layer.traits.reshapes else ops.zeros(shape, self.dtype)
+            if not layer.traits.reshapes:
                 self.backward_calls.append(layer.backward(ops, arrays))
 
     def update_statistics_calls(self) -> Calls:
@@ -389,49 +386,13 @@ def _split(vector: Array, shapes: list[Shape | None]) -> list[Array | None]:
     return blocks
 
 
-@dataclass(frozen=True)
-class ConvMaxPool(Layer):
-    """A convolution and the max pool after it as one operation (Operations.convolution_max_pool)."""
-
-    convolution: Conv2D
-    pool: MaxPool2D
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return self.pool.output_shape(self.convolution.output_shape(shape))
-
-    def parameter_shape(self, shape: Shape) -> Shape:
-        return self.convolution.parameter_shape(shape)
-
-    def allocate_input(self, ops: Ops, shape: Shape, batch: int, dtype: Any) -> PaddedInput:
-        return self.convolution.allocate_input(ops, shape, batch, dtype)
-
-    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
-        layer = self.convolution
-        shape = arrays.x.values.shape[:-1]
-        arrays.context = ops.convolution_max_pool(
-            arrays.x.padded,
-            arrays.parameters,
-            arrays.y,
-            layer.spec(shape),
-            layer.output_shape(shape),
-            self.pool.spec,
-            arrays.needs_backward,
-        )
-        calls: Calls = arrays.context.forward()
-        return calls
-
-    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
-        calls: Calls = arrays.context.backward(arrays.dy, arrays.dx, arrays.parameter_gradient)
-        return calls
-
-
 def cheapest_order(layers: tuple[Layer, ...]) -> list[int]:
     """The indices of the layers in the cheapest order: a max pool before the layer below it, if that commutes with
     the maximum."""
     order = list(range(len(layers)))
     for position in range(len(order) - 1):
         below, above = layers[order[position]], layers[order[position + 1]]
-        if below.commutes_with_max and isinstance(above, MaxPool2D):
+        if below.traits.commutes_with_max and above.traits.takes_maximum:
             order[position], order[position + 1] = order[position + 1], order[position]
     return order
 
@@ -442,14 +403,15 @@ def _in_order(layers: tuple[Layer, ...]) -> tuple[list[int], list[Layer]]:
 
 
 def _fused(layers: tuple[Layer, ...]) -> tuple[list[int], list[Layer]]:
-    """The layers in the cheapest order, a convolution fused with the max pool after it; and the index of each, of a
-    fused pair the convolution's."""
+    """The layers in the cheapest order, fused where two can be; and the index of each, of a fused pair the
+    first's."""
     indices: list[int] = []
     fused: list[Layer] = []
     for position in cheapest_order(layers):
         layer = layers[position]
-        if fused and isinstance(layer, MaxPool2D) and isinstance(fused[-1], Conv2D):
-            fused[-1] = ConvMaxPool(fused[-1], layer)
+        both = fused[-1].fused_with(layer) if fused else None
+        if both is not None:
+            fused[-1] = both
         else:
             indices.append(position)
             fused.append(layer)

@@ -19,9 +19,9 @@ def weight_layer_of(network: Network, layer: int) -> int | None:
     between keep channels apart. None if there is none."""
     for index in range(layer, 0, -1):
         current = network.layers[index - 1]
-        if current.connects_channels:
+        if current.traits.connects_channels:
             return index if f"{network.names[index]}.weight" in network.parameter_shapes else None
-        if current.reshapes:
+        if current.traits.reshapes:
             return None
     return None
 
@@ -33,7 +33,7 @@ def kernel_slices(model: Model, layer: int, channel: int) -> HostArray:
     weights: HostArray = _parameter(model, layer, "weight")[channel]
     if weights.ndim == 3:
         return weights.copy()
-    below = network.shapes[layer - 2] if layer > 1 and network.layers[layer - 2].reshapes else ()
+    below = network.shapes[layer - 2] if layer > 1 and network.layers[layer - 2].traits.reshapes else ()
     if len(below) != 3:
         width = next(width for width in range(MAX_ROW_LENGTH, 0, -1) if weights.size % width == 0)
         below = (1, weights.size // width, width)

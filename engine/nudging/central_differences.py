@@ -104,7 +104,7 @@ class KinkFinder:
                     *cell, example = (int(axis) for axis in np.argwhere(crossed[..., number, :])[0])
                     kinks[int(number)] = Kink(
                         kinked_layer.title,
-                        kinked_layer.layer.kink_text,
+                        kinked_layer.layer.text.kink,
                         tuple(cell),
                         example if examples > 1 else None,
                     )

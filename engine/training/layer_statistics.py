@@ -142,9 +142,9 @@ def layer_groups(network: Network) -> tuple[tuple[int, ...], ...]:
     before it; identity layers and reshapes have none."""
     groups: list[list[int]] = []
     for number, (layer, shape) in enumerate(zip(network.layers, network.shapes, strict=False), 1):
-        if layer.reshapes or layer.is_identity:
+        if layer.traits.reshapes or layer.traits.is_identity:
             continue
-        if layer.is_elementwise and layer.parameter_shape(shape) is None and groups:
+        if layer.traits.is_elementwise and layer.parameter_shape(shape) is None and groups:
             groups[-1].append(number)
         else:
             groups.append([number])
@@ -195,9 +195,9 @@ def relu_layers(network: Network) -> Iterator[tuple[int, int]]:
     """Every layer that sets negative values to 0, such as a ReLU, after the layer whose features it acts on."""
     for relu, layer in enumerate(network.layers, 1):
         number = relu
-        while layer.zeroes_negatives and number and not network.layers[number - 1].connects_channels:
+        while layer.traits.zeroes_negatives and number and not network.layers[number - 1].traits.connects_channels:
             number -= 1
-        if layer.zeroes_negatives and number and network.shapes[number][0] == network.shapes[relu][0]:
+        if layer.traits.zeroes_negatives and number and network.shapes[number][0] == network.shapes[relu][0]:
             yield number, relu
 
 

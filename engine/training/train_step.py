@@ -63,7 +63,7 @@ class TrainStep:
     def _chunk_size(self, parts: int) -> int:
         if self.backend.name == "cpu":
             return chunk_size(self.network, self.config.batch)
-        mixed = any(layer.uses_batch_statistics for layer in self.network.layers)
+        mixed = any(layer.traits.uses_batch_statistics for layer in self.network.layers)
         return self.config.batch if mixed else -(-self.config.batch // parts)
 
     def _allocate(self) -> None:
@@ -282,7 +282,7 @@ class TrainStep:
         ops = self._ops
         calls = ops.gather_batch(self._images, self._order, self._step_index, first, plan.input)
         calls += ops.gather_batch(self._shares, self._order, self._step_index, first, plan.targets)
-        if any(layer.is_stochastic for layer in self.network.layers):
+        if any(layer.traits.is_stochastic for layer in self.network.layers):
             calls += ops.copy(self._rng_counter[:1], plan.rng_counter[:1]) + ops.fill(plan.rng_counter[1:], first)
         for part in (*plan.forward_calls, plan.loss_calls, *plan.backward_calls):
             calls += part
@@ -339,7 +339,7 @@ def chunk_size(network: Network, batch: int) -> int:
     A parallel part of the batch, or all of it where that is little work or a layer uses batch statistics; halved
     until it fits the cache, unless a layer prefers more, up to a parallel part.
     """
-    if any(layer.uses_batch_statistics for layer in network.layers):
+    if any(layer.traits.uses_batch_statistics for layer in network.layers):
         return batch
     share = -(-batch // PARALLEL_PARTS)
     pairs = zip(network.layers, network.shapes, strict=False)

@@ -276,7 +276,7 @@ class Trainer:
     def _initialize(self) -> Arrays:
         """Initial parameters, and the input statistics of the first epoch where the first layer needs them."""
         values = self.network.initial_parameters(self.config.seed)
-        if self.network.layers[0].fits_to_data:
+        if self.network.layers[0].traits.fits_to_data:
             first = self.source.epoch(0)
             check_compatible(self.network, first)
             values |= self.network.fit_input_statistics(first.images)

@@ -57,7 +57,7 @@ def _downstream(network: Network, layer: int) -> Iterable[int]:
         if math.prod(network.shapes[at]) > MAX_TRACED_VALUES:
             return
         yield at
-        if at == len(network.layers) or network.layers[at].connects_channels:
+        if at == len(network.layers) or network.layers[at].traits.connects_channels:
             return
 
 

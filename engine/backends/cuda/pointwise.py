@@ -20,18 +20,13 @@ from engine.backends.cuda.arrays import ArrayView
 from engine.backends.cuda.launch import ElementwiseLaunch, KernelCache
 from engine.backends.ops import ActivationFunction, Array, Calls, HostArray, unknown_activation
 
-# The device functions by name, and whether each takes the slope; the gradient of ReLU is that of a slope of 0.
-_FORWARD = {
-    "relu": ("relu", False),
-    "leaky_relu": ("leaky_relu", True),
-    "tanh": ("tanh_forward", False),
-    "sigmoid": ("sigmoid", False),
-}
-_BACKWARD = {
-    "relu": ("leaky_relu_gradient", True),
-    "leaky_relu": ("leaky_relu_gradient", True),
-    "tanh": ("tanh_gradient", False),
-    "sigmoid": ("sigmoid_gradient", False),
+# The device functions of function and gradient by name, and whether each takes the slope; the gradient of ReLU is
+# that of a slope of 0.
+ACTIVATIONS: dict[str, tuple[tuple[str, bool], tuple[str, bool]]] = {
+    "relu": (("relu", False), ("leaky_relu_gradient", True)),
+    "leaky_relu": (("leaky_relu", True), ("leaky_relu_gradient", True)),
+    "tanh": (("tanh_forward", False), ("tanh_gradient", False)),
+    "sigmoid": (("sigmoid", False), ("sigmoid_gradient", False)),
 }
 
 
@@ -69,19 +64,21 @@ def add(kernels: KernelCache, left: Array, right: Array, out: Array) -> Calls:
     return _elementwise(kernels, "add", (left, right), out)
 
 
+def _device_functions(function: ActivationFunction) -> tuple[tuple[str, bool], tuple[str, bool]]:
+    if function.name not in ACTIVATIONS:
+        raise unknown_activation(function.name, ACTIVATIONS)
+    return ACTIVATIONS[function.name]
+
+
 def activation(kernels: KernelCache, function: ActivationFunction, x: Array, y: Array) -> Calls:
-    if function.name not in _FORWARD:
-        raise unknown_activation(function.name, _FORWARD)
-    device_function, takes_slope = _FORWARD[function.name]
+    device_function, takes_slope = _device_functions(function)[0]
     return _elementwise(kernels, device_function, (x,), y, scalar(x.dtype.type(function.slope)) * takes_slope)
 
 
 def activation_gradient(
     kernels: KernelCache, function: ActivationFunction, y: Array, dy: Array, dx: Array
 ) -> Calls:
-    if function.name not in _BACKWARD:
-        raise unknown_activation(function.name, _BACKWARD)
-    device_function, takes_slope = _BACKWARD[function.name]
+    device_function, takes_slope = _device_functions(function)[1]
     return _elementwise(kernels, device_function, (y, dy), dx, scalar(y.dtype.type(function.slope)) * takes_slope)
 
 

@@ -1,8 +1,9 @@
 """The layers. `LAYERS` names them all."""
 
-from engine.nn.layers.activations import LeakyReLU, ReLU, Sigmoid, Tanh
+from engine.nn.layers.activations import Activation, LeakyReLU, ReLU, Sigmoid, Tanh
 from engine.nn.layers.conv2d import Conv2D
 from engine.nn.layers.dense import Dense, Flatten
+from engine.nn.layers.description import LayerText, Phrase, Spelling, Traits
 from engine.nn.layers.dropout import Dropout
 from engine.nn.layers.identity import VALID_IDS, are_ids, default_ids, new_id
 from engine.nn.layers.layer import (
@@ -39,6 +40,7 @@ __all__ = [
     "MAX_NESTING",
     "OUTSIDE",
     "VALID_IDS",
+    "Activation",
     "Arrays",
     "AvgPool2D",
     "BatchNorm2D",
@@ -56,18 +58,22 @@ __all__ = [
     "Identity",
     "Layer",
     "LayerArrays",
+    "LayerText",
     "LeakyReLU",
     "MaxPool2D",
     "Maximum",
     "Normalized",
     "PaddedInput",
+    "Phrase",
     "ReLU",
     "Residual",
     "Shape",
     "ShapeError",
     "Sigmoid",
     "SkipSum",
+    "Spelling",
     "Tanh",
+    "Traits",
     "ValueFormula",
     "Votes",
     "WeightedSum",

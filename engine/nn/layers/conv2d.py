@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from engine.backends import Array, Calls, ConvSpec, HostArray, Ops, preferred_batch
+from engine.nn.layers.description import LayerText, Phrase, Traits
 from engine.nn.layers.layer import (
     Arrays,
     Layer,
@@ -23,6 +26,7 @@ from engine.nn.layers.layer import (
     require_number,
     shape_text,
 )
+from engine.nn.layers.pooling import MaxPool2D
 from engine.nn.layers.value_formulas import CellIndex, GradientTerms, WeightedSum, values_at, window_cells
 
 
@@ -59,16 +63,37 @@ class Conv2D(Layer):
         if self.spread is not None:
             require_number(self, "spread", 0, 1000)
 
-    @property
-    def connects_channels(self) -> bool:
-        return True
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(connects_channels=True, changes_scale=True, sign="any", kernel_size=self.size)
 
     @property
-    def changes_scale(self) -> bool:
-        return True
+    def text(self) -> LayerText:
+        return LayerText(
+            "Features",
+            Phrase(
+                "{0} of {1} × {1}, step {2}" if self.stride > 1 else "{0} of {1} × {1}",
+                (self.features, self.size, self.stride),
+            ),
+            "filtering (convolution). Every feature is laid on every place: how well does it match there?",
+            "each value under a feature gets gradient in proportion to the weight on it, each weight to its value.",
+        )
 
-    def can_be_negative(self, input_negative: bool) -> bool:
-        return True
+    def fused_with(self, above: Layer) -> Layer | None:
+        """With a max pool as one operation."""
+        return ConvMaxPool(self, above) if isinstance(above, MaxPool2D) else None
+
+    def in_torch(self, torch: Any, tensors: Mapping[str, Any]) -> Callable[[Any], Any]:
+        weight, bias, stride, padding = tensors["weight"], tensors.get("bias"), self.stride, self.pad_width
+        if self.mean:
+            kernel_values = weight[0].numel()
+            return lambda x: torch.conv2d(x, weight / kernel_values, bias, stride, padding)
+        return lambda x: torch.conv2d(x, weight, bias, stride, padding)
+
+    def in_onnx(self) -> tuple[str, dict[str, Any]] | None:
+        if self.mean:
+            return None
+        return "Conv", {"pads": [self.pad_width] * 4, "strides": [self.stride] * 2}
 
     @property
     def pad_width(self) -> int:
@@ -185,3 +210,39 @@ class Conv2D(Layer):
         first = cells.start * self.stride - self.pad_width
         last = (cells.stop - 1) * self.stride - self.pad_width + self.size
         return range(max(first, 0), min(last, length))
+
+
+@dataclass(frozen=True)
+class ConvMaxPool(Layer):
+    """A convolution and the max pool after it as one operation (Operations.convolution_max_pool)."""
+
+    convolution: Conv2D
+    pool: MaxPool2D
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.pool.output_shape(self.convolution.output_shape(shape))
+
+    def parameter_shape(self, shape: Shape) -> Shape:
+        return self.convolution.parameter_shape(shape)
+
+    def allocate_input(self, ops: Ops, shape: Shape, batch: int, dtype: Any) -> PaddedInput:
+        return self.convolution.allocate_input(ops, shape, batch, dtype)
+
+    def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        layer = self.convolution
+        shape = arrays.x.values.shape[:-1]
+        arrays.context = ops.convolution_max_pool(
+            arrays.x.padded,
+            arrays.parameters,
+            arrays.y,
+            layer.spec(shape),
+            layer.output_shape(shape),
+            self.pool.spec,
+            arrays.needs_backward,
+        )
+        calls: Calls = arrays.context.forward()
+        return calls
+
+    def backward(self, ops: Ops, arrays: LayerArrays) -> Calls:
+        calls: Calls = arrays.context.backward(arrays.dy, arrays.dx, arrays.parameter_gradient)
+        return calls

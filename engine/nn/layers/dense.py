@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from engine.backends import Array, Calls, HostArray, Ops
+from engine.nn.layers.description import NO_DETAIL, LayerText, Phrase, Traits
 from engine.nn.layers.layer import (
     Arrays,
     Layer,
@@ -42,16 +45,29 @@ class Dense(Layer):
         if self.spread is not None:
             require_number(self, "spread", 0, 1000)
 
-    @property
-    def connects_channels(self) -> bool:
-        return True
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(connects_channels=True, changes_scale=True, sign="any")
 
     @property
-    def changes_scale(self) -> bool:
-        return True
+    def text(self) -> LayerText:
+        return LayerText(
+            "Hidden",
+            NO_DETAIL,
+            "fully connected layer. Every value below votes for every value here, as strongly as their weight "
+            "says.",
+            "each value gets gradient through its weights from all it voted for; each weight, by its value.",
+        )
 
-    def can_be_negative(self, input_negative: bool) -> bool:
-        return True
+    def with_outputs(self, count: int) -> Dense:
+        return replace(self, units=count)
+
+    def in_torch(self, torch: Any, tensors: Mapping[str, Any]) -> Callable[[Any], Any]:
+        weight, bias = tensors["weight"], tensors.get("bias")
+        return lambda x: torch.nn.functional.linear(x, weight, bias)
+
+    def in_onnx(self) -> tuple[str, dict[str, Any]] | None:
+        return "Gemm", {"transB": 1}
 
     def output_shape(self, shape: Shape) -> Shape:
         """(units,). Raises ShapeError unless the input is a vector."""
@@ -121,8 +137,25 @@ class Flatten(Layer):
     """(C, H, W) becomes (C*H*W,) with y[(c*H + i)*W + j] = x[c, i, j]; the gradient is reshaped back."""
 
     kind: ClassVar[str] = "flatten"
-    reshapes: ClassVar[bool] = True
-    is_identity: ClassVar[bool] = True
+
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(reshapes=True, is_identity=True)
+
+    @property
+    def text(self) -> LayerText:
+        return LayerText(
+            "Flatten",
+            Phrase("one vector"),
+            "flatten. The maps are written out as one list.",
+            "the gradient is reshaped from a list back into maps.",
+        )
+
+    def in_torch(self, torch: Any, tensors: Mapping[str, Any]) -> Callable[[Any], Any]:
+        return lambda x: torch.flatten(x, 1)
+
+    def in_onnx(self) -> tuple[str, dict[str, Any]] | None:
+        return "Flatten", {}
 
     def output_shape(self, shape: Shape) -> Shape:
         return (math.prod(shape),)

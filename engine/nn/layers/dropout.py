@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 from engine.backends import Calls, HostArray, Ops
+from engine.nn.layers.description import LayerText, Phrase, Traits
 from engine.nn.layers.layer import Arrays, Layer, LayerArrays, require_number
 from engine.nn.layers.value_formulas import CellIndex, Identity, flat_index
 
@@ -16,17 +18,24 @@ class Dropout(Layer):
     mask; at inference y = x (Srivastava et al. 2014). The mask depends on seed, step, example and index alone."""
 
     kind: ClassVar[str] = "dropout"
-    is_elementwise: ClassVar[bool] = True
-    is_identity: ClassVar[bool] = True
     rate: float = 0.5
 
     def __post_init__(self) -> None:
         """Raises ValueError for a rate outside 0 to 0.999, at which one value in a thousand is kept."""
         require_number(self, "rate", 0, 0.999)
 
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(is_elementwise=True, is_identity=True, is_stochastic=True)
+
     @property
-    def is_stochastic(self) -> bool:
-        return True
+    def text(self) -> LayerText:
+        return LayerText(
+            "Dropout",
+            Phrase("only in training"),
+            "dropout. Some values, chosen at random, are switched off for this step.",
+            "values that were switched off get no gradient.",
+        )
 
     def value_formula(self, x: HostArray, index: CellIndex, y: float, parameters: Arrays) -> Identity:
         return Identity(flat_index(index, x.shape), float(x[index]), self.rate)

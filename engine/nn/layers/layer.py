@@ -7,12 +7,13 @@ import math
 import reprlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
 from engine.backends import Array, Calls, HostArray, Ops
+from engine.nn.layers.description import LayerText, Traits
 from engine.nn.layers.value_formulas import CellIndex, GradientTerms, ValueFormula
 
 Shape: TypeAlias = tuple[int, ...]
@@ -87,43 +88,46 @@ class Layer:
     passes."""
 
     kind: ClassVar[str] = "layer"
-    reshapes: ClassVar[bool] = False  # the output is the input in another shape
-    commutes_with_max: ClassVar[bool] = False  # max(f(x)) == f(max(x))
-    is_elementwise: ClassVar[bool] = False  # at inference, y[i] depends on x[i] alone
-    zeroes_negatives: ClassVar[bool] = False  # 0, with gradient 0, below a bound (ReLU)
-    is_identity: ClassVar[bool] = False  # at inference, y == x
-    fits_to_data: ClassVar[bool] = False  # takes statistics from the training data, see `fit`
-    kink_text: ClassVar[str] = "lies at its kink"  # the predicate of a message about a kink
+
+    @cached_property
+    def traits(self) -> Traits:
+        """What others depend on."""
+        return Traits()
+
+    @property
+    def text(self) -> LayerText:
+        """Its words."""
+        return LayerText(type(self).__name__)
+
+    @property
+    def inner_layers(self) -> tuple[tuple[str, Layer], ...]:
+        """The layers inside a block, by id; none of a plain layer."""
+        return ()
+
+    def with_inner(self, change: Callable[[Layer], Layer]) -> Layer:
+        """The block with each of its layers changed; a plain layer as it is."""
+        return self
+
+    def with_outputs(self, count: int) -> Layer | None:
+        """The layer with another number of outputs, None if it cannot have one."""
+        return None
+
+    def fused_with(self, above: Layer) -> Layer | None:
+        """One layer that computes this one and the one after it faster, None if there is none."""
+        return None
+
+    def in_torch(self, torch: Any, tensors: Mapping[str, Any]) -> Callable[[Any], Any] | None:
+        """The layer at inference as a PyTorch function with these parameters and buffers, None if it has none."""
+        return None
+
+    def in_onnx(self) -> tuple[str, dict[str, Any]] | None:
+        """The ONNX operator with its attributes, whose inputs are x and the parameters; None if there is none."""
+        return None
 
     @property
     def pad_width(self) -> int:
         """The width of the zero padding on each side of the input."""
         return 0
-
-    @property
-    def uses_batch_statistics(self) -> bool:
-        """Whether an example's output depends on the rest of its batch, which then cannot be split."""
-        return False
-
-    @property
-    def connects_channels(self) -> bool:
-        """Whether an output channel reads all input channels."""
-        return False
-
-    @property
-    def changes_scale(self) -> bool:
-        """Whether the output's scale is unrelated to the input's: weighted sums and saturating functions, but not
-        selection, clipping or averaging."""
-        return False
-
-    def can_be_negative(self, input_negative: bool) -> bool:
-        """Whether outputs can be negative. input_negative: whether the inputs can."""
-        return input_negative
-
-    @property
-    def is_stochastic(self) -> bool:
-        """Whether the layer is random in training mode."""
-        return False
 
     def output_shape(self, shape: Shape) -> Shape:
         """The output's shape, (C, H, W) or (n,), for one input of `shape`.
@@ -287,28 +291,28 @@ class ChildLayer(NamedTuple):
 def _receptive_mask(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
     """bool (*shape): the input cells that any output cell in `mask` reads, of a layer with rows × columns
     windows."""
-    if layer.is_elementwise:
+    if layer.traits.is_elementwise:
         return mask
     tables = _connection_tables(layer, shape)
     if tables is None:
-        return _filled(shape, mask.any()) if layer.connects_channels else _whole_maps(shape, mask)
+        return _filled(shape, mask.any()) if layer.traits.connects_channels else _whole_maps(shape, mask)
     rows, columns = tables
-    if layer.connects_channels:
+    if layer.traits.connects_channels:
         return np.broadcast_to(_carry(rows.T, np.any(mask, axis=0), columns), shape)
     return _map_by_map(mask, shape, lambda one: _carry(rows.T, one, columns))
 
 
 def _influence_mask(layer: Layer, shape: Shape, mask: HostArray) -> HostArray:
     """bool in the output's shape: the output cells that read any input cell in `mask` (*shape)."""
-    if layer.is_elementwise:
+    if layer.traits.is_elementwise:
         return mask
     output_shape = layer.output_shape(shape)
     tables = _connection_tables(layer, shape)
     if tables is None:
         whole: HostArray = np.any(mask.reshape(len(mask), -1), axis=1)
-        return _filled(output_shape, mask.any()) if layer.connects_channels else whole
+        return _filled(output_shape, mask.any()) if layer.traits.connects_channels else whole
     rows, columns = tables
-    if layer.connects_channels:
+    if layer.traits.connects_channels:
         return np.broadcast_to(_carry(rows, np.any(mask, axis=0), columns.T), output_shape)
     return _map_by_map(mask, output_shape, lambda one: _carry(rows, one, columns.T))
 

@@ -4,13 +4,15 @@ mean."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from engine.backends import Array, Calls, HostArray, Ops
+from engine.nn.layers.description import LayerText, Phrase, Traits
 from engine.nn.layers.layer import Arrays, Layer, LayerArrays, Shape, require_maps, require_number
 from engine.nn.layers.value_formulas import CellIndex, Centered, GradientTerms, Normalized, flat_index
 
@@ -26,7 +28,6 @@ class BatchNorm2D(Layer):
     """
 
     kind: ClassVar[str] = "batchnorm2d"
-    is_elementwise: ClassVar[bool] = True
     momentum: float = 0.1
     epsilon: float = 1e-5
 
@@ -35,16 +36,18 @@ class BatchNorm2D(Layer):
         require_number(self, "momentum", 0, 1, exclusive_low=True)
         require_number(self, "epsilon", 1e-12, 1)
 
-    @property
-    def changes_scale(self) -> bool:
-        return True
-
-    def can_be_negative(self, input_negative: bool) -> bool:
-        return True
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(is_elementwise=True, changes_scale=True, sign="any", uses_batch_statistics=True)
 
     @property
-    def uses_batch_statistics(self) -> bool:
-        return True
+    def text(self) -> LayerText:
+        return LayerText(
+            "Batch norm",
+            Phrase("mean 0, std 1"),
+            "batch norm. Every map is scaled to mean 0 and standard deviation 1 over the batch.",
+            "the gradient also goes through the batch's mean and standard deviation.",
+        )
 
     def output_shape(self, shape: Shape) -> Shape:
         """The input's shape. Raises ShapeError unless the input is maps."""
@@ -125,11 +128,23 @@ class Center(Layer):
     """
 
     kind: ClassVar[str] = "center"
-    fits_to_data: ClassVar[bool] = True
-    is_elementwise: ClassVar[bool] = True
 
-    def can_be_negative(self, input_negative: bool) -> bool:
-        return True
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(is_elementwise=True, sign="any", fits_to_data=True)
+
+    @property
+    def text(self) -> LayerText:
+        return LayerText(
+            "Center",
+            Phrase("minus the mean"),
+            "the mean of all drawings is subtracted.",
+            "the gradient passes unchanged.",
+        )
+
+    def in_torch(self, torch: Any, tensors: Mapping[str, Any]) -> Callable[[Any], Any]:
+        mean = tensors["mean"][:, None, None]
+        return lambda x: x - mean
 
     def output_shape(self, shape: Shape) -> Shape:
         """The input's shape. Raises ShapeError unless the input is maps."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from engine.backends import Calls, DifferentiableOp, HostArray, Ops, PoolSpec
+from engine.nn.layers.description import LayerText, Phrase, Traits
 from engine.nn.layers.layer import (
     Arrays,
     Layer,
@@ -97,7 +99,28 @@ class MaxPool2D(Pool2D):
     row order."""
 
     kind: ClassVar[str] = "maxpool2d"
-    kink_text: ClassVar[str] = "has no clear winner"
+
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(takes_maximum=True)
+
+    @property
+    def text(self) -> LayerText:
+        return LayerText(
+            "Pool",
+            Phrase("max of {0} × {0}", (self.size,)),
+            "max pooling. Of each window only the largest value, the strongest match, is kept.",
+            "only the maximum of each window gets any gradient.",
+            kink="has no clear winner",
+        )
+
+    def in_torch(self, torch: Any, tensors: Mapping[str, Any]) -> Callable[[Any], Any]:
+        size, stride, keep = self.size, self.stride, self.edge == "keep"
+        return lambda x: torch.max_pool2d(x, size, stride, 0, 1, keep)
+
+    def in_onnx(self) -> tuple[str, dict[str, Any]] | None:
+        square = {"kernel_shape": [self.size] * 2, "strides": [self.stride] * 2}
+        return "MaxPool", square | {"ceil_mode": int(self.edge == "keep")}
 
     def pool_op(self, ops: Ops, arrays: LayerArrays) -> DifferentiableOp:
         return ops.max_pool(arrays.x.values, arrays.y, self.spec)
@@ -129,6 +152,19 @@ class AvgPool2D(Pool2D):
 
     kind: ClassVar[str] = "avgpool2d"
 
+    @property
+    def text(self) -> LayerText:
+        return LayerText(
+            "Pool",
+            Phrase("mean of {0} × {0}", (self.size,)),
+            "average pooling. Of each window the mean is kept.",
+            "every value of a window gets an equal share of the gradient.",
+        )
+
+    def in_torch(self, torch: Any, tensors: Mapping[str, Any]) -> Callable[[Any], Any]:
+        size, stride, keep = self.size, self.stride, self.edge == "keep"
+        return lambda x: torch.nn.functional.avg_pool2d(x, size, stride, 0, keep)
+
     def multiplies(self, shape: Shape) -> int:
         """One per output value: the division."""
         return math.prod(self.output_shape(shape))
@@ -147,6 +183,18 @@ class GlobalAvgPool(Layer):
     2013)."""
 
     kind: ClassVar[str] = "globalavgpool"
+
+    @property
+    def text(self) -> LayerText:
+        return LayerText(
+            "Global average",
+            Phrase("one per map"),
+            "global average pooling. Of every map only the mean is kept.",
+            "every value of a map gets an equal share of the gradient.",
+        )
+
+    def in_torch(self, torch: Any, tensors: Mapping[str, Any]) -> Callable[[Any], Any]:
+        return lambda x: x.mean((2, 3))
 
     def output_shape(self, shape: Shape) -> Shape:
         """(C,). Raises ShapeError unless the input is maps."""

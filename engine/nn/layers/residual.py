@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from engine.backends import Array, Calls, HostArray, Ops
+from engine.nn.layers.description import LayerText, Phrase, Traits
 from engine.nn.layers.identity import VALID_IDS, are_ids, default_ids
 from engine.nn.layers.layer import (
     Arrays,
@@ -55,6 +57,34 @@ class Residual(Layer):
             object.__setattr__(self, "ids", default_ids(self.layers))
         require(self, "ids", are_ids(self.ids, self.layers), VALID_IDS)
 
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(
+            connects_channels=any(layer.traits.connects_channels for layer in self.layers),
+            changes_scale=any(layer.traits.changes_scale for layer in self.layers),
+            sign="any" if self._stack_can_be_negative(False) else "input",
+            is_stochastic=any(layer.traits.is_stochastic for layer in self.layers),
+            uses_batch_statistics=any(layer.traits.uses_batch_statistics for layer in self.layers),
+        )
+
+    @property
+    def text(self) -> LayerText:
+        return LayerText(
+            "Residual",
+            Phrase("input + {0} layers", (len(self.layers),))
+            if len(self.layers) > 1
+            else Phrase("input + 1 layer"),
+            "skip connection. The input is added to the output of the layers in between.",
+            "the gradient comes back both ways, around the layers and through them.",
+        )
+
+    @property
+    def inner_layers(self) -> tuple[tuple[str, Layer], ...]:
+        return tuple(zip(self.ids, self.layers, strict=True))
+
+    def with_inner(self, change: Callable[[Layer], Layer]) -> Residual:
+        return replace(self, layers=tuple(map(change, self.layers)))
+
     @property
     def depth(self) -> int:
         """The levels of nested residual blocks, 1 without any inside."""
@@ -64,27 +94,11 @@ class Residual(Layer):
     def pad_width(self) -> int:
         return self.layers[0].pad_width
 
-    @property
-    def uses_batch_statistics(self) -> bool:
-        return any(layer.uses_batch_statistics for layer in self.layers)
-
-    @property
-    def connects_channels(self) -> bool:
-        return any(layer.connects_channels for layer in self.layers)
-
-    @property
-    def changes_scale(self) -> bool:
-        return any(layer.changes_scale for layer in self.layers)
-
-    def can_be_negative(self, input_negative: bool) -> bool:
+    def _stack_can_be_negative(self, input_negative: bool) -> bool:
         inside = input_negative
         for layer in self.layers:
-            inside = layer.can_be_negative(inside)
-        return input_negative or inside
-
-    @property
-    def is_stochastic(self) -> bool:
-        return any(layer.is_stochastic for layer in self.layers)
+            inside = layer.traits.can_be_negative(inside)
+        return inside
 
     def output_shape(self, shape: Shape) -> Shape:
         """The input's shape. Raises ShapeError if the layers change it, or do not fit each other."""

@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from engine.backends import ActivationFunction, HostArray
+from engine.backends import HostArray
+from engine.nn.layers.description import Spelling
 
 # The index of a value in an output: (channel, row, column), or (i,) in a vector.
 CellIndex: TypeAlias = tuple[int, ...]
@@ -98,9 +99,9 @@ class Maximum(ValueFormula):
 class ElementwiseFunction(ValueFormula):
     """A function of one value."""
 
-    function: ActivationFunction
     value: float
     output: float
+    spelling: Spelling
 
     @property
     def result(self) -> float:

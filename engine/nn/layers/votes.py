@@ -4,11 +4,13 @@ it."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
 from engine.backends import Array, Calls, HostArray, Ops
+from engine.nn.layers.description import LayerText, Phrase, Traits
 from engine.nn.layers.layer import Arrays, Layer, LayerArrays, Shape, ShapeError, require, require_vector
 from engine.nn.layers.value_formulas import CellIndex, WeightedSum, values_at
 
@@ -29,13 +31,13 @@ class Votes(Layer):
         fits = isinstance(self.strong, tuple) and bool(self.strong) and all(map(_are_positions, self.strong))
         require(self, "strong", fits, "one or more different positions, whole numbers from 0 up, for each class")
 
-    @property
-    def connects_channels(self) -> bool:
-        return True
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(connects_channels=True, changes_scale=True, strong=self.strong)
 
     @property
-    def changes_scale(self) -> bool:
-        return True
+    def text(self) -> LayerText:
+        return LayerText("Votes", Phrase("mean of the strong"))
 
     def output_shape(self, shape: Shape) -> Shape:
         """(classes,). Raises ShapeError if a position is beyond the vector."""

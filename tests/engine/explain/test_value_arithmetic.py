@@ -84,7 +84,7 @@ def test_the_arithmetic_of_any_value_comes_to_the_engines_value(seed: int) -> No
 def test_what_a_cell_brings_to_each_map_is_its_share_there(seed: int) -> None:
     prediction, rng = read(*some(seed)), np.random.default_rng(seed)
     for layer, made in enumerate(prediction.model.network.layers, 1):
-        if not made.connects_channels:
+        if not made.traits.connects_channels:
             continue
         shape = prediction.activations[layer].shape
         for place in some_places(prediction.activations[layer - 1].shape, rng, 2):
@@ -306,7 +306,7 @@ def test_a_pass_in_pieces_that_stops_early_finds_the_same(seed: int, monkeypatch
                 pieces += 1
         except StopIteration as end:
             found = end.value
-        assert lowest == top or pieces or all(layer.reshapes for layer in network.layers[lowest:])
+        assert lowest == top or pieces or all(layer.traits.reshapes for layer in network.layers[lowest:])
         assert len(found.layers) == top + 1 - lowest
         for one, other in zip(found.layers, whole.layers[lowest:], strict=True):
             np.testing.assert_array_equal(one, other)

@@ -54,7 +54,7 @@ def test_gradients_of_random_networks_equal_the_central_difference_and_follow_th
     plan.backward(shares)
     gradients = plan.parameter_gradients() | {"input": plan.input_gradient()}
 
-    if not (training and any(layer.uses_batch_statistics for layer in network.layers)):
+    if not (training and any(layer.traits.uses_batch_statistics for layer in network.layers)):
         vectors = (plan.parameter_vector, plan.buffer_vector)
         shared = {"shared_parameters": vectors, "total_examples": batch, "training": training}
         single = Plan(

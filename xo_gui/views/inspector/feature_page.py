@@ -341,7 +341,7 @@ class FeaturePage(QWidget):
             return None
         network, cell = self._prediction.model.network, self._cell
         between = network.layers[self._layer : cell.layer]
-        if len(network.shapes[self._layer]) != 3 or not all(layer.is_elementwise for layer in between):
+        if len(network.shapes[self._layer]) != 3 or not all(layer.traits.is_elementwise for layer in between):
             return None
         formula = value_formula(self._prediction, self._layer, (cell.channel, cell.row, cell.column))
         return formula.values.astype(np.float32) if isinstance(formula, WeightedSum) else None

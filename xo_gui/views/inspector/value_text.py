@@ -60,11 +60,6 @@ MAX_ROWS, MAX_ROWS_EXPANDED = 10, 160
 # The part index of "show more".
 SHOW_MORE = -1
 TIMES, DIVIDED = "×", "÷"
-# The powers of e that a function is computed from, by the sign of x in them, and how.
-_POWERS: dict[str, tuple[tuple[int, ...], Computation]] = {
-    "tanh": ((1, -1), lambda powers: (powers[0] - powers[1]) / (powers[0] + powers[1])),
-    "sigmoid": ((-1,), lambda powers: 1 / (1 + powers[0])),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -382,39 +377,25 @@ def _largest(context: ValueContext, formula: Maximum) -> list[SheetBlock]:
 
 
 def _elementwise(context: ValueContext, formula: ElementwiseFunction) -> list[SheetBlock]:
-    name, x, y = formula.function.name, formula.value, context.number(context.value)
-    label = {
-        "relu": _tr("above 0: stays as it is") if x > 0 else _tr("0 or below: becomes 0"),
-        "leaky_relu": (
-            _tr("above 0: stays as it is")
-            if x > 0
-            else _tr("0 or below: times {0:g}").format(formula.function.slope)
-        ),
-        "tanh": _tr("(eˣ − e⁻ˣ) ÷ (eˣ + e⁻ˣ)"),
-        "sigmoid": _tr("1 ÷ (1 + e⁻ˣ)"),
-    }[name]
-    powers: list[TextLine] = []
-    if name in _POWERS:
-        signs, compute = _POWERS[name]
+    x, y, spelling = formula.value, context.number(context.value), formula.spelling
+    template, values = spelling.rule
+    terms: list[TextLine] = []
+    if spelling.names:
         with np.errstate(over="ignore"):
-            values = np.exp(np.multiply(signs, x)).tolist()
-        given = context.operands(values, compute, y, 0, four_digit_text)
+            numbers = spelling.terms(np.array([x])).tolist()
+        given = context.operands(numbers, spelling.result, y, 0, four_digit_text)
         y, extra = given.result(y), given.extra_digits
-        names = [_tr("eˣ") if sign > 0 else _tr("e⁻ˣ") for sign in signs]
         argument = operands(
-            [x],
-            lambda numbers: np.exp(np.multiply(signs, numbers[0])),
-            lambda value: four_digit_text(value, extra),
-            given.texts,
-            context.number,
+            [x], spelling.terms, lambda value: four_digit_text(value, extra), given.texts, context.number
         )
-        powers = [TextLine(name, argument.result(text)) for name, text in zip(names, given.texts, strict=True)]
+        named = zip(spelling.names, given.texts, strict=True)
+        terms = [TextLine(_tr(name), argument.result(text)) for name, text in named]
     else:
-        slope = formula.function.slope if name == "leaky_relu" else 0.0
-        argument = context.operands([x], lambda numbers: np.where(numbers > 0, numbers, slope * numbers), y)
+        argument = context.operands([x], spelling.result, y)
         y = argument.result(y)
-    lines = (TextLine(_tr("x, the input value"), argument.texts[0]), *powers, TextLine(label, y, True))
-    return [TextLines(lines), *_input_link(context, formula)]
+    lines = (TextLine(_tr("x, the input value"), argument.texts[0]), *terms)
+    label = _tr(template).format(*values)
+    return [TextLines((*lines, TextLine(label, y, True))), *_input_link(context, formula)]
 
 
 def _input_link(context: ValueContext, formula: ValueFormula) -> list[SheetBlock]:
@@ -562,7 +543,7 @@ def downstream_text(prediction: Prediction, cell: CellRef, truncate: bool = Fals
             parts.append(_tr("is used by no other value"))
             break
         first = tuple(int(part) for part in users[len(users) // 2])
-        if layer.connects_channels or len(users) > 1:
+        if layer.traits.connects_channels or len(users) > 1:
             parts.append(_tr("is used by {0} of {1}").format(_count_text(len(users)), names[cell.layer + 1]))
             break
         if not prediction.activations.has(cell.layer + 1):
@@ -580,7 +561,7 @@ def downstream_text(prediction: Prediction, cell: CellRef, truncate: bool = Fals
                 parts.append(tie if is_tied else loss)
                 break
             parts.append(_tr("is the pool's maximum"))
-        elif not layer.is_identity:
+        elif not layer.traits.is_identity:
             parts.append(_tr("goes through {0} as {1}").format(names[cell.layer + 1], value))
         cell = replace(cell, layer=cell.layer + 1, **_cell_fields(first))
     *first_parts, last_part = parts or [""]

@@ -70,7 +70,7 @@ def layer_table(prediction: Prediction, cell: CellRef, result: Result, truncate:
     """The score `cell` split at every layer into what its values and what the biases above it contribute."""
     network = prediction.model.network
     named = zip(layer_names(network), result.layer_totals, strict=False)
-    totals = [each for at, each in enumerate(named) if not at or not network.layers[at - 1].reshapes]
+    totals = [each for at, each in enumerate(named) if not at or not network.layers[at - 1].traits.reshapes]
     context = ValueContext(prediction, cell, truncate=truncate)
     score = context.number(float(prediction.activations[-1][cell.channel]))
     shown = context.operands(

@@ -11,7 +11,6 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPaint
 
 from engine.backends import HostArray
 from engine.nn import Prediction
-from engine.nn.layers import Votes
 from xo_gui.app import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font, to_qimage
 from xo_gui.views.network.layer_labels import DisplayColumn
 from xo_gui.views.network.layout import Box, ColumnLayout
@@ -165,7 +164,7 @@ def paint_list(
     column: ColumnLayout,
     values: HostArray,
     colours: list[QColor],
-    votes: Votes,
+    strong_positions: tuple[tuple[int, ...], ...],
     classes: tuple[str, ...],
 ) -> None:
     """Paint values one below the other, each with its colour, number, and the classes whose votes use it."""
@@ -178,7 +177,7 @@ def paint_list(
         middle = row.y + row.height / 2
         brush.text(row.x + side + 8, middle + 4, f"{float(values[channel]):.2f}", brush.theme.text, SMALL_PX)
         x = row.x + side + 8 + 32
-        for index, strong in enumerate(votes.strong):
+        for index, strong in enumerate(strong_positions):
             if channel in strong:
                 paint_class_symbol(brush.painter, brush.theme, index, classes[index], QPointF(x + 4, middle), 8)
                 x += 13

@@ -60,7 +60,9 @@ def fit_columns(
     """
     fold_choices = fold_choices or {}
     candidates = foldable_layers(network)
-    folded = {layer for layer in candidates if fold_choices.get(layer, network.layers[layer - 1].is_identity)}
+    folded = {
+        layer for layer in candidates if fold_choices.get(layer, network.layers[layer - 1].traits.is_identity)
+    }
     free = [layer for layer in reversed(candidates) if layer not in fold_choices and layer not in folded]
 
     def fit(count: int) -> _Fit:

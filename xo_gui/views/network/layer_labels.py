@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Set
+from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from PySide6.QtCore import QCoreApplication
 
 from engine.nn import Network
-from engine.nn.layers import (
-    AvgPool2D,
-    BatchNorm2D,
-    Center,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Layer,
-    LeakyReLU,
-    MaxPool2D,
-    ReLU,
-    Residual,
-    Shape,
-    Sigmoid,
-    Tanh,
-    Votes,
-    shape_text,
-)
+from engine.nn.layers import Shape, shape_text
 from xo_gui.widgets import integer_text
 
 ColumnKind = Literal["picture", "maps", "bars", "list", "votes", "group"]
@@ -95,7 +76,7 @@ def foldable_layers(network: Network) -> tuple[int, ...]:
     return tuple(
         place
         for place, layer in enumerate(network.layers[:-1], 1)
-        if layer.is_elementwise and place > 1 and not _has_no_column(network, place - 1)
+        if layer.traits.is_elementwise and place > 1 and not _has_no_column(network, place - 1)
     )
 
 
@@ -139,19 +120,19 @@ def _layer_names(network: Network) -> tuple[str, ...]:
 
 def _has_no_column(network: Network, layer: int) -> bool:
     """Whether an identity layer has no column: a Flatten, or one after it, but for the article's short list."""
-    if layer == 0 or not network.layers[layer - 1].is_identity:
+    if layer == 0 or not network.layers[layer - 1].traits.is_identity:
         return False
     if len(network.shapes[layer]) == 3:
         return False
-    if not isinstance(network.layers[layer - 1], Flatten):
+    if not network.layers[layer - 1].traits.reshapes:
         return _has_no_column(network, layer - 1)
-    feeds_votes = layer < len(network.layers) and isinstance(network.layers[layer], Votes)
+    feeds_votes = layer < len(network.layers) and network.layers[layer].traits.strong is not None
     return not (feeds_votes and network.shapes[layer][0] <= _SHORT_LIST)
 
 
 def _stage(network: Network, layer: int, folded: tuple[int, ...]) -> DisplayColumn:
-    source = network.layers[layer - 1] if layer else None
-    kernel = (network.shapes[layer - 1][0], source.size, source.size) if isinstance(source, Conv2D) else None
+    size = network.layers[layer - 1].traits.kernel_size if layer else None
+    kernel = None if size is None else (network.shapes[layer - 1][0], size, size)
     return DisplayColumn(
         _kind(network, layer),
         layer,
@@ -171,7 +152,7 @@ def _kind(network: Network, layer: int) -> ColumnKind:
         return "picture"
     if layer == len(network.layers):
         return "votes"
-    if isinstance(network.layers[layer - 1], Flatten):
+    if network.layers[layer - 1].traits.reshapes:
         return "list"
     return "maps" if len(network.shapes[layer]) == 3 else "bars"
 
@@ -181,8 +162,7 @@ def _title(network: Network, layer: int) -> str:
         return _tr("Input")
     if layer == len(network.layers):
         return _tr("Votes")
-    kind = type(network.layers[layer - 1])
-    return _tr(_TITLES.get(kind, kind.__name__))
+    return _tr(network.layers[layer - 1].text.title)
 
 
 def _joined(titles: list[str]) -> str:
@@ -197,59 +177,17 @@ def _lines(network: Network, layer: int, folded: bool) -> tuple[str, str]:
     if layer == 0:
         return _tr("as the network"), _tr("sees it, {0}").format(shape_text(shape[1:]))
     source = network.layers[layer - 1]
-    description = _DESCRIPTIONS.get(type(source), _no_description)(source)
-    if source.connects_channels and len(shape) == 1 and not description:
+    template, values = source.text.detail
+    description = _tr(template).format(*(integer_text(v) if isinstance(v, int) else v for v in values))
+    if source.traits.connects_channels and len(shape) == 1 and not description:
         description = _tr("uses all {0}").format(integer_text(network.shapes[layer - 1][0]))
     if layer == len(network.layers):
         return _tr("{0} classes").format(integer_text(shape[0])), description
     if len(shape) == 1:
         count = _tr("{0} values").format(integer_text(shape[0]))
-        return (count, description) if source.connects_channels else (description, count)
+        return (count, description) if source.traits.connects_channels else (description, count)
     return description + (_tr(", folded") if folded else ""), shape_text(shape)
-
-
-def _conv(layer: Conv2D) -> str:
-    step = _tr(", step {0}").format(layer.stride) if layer.stride > 1 else ""
-    return _tr("{0} of {1} × {1}").format(integer_text(layer.features), layer.size) + step
-
-
-def _residual(layer: Residual) -> str:
-    count = len(layer.layers)
-    return _tr("input + {0} layers").format(count) if count > 1 else _tr("input + 1 layer")
-
-
-def _no_description(layer: Layer) -> str:
-    return ""
 
 
 def _tr(text: str) -> str:
     return QCoreApplication.translate("NetworkView", text)
-
-
-# The displayed name of each kind of layer, and the description under its title.
-_TITLES: dict[type[Layer], str] = {
-    Conv2D: "Features",
-    MaxPool2D: "Pool",
-    AvgPool2D: "Pool",
-    GlobalAvgPool: "Global average",
-    LeakyReLU: "Leaky ReLU",
-    Dense: "Hidden",
-    Flatten: "Flatten",
-    BatchNorm2D: "Batch norm",
-}
-_DESCRIPTIONS: dict[type[Layer], Callable[..., str]] = {
-    Conv2D: _conv,
-    MaxPool2D: lambda layer: _tr("max of {0} × {0}").format(layer.size),
-    AvgPool2D: lambda layer: _tr("mean of {0} × {0}").format(layer.size),
-    GlobalAvgPool: lambda layer: _tr("one per map"),
-    ReLU: lambda layer: _tr("negative → 0"),
-    LeakyReLU: lambda layer: _tr("negative × {0:g}").format(layer.slope),
-    Tanh: lambda layer: _tr("squashed to −1 … 1"),
-    Sigmoid: lambda layer: _tr("squashed to 0 … 1"),
-    Flatten: lambda layer: _tr("one vector"),
-    Votes: lambda layer: _tr("mean of the strong"),
-    Dropout: lambda layer: _tr("only in training"),
-    BatchNorm2D: lambda layer: _tr("mean 0, std 1"),
-    Residual: _residual,
-    Center: lambda layer: _tr("minus the mean"),
-}

@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QPainter, QPen
 
 from engine.backends import HostArray
 from engine.nn import Prediction
-from engine.nn.layers import Votes, shape_text
+from engine.nn.layers import shape_text
 from xo_gui.app import SMALL_PX, TEXT_PX, Theme
 from xo_gui.state import CellRef
 from xo_gui.views.network import column_painting as draw
@@ -119,10 +119,10 @@ class StripPainter:
 
     def _list(self, column: ColumnLayout, values: HostArray) -> None:
         network = self._strip.prediction.model.network
-        votes = network.layers[column.display.layer]
-        assert isinstance(votes, Votes)
+        strong = network.layers[column.display.layer].traits.strong
+        assert strong is not None
         colours = self._strip.swatches(column, self._theme)
-        draw.paint_list(self._brush, column, values, colours, votes, network.classes)
+        draw.paint_list(self._brush, column, values, colours, strong, network.classes)
 
     def _legend(self, column: ColumnLayout) -> None:
         assert self._layout is not None

@@ -16,7 +16,7 @@ from engine.explain import (
     value_formula,
 )
 from engine.nn import Network, Prediction
-from engine.nn.layers import Flatten, Maximum, ValueFormula
+from engine.nn.layers import Maximum, ValueFormula
 from xo_gui.state import MAX_TRACED_VALUES, CellRef
 from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
 
@@ -78,7 +78,7 @@ def receptive_trace(
 
 def unflattened(network: Network, cell: CellRef) -> CellRef:
     """The cell of the input map of Flatten, if `cell` is an output of Flatten; otherwise `cell`."""
-    if cell.layer and isinstance(network.layers[cell.layer - 1], Flatten):
+    if cell.layer and network.layers[cell.layer - 1].traits.reshapes:
         shape = network.shapes[cell.layer - 1]
         if len(shape) == 3:
             channel, row, column = (int(place) for place in np.unravel_index(cell.channel, shape))
@@ -130,13 +130,13 @@ class _TraceBuilder:
         channel, window = cell.channel, (range(cell.row, cell.row + 1), range(cell.column, cell.column + 1))
         layer = cell.layer
         while layer > 0:
-            if isinstance(self._network.layers[layer - 1], Flatten):
+            if self._network.layers[layer - 1].traits.reshapes:
                 inner = unflattened(self._network, CellRef(layer, channel))
                 read = (range(inner.row, inner.row + 1), range(inner.column, inner.column + 1))
                 weighs, below = False, inner.channel
             else:
                 fields = self._network.layers[layer - 1].receptive_range(self._network.shapes[layer - 1], *window)
-                weighs, below = self._network.layers[layer - 1].connects_channels, channel
+                weighs, below = self._network.layers[layer - 1].traits.connects_channels, channel
                 if fields is None and not weighs:
                     fields = self._whole_map(layer - 1)
                 if fields is not None and len(self._network.shapes[layer]) == 3 and not (fields[0] and fields[1]):
@@ -285,7 +285,7 @@ class _TraceBuilder:
     def forward(self, cell: CellRef) -> None:
         """Follow the cell away from the input, up to and including the next layer that connects channels."""
         cell = self._follow_up(cell)
-        if cell.layer < len(self._network.layers) and self._network.layers[cell.layer].connects_channels:
+        if cell.layer < len(self._network.layers) and self._network.layers[cell.layer].traits.connects_channels:
             self._connect_readers(cell)
 
     def _connect_readers(self, cell: CellRef) -> None:
@@ -323,9 +323,11 @@ class _TraceBuilder:
 
     def _follow_up(self, cell: CellRef) -> CellRef:
         """Follow the cell through the layers that do not connect channels; returns the last one."""
-        while cell.layer < len(self._network.layers) and not self._network.layers[cell.layer].connects_channels:
+        while (
+            cell.layer < len(self._network.layers) and not self._network.layers[cell.layer].traits.connects_channels
+        ):
             below, shape = self._network.shapes[cell.layer], self._network.shapes[cell.layer + 1]
-            if self._network.layers[cell.layer].reshapes and len(below) == 3:
+            if self._network.layers[cell.layer].traits.reshapes and len(below) == 3:
                 place = int(np.ravel_multi_index((cell.channel, cell.row, cell.column), below))
                 cell = self._connect_above(cell, CellRef(cell.layer + 1, place, model_index=cell.model_index))
                 continue

@@ -12,21 +12,6 @@ from PySide6.QtCore import QCoreApplication
 
 from engine.explain import StepTrace
 from engine.nn import Network
-from engine.nn.layers import (
-    AvgPool2D,
-    BatchNorm2D,
-    Center,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    Layer,
-    LeakyReLU,
-    MaxPool2D,
-    ReLU,
-    Residual,
-)
 from xo_gui.views.network import DisplayColumn
 from xo_gui.widgets import APPROXIMATELY, MINUS, four_digit_text, operands, short_text, vote_texts
 
@@ -94,13 +79,13 @@ def phase_text(position: PhaseStep, display_columns: Sequence[DisplayColumn], tr
             return _tr("Forward: every value votes; the sums are the scores, their softmax the votes: {0}.").format(
                 _votes_text(network, trace)
             )
-        return _tr("Forward: {0}").format(_layer_text(_FORWARD, network, column.layer))
+        return _tr("Forward: {0}").format(_tr(network.layers[column.layer - 1].text.forward))
     if votes:
         return _tr("Backward: a score's gradient is its vote minus its target; below 0, a higher score is better.")
     if position.column == 0:
         return _tr("Backward: at green pixels more ink would raise the error, at violet pixels it would lower it.")
     above = display_columns[position.column + 1].layer
-    return _tr("Backward: {0}").format(_layer_text(_BACKWARD, network, above))
+    return _tr("Backward: {0}").format(_tr(network.layers[above - 1].text.backward))
 
 
 def _label_text(trace: StepTrace) -> str:
@@ -147,48 +132,5 @@ def _update_text(trace: StepTrace) -> str:
     ).format(f"{update.rate:.3g}")
 
 
-def _layer_text(table: dict[type[Layer], str], network: Network, layer: int) -> str:
-    applied = network.layers[layer - 1]
-    text = next((text for kind, text in table.items() if isinstance(applied, kind)), None)
-    if text is None:
-        text = _ANY_LAYER[table is _BACKWARD]
-    return _tr(text)
-
-
 def _tr(text: str) -> str:
     return QCoreApplication.translate("StepView", text)
-
-
-# What a layer does to the values, and what the gradient does on its way back through it.
-_FORWARD: dict[type[Layer], str] = {
-    Conv2D: "filtering (convolution). Every feature is laid on every place: how well does it match there?",
-    MaxPool2D: "max pooling. Of each window only the largest value, the strongest match, is kept.",
-    AvgPool2D: "average pooling. Of each window the mean is kept.",
-    GlobalAvgPool: "global average pooling. Of every map only the mean is kept.",
-    LeakyReLU: "leaky ReLU. Values below zero are multiplied by a small number.",
-    ReLU: "ReLU. Every value below zero becomes zero.",
-    Dense: "fully connected layer. Every value below votes for every value here, as strongly as their weight says.",
-    Flatten: "flatten. The maps are written out as one list.",
-    Dropout: "dropout. Some values, chosen at random, are switched off for this step.",
-    BatchNorm2D: "batch norm. Every map is scaled to mean 0 and standard deviation 1 over the batch.",
-    Center: "the mean of all drawings is subtracted.",
-    Residual: "skip connection. The input is added to the output of the layers in between.",
-}
-_BACKWARD: dict[type[Layer], str] = {
-    Conv2D: "each value under a feature gets gradient in proportion to the weight on it, each weight to its value.",
-    MaxPool2D: "only the maximum of each window gets any gradient.",
-    AvgPool2D: "every value of a window gets an equal share of the gradient.",
-    GlobalAvgPool: "every value of a map gets an equal share of the gradient.",
-    LeakyReLU: "values that were below zero get only a little of the gradient.",
-    ReLU: "where ReLU set a value to zero, no gradient comes through.",
-    Dense: "each value gets gradient through its weights from all it voted for; each weight, by its value.",
-    Flatten: "the gradient is reshaped from a list back into maps.",
-    Dropout: "values that were switched off get no gradient.",
-    BatchNorm2D: "the gradient also goes through the batch's mean and standard deviation.",
-    Center: "the gradient passes unchanged.",
-    Residual: "the gradient comes back both ways, around the layers and through them.",
-}
-_ANY_LAYER = (
-    "every value is changed by the same function.",
-    "each gradient is multiplied by the slope of the function at its value.",
-)

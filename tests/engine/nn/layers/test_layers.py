@@ -100,20 +100,20 @@ def test_what_a_layer_says_of_itself_is_true_of_its_definition(case: tuple[Layer
     values = group_by_layer(random_parameters(network, rng)).get(name, {})
     x = rng.normal(0, 1, shape)
     plain, bright = made(layer, values, x), made(layer, values, abs(x))
-    if layer.is_identity:
+    if layer.traits.is_identity:
         np.testing.assert_array_equal(plain.ravel(), x.ravel())
-    if not layer.can_be_negative(False):
+    if not layer.traits.can_be_negative(False):
         assert bright.min() >= 0
-    if not layer.can_be_negative(True):
+    if not layer.traits.can_be_negative(True):
         assert plain.min() >= 0
     moved = x.copy()
     moved[-1] += 1  # one map, or one value of a vector
     changed = made(layer, values, moved) != plain
-    if not layer.connects_channels and len(changed) == len(x):
+    if not layer.traits.connects_channels and len(changed) == len(x):
         assert not changed[:-1].any()
-    elif layer.connects_channels and len(x) > 1 and not isinstance(layer, Votes):
+    elif layer.traits.connects_channels and len(x) > 1 and not isinstance(layer, Votes):
         assert changed[0].any()
-    if layer.is_elementwise:
+    if layer.traits.is_elementwise:
         one = tuple(side // 2 for side in shape)
         moved = x.copy()
         moved[one] += 1
