@@ -4,6 +4,7 @@ wherever a layer is seen."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
@@ -44,11 +45,11 @@ class Softsign(Activation):
 
     kind: ClassVar[str] = "softsign"
 
-    @property
+    @cached_property
     def traits(self) -> Traits:
         return Traits(is_elementwise=True, changes_scale=True)
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText("Softsign", Phrase("softly to −1 … 1"), "softsign. Every value is squashed, gently.")
 

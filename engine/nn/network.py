@@ -73,7 +73,7 @@ class Network:
             raise ValueError("A network needs at least one layer.")
         if self.ids == ():
             object.__setattr__(self, "ids", default_ids(self.layers))
-        if not are_ids(self.ids, self.layers):
+        elif not are_ids(self.ids, self.layers):
             raise ValueError(f"A network's ids must be {VALID_IDS}, not {reprlib.repr(self.ids)}.")
         if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
             raise ValueError(f"A network needs two or more different classes, not {self.classes!r}.")

@@ -77,7 +77,7 @@ class ReLU(Activation):
     def traits(self) -> Traits:
         return Traits(is_elementwise=True, commutes_with_max=True, zeroes_negatives=True, sign="never negative")
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText(
             "ReLU",
@@ -125,7 +125,7 @@ class LeakyReLU(Activation):
     def traits(self) -> Traits:
         return Traits(is_elementwise=True, commutes_with_max=True)
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText(
             "Leaky ReLU",
@@ -160,7 +160,7 @@ class Tanh(Activation):
     def traits(self) -> Traits:
         return Traits(is_elementwise=True, changes_scale=True)
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText("Tanh", Phrase("squashed to −1 … 1"))
 
@@ -194,7 +194,7 @@ class Sigmoid(Activation):
     def traits(self) -> Traits:
         return Traits(is_elementwise=True, changes_scale=True, sign="never negative")
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText("Sigmoid", Phrase("squashed to 0 … 1"))
 

@@ -67,7 +67,7 @@ class Conv2D(Layer):
     def traits(self) -> Traits:
         return Traits(connects_channels=True, changes_scale=True, sign="any", kernel_size=self.size)
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText(
             "Features",

@@ -49,7 +49,7 @@ class Dense(Layer):
     def traits(self) -> Traits:
         return Traits(connects_channels=True, changes_scale=True, sign="any")
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText(
             "Hidden",
@@ -142,7 +142,7 @@ class Flatten(Layer):
     def traits(self) -> Traits:
         return Traits(reshapes=True, is_identity=True)
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText(
             "Flatten",

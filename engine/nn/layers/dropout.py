@@ -28,7 +28,7 @@ class Dropout(Layer):
     def traits(self) -> Traits:
         return Traits(is_elementwise=True, is_identity=True, is_stochastic=True)
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText(
             "Dropout",

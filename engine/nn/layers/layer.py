@@ -94,7 +94,7 @@ class Layer:
         """What others depend on."""
         return Traits()
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         """Its words."""
         return LayerText(type(self).__name__)

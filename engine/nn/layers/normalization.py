@@ -40,7 +40,7 @@ class BatchNorm2D(Layer):
     def traits(self) -> Traits:
         return Traits(is_elementwise=True, changes_scale=True, sign="any", uses_batch_statistics=True)
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText(
             "Batch norm",
@@ -133,7 +133,7 @@ class Center(Layer):
     def traits(self) -> Traits:
         return Traits(is_elementwise=True, sign="any", fits_to_data=True)
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText(
             "Center",

@@ -104,7 +104,7 @@ class MaxPool2D(Pool2D):
     def traits(self) -> Traits:
         return Traits(takes_maximum=True)
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText(
             "Pool",
@@ -152,7 +152,7 @@ class AvgPool2D(Pool2D):
 
     kind: ClassVar[str] = "avgpool2d"
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText(
             "Pool",
@@ -184,7 +184,7 @@ class GlobalAvgPool(Layer):
 
     kind: ClassVar[str] = "globalavgpool"
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText(
             "Global average",

@@ -67,7 +67,7 @@ class Residual(Layer):
             uses_batch_statistics=any(layer.traits.uses_batch_statistics for layer in self.layers),
         )
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText(
             "Residual",

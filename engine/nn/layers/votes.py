@@ -35,7 +35,7 @@ class Votes(Layer):
     def traits(self) -> Traits:
         return Traits(connects_channels=True, changes_scale=True, strong=self.strong)
 
-    @property
+    @cached_property
     def text(self) -> LayerText:
         return LayerText("Votes", Phrase("mean of the strong"))
 

@@ -132,18 +132,19 @@ def _has_no_column(network: Network, layer: int) -> bool:
 
 def _stage(network: Network, layer: int, folded: tuple[int, ...]) -> DisplayColumn:
     size = network.layers[layer - 1].traits.kernel_size if layer else None
+    titles = tuple(_title(network, one) for one in (layer, *folded))
     kernel = None if size is None else (network.shapes[layer - 1][0], size, size)
     return DisplayColumn(
         _kind(network, layer),
         layer,
         folded,
-        _joined([_title(network, one) for one in (layer, *folded)]),
+        _joined(titles),
         _lines(network, layer, bool(folded)),
         network.shapes[layer],
         network.can_be_negative[layer],
         network.scale_sources[layer],
         kernel,
-        tuple(_title(network, one) for one in (layer, *folded)),
+        titles,
     )
 
 
@@ -165,7 +166,7 @@ def _title(network: Network, layer: int) -> str:
     return _tr(network.layers[layer - 1].text.title)
 
 
-def _joined(titles: list[str]) -> str:
+def _joined(titles: tuple[str, ...]) -> str:
     """ "Features + ReLU"; for more than three the first and a count, because a wide header widens the column."""
     if len(titles) <= 3:
         return " + ".join(titles)
