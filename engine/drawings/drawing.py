@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -144,13 +145,18 @@ class Stroke:
         Smoothed, then transformed; to be painted as straight pieces with round ends. The path of a grid stroke is
         transformed without smoothing.
         """
-        path = self.points if self.grid else smooth_path(self.points)
+        path = self.points if self.grid else self._smooth
         if transform is None or transform.is_identity:
             return path
         if transform.bend:
             path = _subdivided(path, _BENT_SPACING)
         # An eraser gets thinner where ink gets thicker: both move the edge of the ink outward.
         return transform_path(path, replace(transform, thicken=-transform.thicken) if self.erase else transform)
+
+    @cached_property
+    def _smooth(self) -> FloatArray:
+        """Needed for every transform that the stroke is seen under."""
+        return _read_only(smooth_path(self.points))
 
     def transformed(self, transform: DrawingTransform) -> Stroke:
         """This stroke with the transform applied to its points; for smooth strokes only.

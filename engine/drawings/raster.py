@@ -238,22 +238,23 @@ def _cover_patches(
     length = np.hypot(step[0], step[1])
     unit = step / np.maximum(length, np.float32(1e-9))
     unit[0, length < 1e-6] = 1  # a dot has no direction
-    offsets = np.arange(size, dtype=np.float32) + np.float32(0.5)
-    dx = (x - start[0]).astype(np.float32)[:, None, None] + offsets
-    dy = ((y - start[1]).astype(np.float32)[:, None] + offsets)[:, :, None]
-    ux, uy, full = unit[0][:, None, None], unit[1][:, None, None], length[:, None, None]
+    # Pieces are the last axis, which is long, so that NumPy's loops are.
+    offsets = np.arange(size, dtype=np.float32)[:, None] + np.float32(0.5)
+    dx = (x - start[0]).astype(np.float32) + offsets
+    dy = (y - start[1]).astype(np.float32) + offsets
+    ux, uy = unit
 
-    along = dx * ux + dy * uy
-    nearest = np.minimum(np.maximum(along, 0), full)
-    across = dx * uy - dy * ux
+    along = (dx * ux)[None] + (dy * uy)[:, None]
+    nearest = np.minimum(np.maximum(along, 0), length)
+    across = (dx * uy)[None] - (dy * ux)[:, None]
     along -= nearest
     np.square(along, out=along)
     np.square(across, out=across)
     along += across
     distance = np.sqrt(along, out=along)
-    nearest *= (taper / np.maximum(length, np.float32(1e-9)))[:, None, None]
-    nearest += radius[:, None, None]
-    half = np.float32(0.5) if soft is None else (soft[picture] * np.float32(0.5))[:, None, None]
+    nearest *= taper / np.maximum(length, np.float32(1e-9))
+    nearest += radius
+    half = np.float32(0.5) if soft is None else soft[picture] * np.float32(0.5)
     # The overlap of [d - half, d + half] with [-r, r]; below 0 where they are apart, which raises nothing.
     value = np.minimum(nearest, distance + half, out=across)
     np.subtract(half, distance, out=distance)
@@ -261,7 +262,7 @@ def _cover_patches(
     if soft is not None:
         value /= 2 * half
     ticks = np.arange(size, dtype=np.intp)
-    where = ((picture * side + y) * side + x)[:, None, None] + (ticks[:, None] * side + ticks)
+    where = (ticks[:, None] * side + ticks)[:, :, None] + ((picture * side + y) * side + x)
     np.maximum.at(cover, where.ravel(), value.ravel())
 
 

@@ -148,6 +148,11 @@ class Canvas(QWidget):
     def is_drawing(self) -> bool:
         return self._stroke is not None
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the canvas still paints an intricate drawing, and shows the one before."""
+        return self._ink.is_behind
+
     def set_document(self, document: Document) -> None:
         """Show the Document's drawing; one that did not come from this canvas ends the current stroke."""
         network, grid = document.models[0].network, self.grid
@@ -433,6 +438,8 @@ class Canvas(QWidget):
             else:
                 ratio = self.devicePixelRatioF()
                 self._ink.paint(painter, frame, self._drawing, self._stroke, current_theme(), ratio)
+                if self._ink.is_behind:
+                    self.update()
             if self._growing.is_empty:
                 second = self.tr("or drop a picture here")
                 paint_placeholder(painter, frame, self._placeholder, second, current_theme())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from time import perf_counter
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -28,8 +31,11 @@ _MAX_WARP_SIDE = 320
 
 # Points of a drawing from which painting them all takes longer than a frame.
 _INTRICATE = 400
+_SLICE = 0.006  # seconds of painting an intricate drawing before other events get their turn
 # Longest polyline in points: a longer one crosses itself so often that Qt takes several times as long.
 _MAX_POLYLINE = 64
+# Straight pieces of a line that are turned into polylines at once: the longest polyline, times 16.
+_LINES_AT_ONCE = 16 * (_MAX_POLYLINE - 1)
 
 CORNER = 4.0
 _MIN_RING = 5.0
@@ -42,7 +48,12 @@ class LiveStrokePainter:
     def __init__(self) -> None:
         self._ink = MovedPixmap()
         self._live: QPixmap | None = None
-        self._live_key: tuple[PenStroke | None, Theme] = None, DARK
+        self._live_key: tuple[PenStroke | None, Theme, int] = None, DARK, 0
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the drawing is still being painted; painting again continues."""
+        return self._ink.is_behind
 
     def paint(
         self,
@@ -55,8 +66,9 @@ class LiveStrokePainter:
     ) -> None:
         """drawing: without the current stroke. stroke: the current one, or None. ratio: device pixel ratio."""
         finished = self._ink.pixmap(drawing, theme, round(frame.width() * ratio), ratio)
-        if self._live_key != (stroke, theme):
-            self._live, self._live_key = None, (stroke, theme)
+        key = stroke, theme, finished.cacheKey()
+        if self._live_key != key:
+            self._live, self._live_key = None, key
         if stroke is None:
             painter.drawPixmap(frame.topLeft(), finished)
             return
@@ -83,19 +95,24 @@ class MovedPixmap:
     def __init__(self) -> None:
         self._painted = DrawingPixmap()
         self._moved = QPixmap()
-        self._key: tuple[Drawing, str, int, float] | None = None
+        self._key: tuple[Drawing, int] | None = None
         self._checked: tuple[tuple[Stroke, ...], DrawingTransform, bool] = (), DrawingTransform(), True
+
+    @property
+    def is_behind(self) -> bool:
+        return self._painted.is_behind
 
     def pixmap(self, drawing: Drawing, theme: Theme, pixels: int, ratio: float) -> QPixmap:
         """As of DrawingPixmap; an intricate drawing is sampled where it is turned, scaled or shifted."""
         unmoved = _unmoved(drawing.transform)
-        simple = unmoved == drawing.transform or _point_count(drawing) <= _INTRICATE
+        simple = unmoved == drawing.transform or not _is_intricate(drawing)
         if simple or not self._is_inside(drawing.strokes, unmoved):
             return self._painted.pixmap(drawing, theme, pixels, ratio)
-        key = (drawing, theme.name, pixels, ratio)
+        painted = self._painted.pixmap(drawing.with_transform(unmoved), theme, pixels, ratio)
+        key = drawing, painted.cacheKey()
         if key != self._key:
             self._key = key
-            self._move(self._painted.pixmap(drawing.with_transform(unmoved), theme, pixels, ratio), drawing, theme)
+            self._move(painted, drawing, theme)
         return self._moved
 
     def _is_inside(self, strokes: tuple[Stroke, ...], unmoved: DrawingTransform) -> bool:
@@ -120,13 +137,40 @@ class MovedPixmap:
             painter.drawPixmap(QPointF(-side / 2, -side / 2), painted)
 
 
+@dataclass(eq=False)
+class _Painting:
+    """A drawing on its way onto a pixmap. lines: what is left to paint: colour, places, width."""
+
+    drawing: Drawing
+    key: tuple[str, int, float]
+    pixmap: QPixmap
+    lines: Iterator[tuple[str, list[QPointF], float]]
+
+    def advance(self, deadline: float = math.inf) -> bool:
+        """Paint at least one line, and more until the deadline; returns whether all are painted."""
+        with QPainter(self.pixmap) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            for colour, places, width in self.lines:
+                _paint_polyline(painter, places, width, colour)
+                if perf_counter() >= deadline:
+                    return False
+        return True
+
+
 class DrawingPixmap:
-    """Paints drawings as the network reads them; caches the last one, so that a further stroke costs one stroke."""
+    """Paints drawings as the network reads them; caches the last one, so that a further stroke costs one stroke.
+
+    An intricate drawing is painted in slices; until it is finished, the one before is shown.
+    """
 
     def __init__(self) -> None:
-        self._pixmap = QPixmap()
-        self._drawing = Drawing()
-        self._key: tuple[str, int, float] | None = None
+        self._shown: _Painting | None = None
+        self._coming: _Painting | None = None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether an older drawing than the wanted one is shown; asking for the pixmap again continues."""
+        return self._coming is not None
 
     def pixmap(self, drawing: Drawing, theme: Theme, pixels: int, ratio: float) -> QPixmap:
         """The drawing on the canvas colour, `pixels` a side, for a screen of this device pixel ratio.
@@ -134,35 +178,53 @@ class DrawingPixmap:
         It paints, so it may be called only within a paintEvent.
         """
         key = (theme.name, pixels, ratio)
-        if key == self._key and drawing is self._drawing:
-            return self._pixmap
-        if key == self._key and _grew(self._drawing, drawing):
-            added = drawing.strokes[len(self._drawing.strokes) :]
-        else:
-            added = self._start(drawing, theme, pixels, ratio)
-        with QPainter(self._pixmap) as painter:
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            for stroke in added:
-                path = stroke.path(drawing.transform)
-                paint_line(painter, path, pixels / ratio, theme.canvas if stroke.erase else theme.ink)
-        self._drawing, self._key = drawing, key
-        return self._pixmap
+        deadline = perf_counter() + _SLICE if _is_intricate(drawing) else math.inf
+        if self._shows(drawing, key):
+            self._coming = None
+        elif self._coming is None or self._coming.key != key or deadline == math.inf:
+            self._coming = self._start(drawing, theme, key)
+        # One that was asked for earlier is finished first: during a drag there would never be a finished one.
+        while self._coming is not None:
+            coming, self._coming = self._coming, None  # started again if painting fails
+            if not coming.advance(deadline):
+                self._coming = coming
+                break
+            self._shown = coming
+            self._coming = None if self._shows(drawing, key) else self._start(drawing, theme, key)
+        if self._shown is None or self._shown.key != key:
+            assert self._coming is not None
+            return self._coming.pixmap
+        if self._coming is None and drawing is not self._shown.drawing:
+            added = drawing.strokes[len(self._shown.drawing.strokes) :]
+            self._shown.lines = _lines(added, drawing.transform, theme, pixels / ratio)
+            self._shown.advance()
+            self._shown.drawing = drawing
+        return self._shown.pixmap
 
-    def _start(self, drawing: Drawing, theme: Theme, pixels: int, ratio: float) -> tuple[Stroke, ...]:
-        """Start a pixmap with what needs rasterizing; returns the strokes that are left to paint."""
-        self._pixmap = QPixmap(pixels, pixels)
-        self._pixmap.setDevicePixelRatio(ratio)
-        self._pixmap.fill(QColor(theme.canvas))
+    def _shows(self, drawing: Drawing, key: tuple[str, int, float]) -> bool:
+        """Whether the shown drawing is this one, or this one without its last strokes."""
+        shown = self._shown
+        return shown is not None and shown.key == key and _grew(shown.drawing, drawing)
+
+    def _start(self, drawing: Drawing, theme: Theme, key: tuple[str, int, float]) -> _Painting:
+        """A new pixmap with what needs rasterizing."""
+        _, pixels, ratio = key
+        pixmap = QPixmap(pixels, pixels)
+        pixmap.setDevicePixelRatio(ratio)
+        pixmap.fill(QColor(theme.canvas))
         grids = [count for count, stroke in enumerate(drawing.strokes, 1) if stroke.grid]
         rasterized = grids[-1] if grids else 0
         if rasterized or drawing.image is not None:
-            self._paint_raster(replace(drawing, strokes=drawing.strokes[:rasterized]), theme, pixels, ratio)
-        return drawing.strokes[rasterized:]
+            below = replace(drawing, strokes=drawing.strokes[:rasterized])
+            self._paint_raster(pixmap, below, theme, pixels, ratio)
+        lines = _lines(drawing.strokes[rasterized:], drawing.transform, theme, pixels / ratio)
+        return _Painting(drawing, key, pixmap, lines)
 
-    def _paint_raster(self, drawing: Drawing, theme: Theme, pixels: int, ratio: float) -> None:
+    @staticmethod
+    def _paint_raster(pixmap: QPixmap, drawing: Drawing, theme: Theme, pixels: int, ratio: float) -> None:
         side = pixels if drawing.transform.is_identity else min(pixels, _MAX_WARP_SIDE)
         image = to_qimage(colours(render(drawing, side), -1, 1, theme.picture_table))
-        with QPainter(self._pixmap) as painter:
+        with QPainter(pixmap) as painter:
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
             painter.drawImage(QRectF(0, 0, pixels / ratio, pixels / ratio), image)
 
@@ -289,25 +351,49 @@ def paint_cells(painter: QPainter, corner: QPointF, picture: FloatArray, theme: 
 
 def paint_line(painter: QPainter, path: FloatArray, scale: float, colour: str) -> None:
     """Paint a line (n, 3) of x, y and diameter as round-capped segments; `scale` logical pixels are one frame."""
-    x, y, diameter = (path * np.float32(scale)).T.tolist()
-    places = [QPointF(*place) for place in zip(x, y, strict=True)]
-    pen = QPen(QColor(colour), 1, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+    for places, width in _polylines(path, scale):
+        _paint_polyline(painter, places, width, colour)
+
+
+def _lines(
+    strokes: tuple[Stroke, ...], transform: DrawingTransform, theme: Theme, scale: float
+) -> Iterator[tuple[str, list[QPointF], float]]:
+    """The colour, places and width of the polylines that strokes are painted as."""
+    for stroke in strokes:
+        colour = theme.canvas if stroke.erase else theme.ink
+        for places, width in _polylines(stroke.path(transform), scale):
+            yield colour, places, width
+
+
+def _polylines(path: FloatArray, scale: float) -> Iterator[tuple[list[QPointF], float]]:
+    """The places and widths of the polylines that a line is painted as; one place is a dot."""
+    scaled = path * np.float32(scale)
+    if len(scaled) == 1:
+        x, y, width = scaled[0].tolist()
+        yield [QPointF(x, y)], width
+        return
+    for start in range(0, len(scaled) - 1, _LINES_AT_ONCE):
+        points = scaled[start : start + _LINES_AT_ONCE + 1].tolist()
+        widths = [(one[2] + other[2]) / 2 for one, other in pairwise(points)]
+        first = 0
+        while first < len(widths):
+            # A line of constant width, as a mouse draws, is one polyline, which has no seams.
+            last, end = first + 1, min(len(widths), first + _MAX_POLYLINE - 1)
+            while last < end and abs(widths[last] - widths[first]) < 0.01:
+                last += 1
+            yield [QPointF(x, y) for x, y, _ in points[first : last + 1]], widths[first]
+            first = last
+
+
+def _paint_polyline(painter: QPainter, places: list[QPointF], width: float, colour: str) -> None:
     if len(places) == 1:
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(colour))
-        painter.drawEllipse(places[0], diameter[0] / 2, diameter[0] / 2)
+        painter.drawEllipse(places[0], width / 2, width / 2)
         return
-    first = 0
-    while first < len(places) - 1:
-        last, width = first + 1, (diameter[first] + diameter[first + 1]) / 2
-        # A line of constant width, as a mouse draws, is one polyline, which has no seams.
-        end = min(len(places), first + _MAX_POLYLINE) - 1
-        while last < end and abs((diameter[last] + diameter[last + 1]) / 2 - width) < 0.01:
-            last += 1
-        pen.setWidthF(width)
-        painter.setPen(pen)
-        painter.drawPolyline(places[first : last + 1])
-        first = last
+    style, cap, join = Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin
+    painter.setPen(QPen(QColor(colour), width, style, cap, join))
+    painter.drawPolyline(places)
 
 
 def paint_grid(painter: QPainter, frame: QRectF, side: int, theme: Theme) -> None:
@@ -381,8 +467,8 @@ def paint_placeholder(painter: QPainter, frame: QRectF, first: str, second: str,
         top += height + _LINE_GAP
 
 
-def _point_count(drawing: Drawing) -> int:
-    return sum(len(stroke.points) for stroke in drawing.strokes)
+def _is_intricate(drawing: Drawing) -> bool:
+    return sum(len(stroke.points) for stroke in drawing.strokes) > _INTRICATE
 
 
 def _unmoved(transform: DrawingTransform) -> DrawingTransform:
