@@ -2,13 +2,21 @@
 
 from engine.explain.counterfactual import Counterfactual
 from engine.explain.explainer import AvailableExamples, Explainer
-from engine.explain.feature_profile import FeatureProfile, FeatureQuery, FeatureWeights
+from engine.explain.feature_profile import FeatureProfile, FeatureQuery, FeatureWeights, same_weights
 from engine.explain.model_difference import ModelDifference
-from engine.explain.queries import SLOW_KINDS, VALUE_KINDS, Query, QueryKind, Result
+from engine.explain.queries import (
+    INPUT_INDEPENDENT_KINDS,
+    SLOW_KINDS,
+    VALUE_KINDS,
+    Answer,
+    Query,
+    QueryKind,
+    Result,
+    ResultQuery,
+)
 from engine.explain.receptive_fields import receptive_field, receptive_runs
 from engine.explain.robustness import (
     COARSE_ROUNDS,
-    COARSE_SECONDS,
     ROUNDS,
     RobustnessResult,
     RobustnessTest,
@@ -28,10 +36,11 @@ from engine.explain.value_arithmetic import (
 
 __all__ = [
     "COARSE_ROUNDS",
-    "COARSE_SECONDS",
+    "INPUT_INDEPENDENT_KINDS",
     "ROUNDS",
     "SLOW_KINDS",
     "VALUE_KINDS",
+    "Answer",
     "AvailableExamples",
     "Counterfactual",
     "Explainer",
@@ -45,6 +54,7 @@ __all__ = [
     "Query",
     "QueryKind",
     "Result",
+    "ResultQuery",
     "RobustnessResult",
     "RobustnessTest",
     "StepQuery",
@@ -60,6 +70,7 @@ __all__ = [
     "match_templates",
     "receptive_field",
     "receptive_runs",
+    "same_weights",
     "softmax_terms",
     "supports",
     "templates",

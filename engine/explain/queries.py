@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 from engine.backends import HostArray
 from engine.explain.counterfactual import Counterfactual
@@ -24,8 +24,19 @@ SLOW_KINDS: frozenset[QueryKind] = frozenset(("occlusion", "flip", "ablation", "
 INPUT_INDEPENDENT_KINDS: frozenset[QueryKind] = frozenset(("ablation", "likes"))
 
 
+Answer = TypeVar("Answer")
+
+
 @dataclass(frozen=True)
-class Query:
+class ResultQuery(Generic[Answer]):
+    """Something worth computing while a panel shows it. Frozen and hashable; `Answer` is the type of its result.
+
+    What it is computed from (models, drawing, training) is in the Request beside it.
+    """
+
+
+@dataclass(frozen=True)
+class Query(ResultQuery["Result"]):
     """What is to be explained.
 
     model: index of the model in the document.

@@ -26,9 +26,8 @@ DRAWINGS_PER_ROUND: Final = 20  # half of them X
 _PIXELS: Final = 40_000  # drawn at once, about
 # Length of a slice of a large network's pass.
 SLICE_SECONDS: Final = 0.005  # seconds
-# While training changes the parameters: rounds of each test, and seconds from one start to the next.
+# Rounds of each test while training changes the parameters.
 COARSE_ROUNDS: Final = 2
-COARSE_SECONDS: Final = 4.0
 
 
 @dataclass(frozen=True, eq=False)

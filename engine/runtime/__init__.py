@@ -1,16 +1,30 @@
-"""What runs in the engine thread: requests in, snapshots out, training and background jobs in slices."""
+"""What runs in the engine thread: requests in, snapshots out, training and jobs in slices."""
 
-from engine.runtime.jobs import DrawingPrediction
+from engine.runtime.jobs import (
+    DrawingPrediction,
+    DrawingPredictionsQuery,
+    HeldOutQuery,
+    RobustnessQuery,
+    SamplesQuery,
+)
 from engine.runtime.protocol import Notice, Request, Snapshot
 from engine.runtime.runner import Runner
+from engine.runtime.scheduler import AnyQuery
+from engine.runtime.training_jobs import LayerStatisticsQuery
 from engine.runtime.training_protocol import Keyframe, TrainingReport, TrainingRequest
 
 __all__ = [
+    "AnyQuery",
     "DrawingPrediction",
+    "DrawingPredictionsQuery",
+    "HeldOutQuery",
     "Keyframe",
+    "LayerStatisticsQuery",
     "Notice",
     "Request",
+    "RobustnessQuery",
     "Runner",
+    "SamplesQuery",
     "Snapshot",
     "TrainingReport",
     "TrainingRequest",

@@ -1,57 +1,90 @@
-"""Background jobs, computed in slices: predictions for the user's drawings, robustness, held-out evaluation, layer
-statistics and step traces. Each runs only while a panel that shows it is visible."""
+"""Jobs: what the queries of the panels compute. JOBS names for each kind of query its job and its policy."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from time import perf_counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 
 from engine.backends import Backend, HostArray
-from engine.data import Dataset, ExamplePool, LabelledDrawing, PoolSettings, input_kind
+from engine.data import (
+    CHUNK_SIZE,
+    HELD_OUT_STREAM,
+    Dataset,
+    DataSettings,
+    GeneratorSamples,
+    PoolSettings,
+    generate_chunk,
+    generate_samples,
+    input_kind,
+)
 from engine.documents import Document
 from engine.drawings import Drawing
 from engine.explain import (
     COARSE_ROUNDS,
-    COARSE_SECONDS,
+    INPUT_INDEPENDENT_KINDS,
     ROUNDS,
-    LiveStepTracer,
+    SLOW_KINDS,
+    AvailableExamples,
+    Explainer,
+    Query,
+    Result,
+    ResultQuery,
     RobustnessResult,
     RobustnessTest,
-    StepTrace,
-    TraceRequest,
+    same_weights,
     supports,
 )
-from engine.faults import NAMED, Faults
-from engine.nn import Model, Network, Parameters, Plan, RunPoint, compute_votes, predict_class
-from engine.runtime.training_protocol import TrainingReport, TrainingRequest, TrainingState
-from engine.training import (
-    Checkpoint,
-    HeldOutEvaluation,
-    HeldOutJob,
-    History,
-    NetworkStatistics,
-    ParameterChange,
-    Replay,
-    StatisticsObserver,
-    Trainer,
-    TrainingAccuracyJob,
-    adapt_checkpoint,
-    inference_batch_size,
-)
+from engine.nn import Model, Plan, Prediction, compute_votes, predict_class
+from engine.runtime.scheduler import AnyQuery, Job, Policy
+from engine.runtime.training_protocol import TrainingReport
+from engine.training import SLICE_SECONDS, Evaluator, HeldOutEvaluation, inference_batch_size
 
-MAX_BATCH: Final = 16
-# Seconds between two passes over all drawings while training runs.
-RUNNING_INTERVAL: Final = 0.5
-# Seconds of a slice: the longest a dragged slider waits.
-MAX_SLICE_SECONDS: Final = 0.004
-# Steps per second, at most, of which each is traced before it is made.
-SLOW_STEPS_PER_SECOND: Final = 1.0
+MAX_BATCH: Final = 16  # drawings predicted together
+# Multiplies of a network up to which an explanation counts as quick before its time has been measured.
+QUICK_MULTIPLIES: Final = 5_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class JobContext:
+    """What jobs are computed from: the state of one Request and what was made of it.
+
+    predictions: one per model; the first one's model may have the parameters of the point of the training that
+        `training` shows.
+    training: None if the first model has its own parameters.
+    available: examples of the training run, whether or not its parameters are shown.
+    explainers: explainers that no job uses.
+    """
+
+    document: Document
+    predictions: tuple[Prediction, ...]
+    training: TrainingReport | None
+    backend: Backend
+    available: AvailableExamples | None = None
+    explainers: list[Explainer] = field(default_factory=list)
+
+    @property
+    def model(self) -> Model:
+        """The first model, with the parameters shown."""
+        return self.predictions[0].model
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether the parameters of the first model change continuously, by training or a drag of the timeline."""
+        training = self.training
+        return training is not None and (not training.is_exact or training.state in ("preparing", "running"))
+
+    def source(self, model_index: int = 0) -> object:
+        """What identifies a model's parameters: the point of the training, or the model."""
+        if model_index == 0 and self.training is not None:
+            return self.training.run_id, self.training.shown_point
+        return self.predictions[model_index].model
+
+
+# -- predictions for the user's own drawings
 
 
 @dataclass(frozen=True)
@@ -62,484 +95,295 @@ class DrawingPrediction:
     vote: float
 
 
-class DrawingPredictionJob:
-    """Predictions for the user's labelled drawings; each drawing keeps its last one until there is a newer."""
+@dataclass(frozen=True)
+class DrawingPredictionsQuery(ResultQuery[Mapping[Drawing, DrawingPrediction]]):
+    """The first model's predictions for the user's labelled drawings; each drawing keeps its last one until there
+    is a newer."""
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+
+class DrawingPredictionsJob(Job):
+    """Predicts drawings in batches; keeps the plan and the rendered images of the job before."""
+
+    def __init__(self, _: DrawingPredictionsQuery, context: JobContext) -> None:
+        self.source = context.source()
+        self._model, self._backend = context.model, context.backend
+        self._drawings = list(dict.fromkeys(each.drawing for each in context.document.labelled_drawings))
         self._plan: Plan | None = None
-        self._model: Model | None = None
-        self._source: object = None
-        self._started, self._cancelled = 0.0, False
         self._images: dict[Drawing, HostArray] = {}
-        self._pending: list[Drawing] = []
-        self._results: Mapping[Drawing, DrawingPrediction] = MappingProxyType({})
+        self._known: Mapping[Drawing, DrawingPrediction] = {}
+        self._pending = self._drawings
 
-    def update(self, labelled: Sequence[LabelledDrawing], model: Model, training: TrainingReport | None) -> None:
-        """Predict these drawings with the model.
+    def has_same_inputs(self, previous: DrawingPredictionsJob) -> bool:
+        return self._model.network == previous._model.network and self._drawings == previous._drawings
 
-        training: the training report if the model has the parameters of the point it shows, None if it has its own;
-        while training runs, the drawings are read again at most every RUNNING_INTERVAL seconds. Raises what Plan
-        raises for a network that is too large.
-        """
-        source: object = model if training is None else (training.run_id, training.shown_point)
-        running = training is not None and training.state == "running"
-        drawings = list(dict.fromkeys(each.drawing for each in labelled))
-        self._images = {drawing: self._images[drawing] for drawing in drawings if drawing in self._images}
-        if self._model is None or self._model.network != model.network:
-            self._model = model
-            self._build_plan(model.network)
-        self._model = model
-        if self._cancelled:
+    def may_show(self, previous: DrawingPredictionsJob) -> bool:
+        return self._model.network == previous._model.network
+
+    def adopt(self, previous: DrawingPredictionsJob) -> None:
+        if self._model.network != previous._model.network:
             return
-        known = {drawing: self._results[drawing] for drawing in drawings if drawing in self._results}
-        if len(known) != len(self._results):
-            self._results = MappingProxyType(known)
-        changed = source != self._source and not (running and perf_counter() - self._started < RUNNING_INTERVAL)
-        if changed:
-            self._source, self._started, self._pending = source, perf_counter(), drawings
-            assert self._plan is not None
-            self._plan.load(model.parameters)
-        else:
-            pending = {*self._pending, *(drawing for drawing in drawings if drawing not in known)}
-            self._pending = [drawing for drawing in drawings if drawing in pending]
+        self._plan = previous._plan
+        self._images = {one: previous._images[one] for one in self._drawings if one in previous._images}
+        self._known = {one: previous._known[one] for one in self._drawings if one in previous._known}
+        if self.source == previous.source:
+            done = self._known.keys() - set(previous._pending)
+            self._pending = [one for one in self._drawings if one not in done]
 
-    @property
-    def busy(self) -> bool:
-        """Whether drawings are pending."""
-        return bool(self._pending)
+    def run(self) -> Iterator[Mapping[Drawing, DrawingPrediction] | None]:
+        yield MappingProxyType(dict(self._known))
+        network = self._model.network
+        if self._plan is None:
+            batch = max(1, inference_batch_size(network, MAX_BATCH))
+            self._plan = Plan(network, self._backend, batch)
+        self._plan.load(self._model.parameters)
+        while self._pending:
+            drawings = self._pending[: self._plan.batch]
+            self._known = {**self._known, **self._predict(drawings, self._plan)}
+            self._pending = self._pending[len(drawings) :]
+            yield MappingProxyType(dict(self._known))
 
-    def run_for(self, seconds: float) -> None:
-        """Predict pending drawings for about `seconds`."""
-        deadline = perf_counter() + seconds
-        while self._pending and perf_counter() < deadline:
-            self._predict_batch()
-
-    def cancel(self) -> None:
-        """Do nothing until the network changes."""
-        self._pending, self._cancelled = [], True
-
-    def report(self) -> Mapping[Drawing, DrawingPrediction]:
-        """The last prediction of each drawing, read-only; the same object until it changes."""
-        return self._results
-
-    def _build_plan(self, network: Network) -> None:
-        self._source, self._pending, self._plan, self._cancelled = None, [], None, False
-        self._images.clear()
-        self._results = MappingProxyType({})
-        self._plan = Plan(network, self._backend, max(1, inference_batch_size(network, MAX_BATCH)))
-
-    def _predict_batch(self) -> None:
-        model, plan = self._model, self._plan
-        assert model is not None
-        assert plan is not None
-        kind, shape, size = input_kind(model.network), model.network.input_shape, plan.batch
-        drawings, self._pending = self._pending[:size], self._pending[size:]
+    def _predict(self, drawings: list[Drawing], plan: Plan) -> dict[Drawing, DrawingPrediction]:
+        network = self._model.network
+        kind, shape = input_kind(network), network.input_shape
         for drawing in drawings:
             if drawing not in self._images:
                 self._images[drawing] = kind.encode(drawing, shape)
         images = [self._images[drawing] for drawing in drawings]
-        batch = np.zeros((size, *shape), np.float32)
+        batch = np.zeros((plan.batch, *shape), np.float32)
         batch[: len(drawings)] = images
-        # Large weights may overflow; the predicted class is then "unsure", without a warning.
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = self._backend.operations.to_host(plan.forward(batch)).T[: len(drawings)]
-            votes = compute_votes(model.network, scores)
-        results = dict(self._results)
-        for drawing, image, vote in zip(drawings, images, votes, strict=True):
-            results[drawing] = DrawingPrediction(predict_class(model, vote, image), float(vote.max()))
-        self._results = MappingProxyType(results)
+        scores = self._backend.operations.to_host(plan.forward(batch)).T[: len(drawings)]
+        votes = compute_votes(network, scores)
+        return {
+            drawing: DrawingPrediction(predict_class(self._model, vote, image), float(vote.max()))
+            for drawing, image, vote in zip(drawings, images, votes, strict=True)
+        }
 
 
-class RobustnessJob:
-    """The robustness test of the parameters shown, restarted whenever they change."""
+# -- robustness
 
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
+
+@dataclass(frozen=True)
+class RobustnessQuery(ResultQuery[RobustnessResult]):
+    """The robustness of the first model, with the parameters shown."""
+
+
+class RobustnessJob(Job):
+    """The robustness test, whose last result stays until the first round of the next one is done."""
+
+    def __init__(self, _: RobustnessQuery, context: JobContext) -> None:
+        self.source, self._coarse = context.source(), context.is_changing
+        self._model, self._backend = context.model, context.backend
+        self._point = None if context.training is None else context.training.shown_point
         self._test: RobustnessTest | None = None
-        self._previous: RobustnessResult | None = None
-        self._network: Network | None = None
-        self._coarse, self._started = False, 0.0
+        self._waits_for_round = False
 
-    def update(self, model: Model, training: TrainingReport | None) -> None:
-        """Test the model's parameters.
+    def has_same_inputs(self, previous: RobustnessJob) -> bool:
+        return self._model.network == previous._model.network and self._coarse == previous._coarse
 
-        training: the training report if they are those of the point it shows, None if they are the model's own.
-        Raises what RobustnessTest raises, once for a network.
-        """
-        network, point = model.network, None if training is None else training.shown_point
-        source: object = model if training is None else (training.run_id, point)
-        changing = training is not None and (not training.is_exact or training.state in ("preparing", "running"))
-        known, self._coarse = self._network == network, changing
-        if known and not self._should_restart(source):
-            return
-        self._previous = self.report() if known else None
-        self._network, self._test, self._started = network, None, perf_counter()
-        self._test = RobustnessTest(network, model.parameters, self._backend, source, point)
+    def may_show(self, previous: RobustnessJob) -> bool:
+        return self._model.network == previous._model.network
 
-    def cancel(self) -> None:
-        """Do nothing until the network changes."""
-        self._test = self._previous = None
+    def adopt(self, previous: RobustnessJob) -> None:
+        if self.source == previous.source:
+            self._test = previous._test
+        was_seen = previous._test is not None or previous._waits_for_round
+        self._waits_for_round = self.may_show(previous) and was_seen
 
-    def _should_restart(self, source: object) -> bool:
-        """Whether the parameters from `source` replace those under test."""
-        test = self._test
-        if test is None or test.source == source:
-            return False
-        return not self._coarse or (test.rounds_done >= 1 and perf_counter() - self._started >= COARSE_SECONDS)
-
-    @property
-    def busy(self) -> bool:
-        """Whether rounds of the test are left."""
-        test = self._test
-        return test is not None and test.rounds_done < (COARSE_ROUNDS if self._coarse else ROUNDS)
-
-    def run_for(self, seconds: float) -> None:
-        """Run rounds of the test for about `seconds`."""
-        deadline = perf_counter() + seconds
-        while self.busy and perf_counter() < deadline:
-            assert self._test is not None
+    def run(self) -> Iterator[RobustnessResult | None]:
+        model = self._model
+        if self._test is None:
+            self._test = RobustnessTest(model.network, model.parameters, self._backend, self.source, self._point)
+        if not self._waits_for_round:
+            yield self._test.result()
+        rounds = COARSE_ROUNDS if self._coarse else ROUNDS
+        while self._test.rounds_done < rounds:
             self._test.advance()
-
-    def report(self) -> RobustnessResult | None:
-        """The result so far; that of the previous parameters until the first round is done."""
-        if self._test is None or (self._test.rounds_done < 1 and self._previous is not None):
-            return self._previous
-        return self._test.result()
+            yield self._test.result() if self._test.rounds_done or not self._waits_for_round else None
 
 
-_ROBUSTNESS, _OWN, _HELD_OUT = "Robustness", "Predictions for your own drawings", "Accuracy on held-out drawings"
-
-
-class BackgroundJob(Protocol):
-    """A computation that runs in slices."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether work is left."""
-
-    def run_for(self, seconds: float) -> None:
-        """Continue for about `seconds`."""
-
-    def cancel(self) -> None:
-        """Do nothing until something else is requested."""
-
-
-@dataclass(frozen=True, eq=False)
-class ActiveQueries:
-    """The visible reports: robustness, predictions for the user's drawings, and the held-out examples of the given
-    data, None if hidden."""
-
-    robustness: bool = False
-    drawing_predictions: bool = False
-    held_out: PoolSettings | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class QueryResults:
-    """The results so far of the visible reports, read-only."""
-
-    robustness: RobustnessResult | None = None
-    drawing_predictions: Mapping[Drawing, DrawingPrediction] = field(default_factory=dict)
-    held_out: HeldOutEvaluation | None = None
-
-
-class QueryJobs:
-    """One job of each kind, kept while its report is visible. A job that fails stops.
-
-    faults: reports it.
-    """
-
-    def __init__(self, faults: Faults) -> None:
-        self._faults = faults
-        self._robustness: RobustnessJob | None = None
-        self._drawings: DrawingPredictionJob | None = None
-        self._held_out: HeldOutJob | None = None
-        self._turn = 0
-
-    def update(
-        self,
-        queries: ActiveQueries,
-        document: Document,
-        model: Model,
-        training: TrainingReport | None,
-        backend: Backend,
-    ) -> QueryResults:
-        """Set what is computed from now on, and return the results so far.
-
-        model: the document's first one, or that with the parameters of the point that `training` shows.
-        """
-        shown = None if model is document.models[0] else training
-        return QueryResults(
-            self._update_robustness(queries, model, shown, backend),
-            self._update_drawings(queries, document, model, shown, backend),
-            self._update_held_out(queries, model, shown, backend),
-        )
-
-    def stop(self) -> QueryResults:
-        """Drop all jobs."""
-        self._robustness = self._drawings = self._held_out = None
-        return QueryResults()
-
-    @property
-    def busy(self) -> bool:
-        """Whether a job has work left."""
-        return any(job.busy for job, _ in self._jobs())
-
-    def run_for(self, seconds: float) -> None:
-        """Continue one job, another at each call, for about `seconds` and at most MAX_SLICE_SECONDS."""
-        busy = [(job, name) for job, name in self._jobs() if job.busy]
-        self._turn += 1
-        if busy:
-            job, name = busy[self._turn % len(busy)]
-            self._guard(lambda: job.run_for(min(seconds, MAX_SLICE_SECONDS)), job, name)
-
-    def _jobs(self) -> list[tuple[BackgroundJob, str]]:
-        jobs = ((self._robustness, _ROBUSTNESS), (self._drawings, _OWN), (self._held_out, _HELD_OUT))
-        return [(job, name) for job, name in jobs if job is not None]
-
-    def _update_robustness(
-        self, queries: ActiveQueries, model: Model, shown: TrainingReport | None, backend: Backend
-    ) -> RobustnessResult | None:
-        if not queries.robustness or not supports(model.network):
-            self._robustness = None
-            return None
-        job = self._robustness = self._robustness or RobustnessJob(backend)
-        self._guard(lambda: job.update(model, shown), job, _ROBUSTNESS)
-        return job.report()
-
-    def _update_drawings(
-        self,
-        queries: ActiveQueries,
-        document: Document,
-        model: Model,
-        shown: TrainingReport | None,
-        backend: Backend,
-    ) -> Mapping[Drawing, DrawingPrediction]:
-        if not queries.drawing_predictions or not document.labelled_drawings:
-            self._drawings = None
-            return {}
-        job = self._drawings = self._drawings or DrawingPredictionJob(backend)
-        self._guard(lambda: job.update(document.labelled_drawings, model, shown), job, _OWN)
-        return job.report()
-
-    def _update_held_out(
-        self, queries: ActiveQueries, model: Model, shown: TrainingReport | None, backend: Backend
-    ) -> HeldOutEvaluation | None:
-        """The evaluation of the model's own parameters; the training run evaluates its own."""
-        settings = queries.held_out
-        fits = settings is not None and (settings.classes, settings.input_shape) == (
-            model.network.classes,
-            model.network.input_shape,
-        )
-        if settings is None or not fits or shown is not None:
-            self._held_out = None
-            return None
-        job = self._held_out = self._held_out or HeldOutJob(backend)
-        self._guard(lambda: job.update(model, settings), job, _HELD_OUT)
-        return job.report()
-
-    def _guard(self, action: Callable[[], None], job: BackgroundJob, name: str) -> None:
-        """Run the action; on failure cancel the job."""
-        self._faults.guard(name, action, None, lambda _: job.cancel(), refusal=NAMED)
+# -- held-out examples
 
 
 @dataclass(frozen=True)
-class TrainingContext:
-    """What a job reads from the training run.
+class HeldOutQuery(ResultQuery[HeldOutEvaluation]):
+    """The evaluation of the first model's own parameters on the held-out examples of these settings; those of a
+    training run are evaluated by the run."""
 
-    parameters: gives the parameters shown, None before there are any.
-    pool_of: gives the examples of a branch by number, which may not be complete yet.
-    make_replay: gives the replay to the second argument, starting at or before the third.
-    """
-
-    trainer: Trainer
-    parameters: Callable[[], Parameters | None]
-    history: History
-    pool_of: Callable[[int], ExamplePool]
-    make_replay: Callable[[History, RunPoint, RunPoint], Replay]
+    settings: PoolSettings
 
 
-class LayerStatisticsJob:
-    """The statistics of one network's layers at the point shown."""
+class HeldOutJob(Job):
+    """Evaluates a model on held-out examples, which the job before may have generated."""
 
-    def __init__(self, network: Network, backend: Backend) -> None:
-        self._observer = StatisticsObserver(network, backend)
-        self._point, self._running = RunPoint(-1, -1), False
+    def __init__(self, query: HeldOutQuery, context: JobContext) -> None:
+        self.source, self._model, self._backend = context.source(), context.model, context.backend
+        self._settings = query.settings
+        self._examples: Dataset | None = None
 
-    @property
-    def latest(self) -> NetworkStatistics | None:
-        """The latest statistics."""
-        return self._observer.latest
+    def has_same_inputs(self, previous: HeldOutJob) -> bool:
+        return self._model.network == previous._model.network
 
-    def is_due(
-        self,
-        request: TrainingRequest,
-        state: TrainingState,
-        current: RunPoint,
-        replay: Replay | None,
-        within_step: bool,
-    ) -> bool:
-        """Whether statistics are to be computed: from time to time between steps while training runs, once for a
-        point that is shown."""
-        if state in ("preparing", "failed"):
-            return False
-        if request.shown_point is None:
-            self._point, self._running = current, state == "running"
-        elif replay is None or not replay.is_exact or replay.target != request.shown_point:
-            return False
-        else:
-            self._point, self._running = replay.point, False
-        if self._running and within_step and not self._observer.busy:
-            return False
-        return self._observer.is_due(self._point, request.layer_statistics, self._running)
+    def adopt(self, previous: HeldOutJob) -> None:
+        self._examples = previous._examples
 
-    def advance(self, request: TrainingRequest, context: TrainingContext) -> None:
-        """Run one slice, when due."""
-        pool = context.pool_of(self._point.branch)
-        if pool.progress < 1:
-            pool.generate_next()
-            return
-        point = request.shown_point or self._point
-
-        def last_change() -> Iterator[ParameterChange | None]:
-            return _last_change(context, point, replayed=request.shown_point is not None)
-
-        self._observer.advance(
-            self._point, request.layer_statistics, self._running, pool.held_out, context.parameters, last_change
-        )
+    def run(self) -> Iterator[HeldOutEvaluation | None]:
+        if self._examples is None:
+            chunks = []
+            for number in range(-(-self._settings.held_out // CHUNK_SIZE)):
+                chunks.append(generate_chunk(self._settings, HELD_OUT_STREAM, number))
+                yield None
+            images = np.concatenate([chunk.images for chunk in chunks])
+            labels = np.concatenate([chunk.labels for chunk in chunks])
+            self._examples = Dataset(images, labels, chunks[0].classes)
+        examples, model = self._examples, self._model
+        evaluator = Evaluator(model.network, self._backend, examples)
+        for evaluation in evaluator.iter_slices(model.parameters, SLICE_SECONDS):
+            yield None if evaluation is None else HeldOutEvaluation(examples, evaluation)
 
 
-def _last_change(context: TrainingContext, point: RunPoint, replayed: bool) -> Iterator[ParameterChange | None]:
-    """The change made by the step to `point`; it is repeated where it was replayed or another trainer made it."""
-    if not replayed and (change := context.trainer.last_change()) is not None:
-        yield change
-        return
-    before = replace(point, step=point.step - 1)
-    while (pool := context.pool_of(context.history.nearest_keyframe(before)[0].branch)).progress < 1:
-        pool.generate_next()
-        yield None
-    yield from context.make_replay(context.history, point, before).iter_last_change()
-
-
-_WITHOUT_STEPS: Final = ("preparing", "diverged", "failed")
-
-
-class StepTraceJob:
-    """Traces of the steps of one branch."""
-
-    def __init__(self, network: Network, examples: Dataset, backend: Backend) -> None:
-        self._tracer = LiveStepTracer(network, examples, backend)
-        self._request: TraceRequest | None = None
-
-    @property
-    def latest(self) -> StepTrace | None:
-        """The step traced last."""
-        return self._tracer.result
-
-    def is_due(
-        self, request: TrainingRequest, state: TrainingState, current: RunPoint, replay: Replay | None
-    ) -> bool:
-        """Whether the step after the point shown is to be traced."""
-        self._request = _trace_request(request, state, current, replay)
-        return self._tracer.is_due(self._request)
-
-    def advance(
-        self, request: TrainingRequest, state: TrainingState, checkpoint: Callable[[], Checkpoint]
-    ) -> float:
-        """Run one slice, when due.
-
-        Returns the perf_counter() seconds the next step should wait for, so that a slow step is shown before it is
-        made.
-        """
-        traced = self._request
-        assert traced is not None
-        ended = self._tracer.advance(traced, lambda: adapt_checkpoint(checkpoint(), traced.config))
-        slow = state == "running" and request.stop_at_step is None and not traced.fast
-        return (
-            perf_counter() + 1 / request.speed_limit if ended and slow and request.speed_limit is not None else 0.0
-        )
-
-
-def _trace_request(
-    request: TrainingRequest, state: TrainingState, current: RunPoint, replay: Replay | None
-) -> TraceRequest | None:
-    """The step to trace, None until the replay has reached its point."""
-    if request.step_query is None or state in _WITHOUT_STEPS:
-        return None
-    if request.shown_point is None:
-        fast = state == "running" and (request.speed_limit or math.inf) > SLOW_STEPS_PER_SECOND
-        return TraceRequest(current, request.config, request.step_query, fast)
-    if replay is None or not replay.is_exact or replay.target != request.shown_point:
-        return None
-    return TraceRequest(request.shown_point, request.config, request.step_query, False)
+# -- samples of the generator
 
 
 @dataclass(frozen=True)
-class TrainingStatus:
-    """The state of the training run that decides which jobs are due.
+class SamplesQuery(ResultQuery[GeneratorSamples]):
+    """Sample drawings of these settings."""
 
-    replay: towards the point shown. within_step: a step is partly made.
+    settings: DataSettings
+
+
+class SamplesJob(Job):
+    """Generates the samples."""
+
+    def __init__(self, query: SamplesQuery, _: JobContext) -> None:
+        self._settings = query.settings
+
+    def has_same_inputs(self, previous: SamplesJob) -> bool:
+        return True
+
+    def run(self) -> Iterator[GeneratorSamples]:
+        yield generate_samples(self._settings)
+
+
+# -- explanations
+
+
+class ExplanationJob(Job):
+    """Explains a value, a class or a feature. A profile that is complete stays until that of later weights is."""
+
+    def __init__(self, query: Query, context: JobContext) -> None:
+        self._query, self._prediction = query, context.predictions[query.model]
+        self.source = context.source(query.model)
+        self._fitted = context.document.fit_to_frame if query.kind == "flip" else False
+        self._coarse = context.is_changing if query.kind == "likes" else False
+        self._available, self._idle = context.available, context.explainers
+        self._explainer: Explainer | None = None
+        self._only_complete = False
+        cost = sum(cost.multiplies for cost in self._prediction.model.network.costs)
+        self.is_small = cost < QUICK_MULTIPLIES
+        self.knows_something = query.kind == "likes"
+
+    def has_same_inputs(self, previous: ExplanationJob) -> bool:
+        if (self._fitted, self._coarse) != (previous._fitted, previous._coarse):
+            return False
+        if self._query.kind in INPUT_INDEPENDENT_KINDS:
+            if same_weights(self._prediction.model, previous._prediction.model):
+                self.source = previous.source
+            return self._has_same_network(previous)
+        return self._has_same_network(previous) and self._has_same_picture(previous)
+
+    def may_show(self, previous: ExplanationJob) -> bool:
+        kind = self._query.kind
+        waits = kind in SLOW_KINDS and kind not in INPUT_INDEPENDENT_KINDS
+        is_same = self._fitted == previous._fitted and self._has_same_network(previous)
+        return is_same and (not waits or self._has_same_picture(previous))
+
+    def adopt(self, previous: ExplanationJob) -> None:
+        self._explainer, previous._explainer = previous._explainer, None
+        self._only_complete = self._coarse and self._has_same_network(previous)
+
+    def close(self) -> None:
+        if self._explainer is not None:
+            self._idle.append(self._explainer)
+            self._explainer = None
+
+    def run(self) -> Iterator[Result | None]:
+        if self._explainer is None:
+            self._explainer = self._idle.pop() if self._idle else Explainer()
+        results = self._explainer.iter_results(
+            self._query, self._prediction, self._available, fitted=self._fitted, coarse=self._coarse
+        )
+        for result in results:
+            is_shown = result is not None and (result.progress >= 1 or not self._only_complete)
+            yield result if is_shown else None
+            if result is not None and result.progress >= 1:
+                return
+
+    def _has_same_network(self, previous: ExplanationJob) -> bool:
+        return self._prediction.model.network == previous._prediction.model.network
+
+    def _has_same_picture(self, previous: ExplanationJob) -> bool:
+        return np.array_equal(self._prediction.activations[0], previous._prediction.activations[0])
+
+
+# -- the table
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """How one kind of query is answered.
+
+    make: the job of a query. policy: its policy. is_possible: whether the query has an answer at all.
     """
 
-    request: TrainingRequest
-    state: TrainingState
-    current_point: RunPoint
-    replay: Replay | None
-    within_step: bool
+    make: Callable[[Any, JobContext], Job]
+    policy: Callable[[Any], Policy]
+    is_possible: Callable[[Any, JobContext], bool] = lambda query, context: True
 
 
-class BranchJobs:
-    """The jobs of one branch: step traces, layer statistics and training accuracy.
+def _always(policy: Policy) -> Callable[[Any], Policy]:
+    return lambda query: policy
 
-    previous: the jobs of an earlier branch of the same network in the same history, whose statistics continue.
-    """
 
-    def __init__(
-        self, network: Network, training_set: Dataset, backend: Backend, previous: BranchJobs | None
-    ) -> None:
-        self.network = network
-        self._step_trace = StepTraceJob(network, training_set, backend)
-        self._statistics: LayerStatisticsJob = (
-            previous._statistics if previous is not None else LayerStatisticsJob(network, backend)
-        )
-        self._training_accuracy = TrainingAccuracyJob(network, backend, training_set)
+_QUICK: Final = Policy("Explanation", while_drawing=True, share=0.1, min_interval=0.15)
+_SLOW: Final = Policy("Explanation", while_drawing=False, share=0.5, min_interval=4.0)
+JOBS: dict[type[AnyQuery], JobKind] = {
+    Query: JobKind(
+        ExplanationJob,
+        lambda query: _SLOW if query.kind in SLOW_KINDS else _QUICK,
+        lambda query, context: query.model < len(context.predictions),
+    ),
+    RobustnessQuery: JobKind(
+        RobustnessJob,
+        _always(Policy("Robustness", while_drawing=False, share=0.5, min_interval=4.0)),
+        lambda query, context: supports(context.model.network),
+    ),
+    DrawingPredictionsQuery: JobKind(
+        DrawingPredictionsJob,
+        _always(Policy("Predictions for your own drawings", while_drawing=False, share=0.5, min_interval=0.5)),
+        lambda query, context: bool(context.document.labelled_drawings),
+    ),
+    HeldOutQuery: JobKind(
+        HeldOutJob,
+        _always(Policy("Accuracy on held-out drawings", while_drawing=False, share=0.5, min_interval=0.0)),
+        lambda query, context: _has_held_out(query, context),
+    ),
+    SamplesQuery: JobKind(
+        SamplesJob, _always(Policy("Sample drawings", while_drawing=True, share=1.0, min_interval=0.0))
+    ),
+}
 
-    @property
-    def step_trace(self) -> StepTrace | None:
-        """The step traced last."""
-        return self._step_trace.latest
 
-    @property
-    def statistics(self) -> NetworkStatistics | None:
-        """The latest layer statistics."""
-        return self._statistics.latest
+def make_jobs(queries: frozenset[AnyQuery], context: JobContext) -> dict[AnyQuery, tuple[Job, Policy]]:
+    """The jobs of all queries that have an answer. Raises KeyError for a query of a kind that is not in JOBS."""
+    jobs: dict[AnyQuery, tuple[Job, Policy]] = {}
+    for query in queries:
+        kind = JOBS[type(query)]
+        if kind.is_possible(query, context):
+            jobs[query] = kind.make(query, context), kind.policy(query)
+    return jobs
 
-    def is_due(self, status: TrainingStatus) -> bool:
-        """Whether any job has work."""
-        return self._trace_is_due(status) or self._statistics_are_due(status) or self._training_accuracy.busy
 
-    def advance(self, status: TrainingStatus, context: TrainingContext) -> float:
-        """Run one slice of a job that is due; returns the perf_counter() seconds the next step should wait for."""
-        request = status.request
-        if self._trace_is_due(status):
-            replay = status.replay if request.shown_point is not None else None
-            checkpoint = context.trainer.checkpoint if replay is None else lambda: replay.checkpoint
-            return self._step_trace.advance(request, status.state, checkpoint)
-        if self._statistics_are_due(status):
-            self._statistics.advance(request, context)
-        elif self._training_accuracy.busy:
-            self._training_accuracy.advance(context.history)
-        return 0.0
-
-    def on_epoch_end(self, point: RunPoint, parameters: Parameters, seconds: float) -> None:
-        """Start measuring the training accuracy at the end of an epoch, in slices of about `seconds`."""
-        self._training_accuracy.start(point, parameters, seconds)
-
-    def _trace_is_due(self, status: TrainingStatus) -> bool:
-        return self._step_trace.is_due(status.request, status.state, status.current_point, status.replay)
-
-    def _statistics_are_due(self, status: TrainingStatus) -> bool:
-        return self._statistics.is_due(
-            status.request, status.state, status.current_point, status.replay, status.within_step
-        )
+def _has_held_out(query: HeldOutQuery, context: JobContext) -> bool:
+    settings, network = query.settings, context.model.network
+    fits = (settings.classes, settings.input_shape) == (network.classes, network.input_shape)
+    return fits and context.training is None

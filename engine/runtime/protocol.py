@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
-from engine.data import DataSettings, GeneratorSamples, PoolSettings
 from engine.documents import Document, OpenRequest, OpenResult
 from engine.drawings import Drawing
-from engine.explain import Query, Result, RobustnessResult, TemplateMatch
+from engine.explain import Answer, ResultQuery, TemplateMatch
 from engine.nn import ChannelRanges, Prediction
-from engine.runtime.jobs import DrawingPrediction
+from engine.runtime.scheduler import AnyQuery
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest
-from engine.training import HeldOutEvaluation
+
+ResultType = TypeVar("ResultType")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +27,7 @@ class Request:
     requested_at: perf_counter() of the causing event in seconds, returned in the Snapshot to measure latency.
     training: the training to run, None for none.
     live: the first model predicts with the parameters of the training run (at `training.shown_point`).
-    robustness: the robustness curves are visible.
-    sample_settings: generator settings of the visible sample drawings, None if hidden.
-    query: the visible explanation, None for none.
-    drawing_predictions: the predictions for the user's own drawings are visible.
-    held_out: data whose held-out examples an untrained network is evaluated on, None if hidden.
+    queries: what the visible panels need computed beside the predictions.
     visible_channels: per model, the feature maps to return; input and scores always are. Without an entry, or with
         None, all activations of a model are returned.
     """
@@ -43,11 +40,7 @@ class Request:
     requested_at: float = 0.0
     training: TrainingRequest | None = None
     live: bool = False
-    robustness: bool = False
-    sample_settings: DataSettings | None = None
-    query: Query | None = None
-    drawing_predictions: bool = False
-    held_out: PoolSettings | None = None
+    queries: frozenset[AnyQuery] = frozenset()
     visible_channels: tuple[ChannelRanges | None, ...] = ()
 
     def visible_channels_of(self, index: int) -> ChannelRanges | None:
@@ -82,11 +75,7 @@ class Snapshot:
     engine_seconds: time the Runner took.
     training: state of the training run, None for none.
     comparison: template matching for the first model's input, None for classes without templates.
-    robustness: robustness of the first model so far, None if hidden.
-    samples: sample drawings of the requested settings, None if hidden.
-    result: result of the query so far, None before the first.
-    drawing_predictions: the first model's predictions for the user's own drawings so far.
-    held_out: evaluation of the first model, where its parameters are not those of the training run.
+    results: the results of the Request's queries so far; a query without one is missing.
     """
 
     generation: int
@@ -100,8 +89,13 @@ class Snapshot:
     engine_seconds: float
     training: TrainingReport | None = None
     comparison: TemplateMatch | None = None
-    robustness: RobustnessResult | None = None
-    samples: GeneratorSamples | None = None
-    result: Result | None = None
-    drawing_predictions: Mapping[Drawing, DrawingPrediction] = field(default_factory=dict)
-    held_out: HeldOutEvaluation | None = None
+    results: Mapping[AnyQuery, Any] = field(default_factory=dict)
+
+    def result(self, query: ResultQuery[Answer] | None) -> Answer | None:
+        """The result of a query so far, None if there is none yet, or for None."""
+        found: Answer | None = None if query is None else self.results.get(query)
+        return found
+
+    def result_of_type(self, kind: type[ResultType]) -> ResultType | None:
+        """The first result of this type, whatever its query."""
+        return next((result for result in self.results.values() if isinstance(result, kind)), None)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from engine.backends import Backend, DeviceChoice, DeviceUnavailable, HostArray, choose_backend, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.data import DataSettings, GeneratorSamples, InputShape, generate_samples
+from engine.data import InputShape
 from engine.documents import OpenRequest, OpenResult, open_file
-from engine.explain import AvailableExamples, Explainer, Result, TemplateMatch, match_templates, templates
+from engine.explain import AvailableExamples, Explainer, StepQuery, TemplateMatch, match_templates, templates
 from engine.faults import PLAIN, Faults
 from engine.nn import Model, Prediction, Predictor
 from engine.runtime.file_reader import POLL_SECONDS, FileReader
-from engine.runtime.jobs import ActiveQueries, QueryJobs, QueryResults
+from engine.runtime.jobs import JOBS, JobContext, make_jobs
 from engine.runtime.protocol import DeviceReport, Notice, Request, Snapshot
+from engine.runtime.scheduler import AnyQuery, Scheduler
+from engine.runtime.training_jobs import LayerStatisticsQuery
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import SAVE_INTERVAL, SavedRun, SaveThrottle
@@ -44,52 +46,38 @@ class Runner:
     _opened: OpenResult | None = None
     _files: FileReader = field(default_factory=lambda: FileReader(lambda *of_file: open_file(*of_file)))
     _second: tuple[tuple[object, ...], Prediction] | None = None
-    _samples: GeneratorSamples | None = None
-    _explainer: Explainer = field(default_factory=Explainer)
+    _explainers: list[Explainer] = field(default_factory=list)
     faults: Faults = field(init=False)
-    _jobs: QueryJobs = field(init=False)
-    _turn: int = 0
-    _settled: bool = True
+    _scheduler: Scheduler = field(init=False)
     _computed: tuple[Request, Snapshot] | None = None
 
     def __post_init__(self) -> None:
         self.faults = Faults(self._notify, (ValueError, DeviceUnavailable))
-        self._jobs = QueryJobs(self.faults)
+        self._scheduler = Scheduler(self.faults, self._fall_back)
 
     def compute(self, request: Request) -> Snapshot:
         """The Snapshot for a Request. Never raises: an error becomes a notice, and what has failed is missing."""
-        started, self._settled = perf_counter(), request.settled
+        started = perf_counter()
         self._notices = [notice for notice in self._notices if notice.number > request.acknowledged]
         guard = self.faults.guard
         guard(
             "Opening a file", lambda: self._open(request.open_request), None, partial(self._fail_opening, request)
         )
-        set_training = partial(self._set_training, request.training)
+        set_training = partial(self._set_training, request.training, request.queries)
         guard("Start of training", set_training, None, self._fail_training, refusal=PLAIN)
         none: tuple[Prediction, ...] = ()
         predictions = guard("Prediction", lambda: self._predict_with_fallback(request), none, refusal=PLAIN)
-        guard("Sample drawings", lambda: self._update_samples(request.sample_settings), None, refusal=PLAIN)
         training = guard("Training report", self._report_training, None, self._fail_training)
-        results = guard(
-            "Background jobs",
-            lambda: self._update_jobs(request, predictions, training),
-            QueryResults(),
-            lambda _: self._stop_jobs(),
-        )
-        result = guard(
-            "Explanation", lambda: self._update_query(request, predictions, training), None, self._cancel_query
-        )
+        no_results: dict[AnyQuery, Any] = {}
+        set_jobs = partial(self._set_jobs, request, predictions, training)
+        results = guard("Jobs", set_jobs, no_results, lambda _: self._scheduler.drop_all())
         snapshot = replace(
             self._empty_snapshot(request),
             predictions=predictions,
             engine_seconds=perf_counter() - started,
             training=training,
             comparison=guard("Template matching", lambda: _comparison(predictions), None),
-            robustness=results.robustness,
-            samples=self._samples,
-            result=result,
-            drawing_predictions=results.drawing_predictions,
-            held_out=results.held_out,
+            results=results,
             notices=tuple(self._notices),
         )
         self._computed = request, snapshot
@@ -125,102 +113,80 @@ class Runner:
 
     @property
     def busy(self) -> bool:
-        """Whether work is left. Never raises, like the two below."""
-        return self._training or self._jobs_are_due or self._explainer_is_busy or self._files.has_result
+        """Whether work is left. Never raises, like the three below."""
+        return self._scheduler.busy or self._files.has_result
 
     @property
     def seconds_until_busy(self) -> float | None:
         """Seconds until there is work without a new Request; None for never."""
-        guard = self.faults.guard
-        due = guard("Explanation status", lambda: self._explainer.seconds_until_busy, None, self._cancel_query)
+        due = self._scheduler.next_due
         if self._files.is_reading:
             return POLL_SECONDS if due is None else min(due, POLL_SECONDS)
         return due
 
     @property
     def has_first_result(self) -> bool:
-        """Whether the first result of the visible query, or the file to be opened, has arrived."""
-        if self._files.has_result:
-            return True
-        guard = self.faults.guard
-        return guard("Explanation status", lambda: self._explainer.has_first_result, False, self._cancel_query)
+        """Whether the first result of a query, or the file to be opened, has arrived."""
+        return self._files.has_result or self._scheduler.has_first_result
 
     def run_for(self, seconds: float) -> None:
-        """Continue for about `seconds` with training, the background jobs or the query, in turn. Never raises."""
-        actions: list[Callable[[], None]] = []
-        guard = self.faults.guard
-        if self._training:
-            actions.append(
-                partial(guard, "Training", lambda: self._train(seconds), None, self._fail_training, refusal=PLAIN)
-            )
-        if self._jobs_are_due:
-            actions.append(lambda: self._jobs.run_for(seconds))
-        if self._explainer_is_busy:
-            explain = self._explainer.run_for
-            actions.append(partial(guard, "Explanation", lambda: explain(seconds), None, self._cancel_query))
-        self._turn += 1
-        if actions:
-            actions[self._turn % len(actions)]()
-
-    @property
-    def _training(self) -> bool:
-        run, guard = self._run, self.faults.guard
-        return run is not None and guard("Training status", lambda: run.busy, False, self._fail_training)
-
-    @property
-    def _jobs_are_due(self) -> bool:
-        """Whether background jobs have work; during a stroke they wait."""
-        guard = self.faults.guard
-        return self._settled and guard(
-            "Background job status", lambda: self._jobs.busy, False, lambda _: self._stop_jobs()
-        )
-
-    @property
-    def _explainer_is_busy(self) -> bool:
-        return self.faults.guard("Explanation status", lambda: self._explainer.busy, False, self._cancel_query)
-
-    def _train(self, seconds: float) -> None:
+        """Continue for about `seconds` with training or a job, in turn."""
+        self._scheduler.run_for(seconds)
         run = self._run
-        assert run is not None
-        run.run_for(seconds)
-        for message in run.take_messages():
-            self._notify(message)
+        if run is not None:
+            none: list[str] = []
+            for message in self.faults.guard("Training", run.take_messages, none):
+                self._notify(message)
 
     def _report_training(self) -> TrainingReport | None:
         return None if self._run is None else self._run.report()
 
-    def _stop_jobs(self) -> None:
-        self._jobs.stop()
-
-    def _update_jobs(
+    def _set_jobs(
         self, request: Request, predictions: tuple[Prediction, ...], training: TrainingReport | None
-    ) -> QueryResults:
+    ) -> dict[AnyQuery, Any]:
+        """Set what is computed for the queries from now on, and return the results so far."""
         if not predictions:
-            return self._jobs.stop()
-        queries = ActiveQueries(request.robustness, request.drawing_predictions, request.held_out)
-        return self._jobs.update(queries, request.document, predictions[0].model, training, self._get_backend())
-
-    def _update_query(
-        self, request: Request, predictions: tuple[Prediction, ...], training: TrainingReport | None
-    ) -> Result | None:
-        """The result of the request's query so far."""
+            self._scheduler.drop_all()
+            return {}
         available = None
         if training is not None:
             available = AvailableExamples(training.request.training_data, training.examples, training.held_out)
-        fitted = request.document.fit_to_frame
-        self._explainer.set_query(request.query, predictions, request.settled, self._training, available, fitted)
-        return self._explainer.result
+        is_own = predictions[0].model is request.document.models[0]
+        context = JobContext(
+            request.document,
+            predictions,
+            None if is_own else training,
+            self._get_backend(),
+            available,
+            self._explainers,
+        )
+        jobs = make_jobs(frozenset(query for query in request.queries if type(query) in JOBS), context)
+        self._scheduler.set_wanted(jobs, settled=request.settled, changing=context.is_changing)
+        return {**self._scheduler.results(), **self._results_of_run(request.queries, training)}
 
-    def _cancel_query(self, _: str) -> None:
-        self._explainer.cancel()
+    def _results_of_run(self, queries: frozenset[AnyQuery], training: TrainingReport | None) -> dict[AnyQuery, Any]:
+        """The results of the queries that the training run itself answers."""
+        found: dict[AnyQuery, Any] = {}
+        if training is None or self._run is None:
+            return found
+        for query in queries:
+            if isinstance(query, StepQuery) and self._run.step_trace is not None:
+                found[query] = self._run.step_trace
+            elif isinstance(query, LayerStatisticsQuery) and training.statistics is not None:
+                found[query] = training.statistics
+        return found
 
-    def _set_training(self, request: TrainingRequest | None) -> None:
+    def _set_training(self, request: TrainingRequest | None, queries: frozenset[AnyQuery]) -> None:
         """Set what to train; None suspends training."""
         if request is None:
             if self._run is not None:
                 self._run.suspend()
             return
-        self._run_of(request).set_request(request)
+        run = self._run_of(request)
+        self._scheduler.set_task(run, self._fail_training)
+        step_query = next((query for query in queries if isinstance(query, StepQuery)), None)
+        run.set_queries(step_query, layer_statistics=LayerStatisticsQuery() in queries)
+        run.set_request(request)
 
     def _run_of(self, request: TrainingRequest) -> TrainingRun:
         """The training run of a network and those made from it by edits, each of which keeps its own; that of
@@ -254,12 +220,6 @@ class Runner:
             self._notify(f"The GPU cannot be used ({error}); the processor computes instead.")
             return choose_backend("cpu")
 
-    def _update_samples(self, settings: DataSettings | None) -> None:
-        if settings is None:
-            self._samples = None
-        elif self._samples is None or self._samples.settings != settings:
-            self._samples = generate_samples(settings)
-
     def _open(self, request: OpenRequest | None) -> None:
         """Use the file if it has been read, and start to read it if it is new."""
         if request is None or (self._opened is not None and self._opened.request == request):
@@ -279,10 +239,14 @@ class Runner:
         try:
             return self._predict(request)
         except DeviceFault as fault:
-            self._notify(f"{fault} The processor computes the predictions from now on.")
-            self._backend, self._live = numpy_backend("the GPU failed"), None
-            self._predictors.clear()
+            self._fall_back(fault)
             return self._predict(request)
+
+    def _fall_back(self, fault: DeviceFault) -> None:
+        """Compute predictions and jobs on the CPU from now on."""
+        self._notify(f"{fault} The processor computes the predictions from now on.")
+        self._backend, self._live = numpy_backend("the GPU failed"), None
+        self._predictors.clear()
 
     def _predict(self, request: Request) -> tuple[Prediction, ...]:
         document = request.document

@@ -11,7 +11,6 @@ from typing import Literal, TypeAlias
 
 from engine.backends import HostArray
 from engine.data import Dataset, LabelledDrawing, PoolSettings, TrainingData
-from engine.explain import StepQuery, StepTrace
 from engine.nn import Model, RunPoint
 from engine.nn.layers import Arrays
 from engine.training import (
@@ -45,8 +44,6 @@ class TrainingRequest:
     stop_at_step: the step to pause at, None for none.
     speed_limit: steps per second at most, None for no limit.
     shown_point: the point of the history to show, None for the current one.
-    step_query: what to trace of the step after the point shown, None for nothing.
-    layer_statistics: the statistics of weights, values and gradients are visible.
     saved_run: history of an earlier session, restored first.
     branch_names: names given by the user, by branch number.
     """
@@ -62,8 +59,6 @@ class TrainingRequest:
     stop_at_step: int | None = None
     speed_limit: float | None = None
     shown_point: RunPoint | None = None
-    step_query: StepQuery | None = None
-    layer_statistics: bool = False
     saved_run: SavedRun | None = None
     branch_names: Mapping[int, str] = field(default_factory=dict)
     resumes: int | None = None
@@ -108,7 +103,6 @@ class TrainingReport:
     examples, held_out: the training set, and the held-out examples at `shown_point`.
     batch: (n,) indices into `examples` of the last step's batch.
     gradients: of the last step, by parameter name.
-    step_trace: the traced step, None if not requested.
     statistics: latest statistics of the layers, with the point they belong to.
     saved_run: everything needed to resume in another session; up to 10 s of training old, current when paused.
     """
@@ -135,7 +129,6 @@ class TrainingReport:
     held_out: Dataset | None
     batch: HostArray
     gradients: Arrays
-    step_trace: StepTrace | None = None
     statistics: NetworkStatistics | None = None
     saved_run: SavedRun | None = None
 

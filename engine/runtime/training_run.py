@@ -14,10 +14,11 @@ import numpy as np
 
 from engine.backends import Backend
 from engine.data import ExamplePool, FixedSource, PoolCache, TrainingData, kind_of
+from engine.explain import StepQuery, StepTrace
 from engine.faults import NAMED, Faults
 from engine.nn import Model, Network, Parameters, RunPoint
 from engine.nn.layers import Arrays
-from engine.runtime.jobs import BranchJobs, TrainingContext, TrainingStatus
+from engine.runtime.training_jobs import BranchJobs, TrainingContext, TrainingStatus
 from engine.runtime.training_protocol import Keyframe, TrainingReport, TrainingRequest, TrainingState
 from engine.training import (
     HISTORY_BYTES,
@@ -82,6 +83,8 @@ class TrainingRun:
         self._latest_gradients = LatestGradients()
         self._jobs: list[BranchJobs] = []  # one of each network
         self._within_step = False  # a step is partly made
+        self._step_query: StepQuery | None = None
+        self._layer_statistics = False
         self._faults = faults or Faults(lambda _: None)
         # Until another branch is requested.
         self._failed_parts: set[str] = set()
@@ -107,6 +110,16 @@ class TrainingRun:
         """Whether the network is that of the latest request, or of a branch of the history."""
         requested = () if self._request is None else (self._request.model.network,)
         return network in requested or (self._history is not None and network in self._history.networks)
+
+    def set_queries(self, step_query: StepQuery | None, *, layer_statistics: bool = False) -> None:
+        """Set what to trace of the step after the point shown, and whether layer statistics are wanted."""
+        self._step_query, self._layer_statistics = step_query, layer_statistics
+
+    @property
+    def step_trace(self) -> StepTrace | None:
+        """The step traced last, while steps are traced."""
+        jobs = self._shown_jobs
+        return None if jobs is None or self._trainer is None or self._step_query is None else jobs.step_trace
 
     def suspend(self) -> None:
         """Do nothing until the next request; the state is kept."""
@@ -223,7 +236,6 @@ class TrainingRun:
             held_out=shown_pool.held_out if shown_pool.progress >= 1 else None,
             batch=trainer.last_batch if trainer is not None else np.zeros(0, np.int64),
             gradients=self._latest_gradients.get(trainer),
-            step_trace=None if jobs is None or trainer is None or request.step_query is None else jobs.step_trace,
             statistics=None if jobs is None else jobs.statistics,
             saved_run=self._saved_run_to_report(),
         )
@@ -501,7 +513,15 @@ class TrainingRun:
         if self._request is None or self._trainer is None:
             return None
         current = RunPoint(self._branch, self._trainer.steps_made)
-        return TrainingStatus(self._request, self._state, current, self._cursor.replay, self._within_step)
+        return TrainingStatus(
+            self._request,
+            self._state,
+            current,
+            self._cursor.replay,
+            self._within_step,
+            self._step_query,
+            self._layer_statistics,
+        )
 
     def _jobs_are_due(self) -> bool:
         status = None if _JOBS in self._failed_parts else self._status()

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Final
 
 import numpy as np
 
 from engine.backends import Backend, HostArray, numpy_backend
 from engine.backends.cuda import DeviceFault
-from engine.data import CHUNK_SIZE, HELD_OUT_STREAM, Dataset, PoolSettings, generate_chunk
-from engine.nn import Model, Network, Parameters, Plan, RunPoint, cross_entropy
+from engine.data import Dataset
+from engine.nn import Network, Parameters, Plan, RunPoint, cross_entropy
 from engine.nn.layers import ShapeError, shape_text
 from engine.training.history import History
 from engine.training.train_step import inference_batch_size
@@ -180,64 +179,6 @@ class HeldOutEvaluation:
 
     examples: Dataset
     evaluation: Evaluation
-
-
-class HeldOutJob:
-    """Evaluates a model on the held-out examples of generator settings, in slices."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self._model: Model | None = None
-        self._settings: PoolSettings | None = None
-        self._examples: Dataset | None = None
-        self._slices: Iterator[None] | None = None
-        self._latest: HeldOutEvaluation | None = None
-
-    def update(self, model: Model, settings: PoolSettings) -> None:
-        """Set model and settings, whose side and classes must be those of the network; nothing is repeated."""
-        if model is self._model and settings == self._settings:
-            return
-        if settings != self._settings:
-            self._examples = self._latest = None
-        self._model, self._settings = model, settings
-        self._slices = self._iter_slices(model, settings)
-
-    @property
-    def busy(self) -> bool:
-        """Whether the evaluation is incomplete."""
-        return self._slices is not None
-
-    def run_for(self, seconds: float) -> None:
-        """Continue for about `seconds`. Raises what Evaluator raises for a network that is too large."""
-        deadline = perf_counter() + seconds
-        while self._slices is not None and perf_counter() < deadline:
-            if next(self._slices, self) is self:
-                self._slices = None
-
-    def cancel(self) -> None:
-        """Do nothing until model or settings change."""
-        self._slices = None
-
-    def report(self) -> HeldOutEvaluation | None:
-        """The latest evaluation, None before the first."""
-        return self._latest
-
-    def _iter_slices(self, model: Model, settings: PoolSettings) -> Iterator[None]:
-        if self._examples is None:
-            chunks = []
-            for number in range(-(-settings.held_out // CHUNK_SIZE)):
-                chunks.append(generate_chunk(settings, HELD_OUT_STREAM, number))
-                yield
-            images = np.concatenate([chunk.images for chunk in chunks])
-            labels = np.concatenate([chunk.labels for chunk in chunks])
-            self._examples = Dataset(images, labels, chunks[0].classes)
-        examples = self._examples
-        for evaluation in Evaluator(model.network, self._backend, examples).iter_slices(
-            model.parameters, SLICE_SECONDS
-        ):
-            if evaluation is not None:
-                self._latest = HeldOutEvaluation(examples, evaluation)
-            yield
 
 
 class TrainingAccuracyJob:

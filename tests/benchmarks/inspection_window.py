@@ -133,7 +133,7 @@ class Bench:
 
     @property
     def _result(self) -> Result | None:
-        return last_snapshot(self.window).result
+        return last_snapshot(self.window).result_of_type(Result)
 
     # --- methods
 

@@ -4,14 +4,11 @@ execute them."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from engine.data import PoolSettings, TrainingData
-from engine.explain import StepQuery
 from engine.nn import RunPoint
 from engine.training import TrainingConfig
-
-DataPreview: TypeAlias = Literal["", "samples", "own"]
 
 
 @dataclass(frozen=True)
@@ -68,13 +65,6 @@ class SetData:
 
 
 @dataclass(frozen=True)
-class PreviewData:
-    """Preview the data: generated examples, predictions for the user's own drawings, or nothing."""
-
-    preview: DataPreview
-
-
-@dataclass(frozen=True)
 class BranchWithNewData:
     """Continue from here on a new branch, with the examples of the latest SetData."""
 
@@ -92,20 +82,6 @@ class SetBranchVisible:
 
     branch: int
     visible: bool
-
-
-@dataclass(frozen=True)
-class CollectLayerStatistics:
-    """Start or stop computing the histograms of weights, activations and gradients."""
-
-    enabled: bool
-
-
-@dataclass(frozen=True)
-class InspectStep:
-    """Trace the next training step for this query; None to stop."""
-
-    query: StepQuery | None
 
 
 @dataclass(frozen=True)
@@ -155,9 +131,6 @@ Command: TypeAlias = (
     | SetData
     | BranchWithNewData
     | SetSpeedLimit
-    | CollectLayerStatistics
-    | PreviewData
-    | InspectStep
     | SetBranchVisible
     | RenameBranch
     | CompareWithPreset

@@ -28,13 +28,11 @@ class Selection:
     hovered: the value under the mouse.
     pinned: the value chosen by a click.
     animating: whether the pinned value's window is sliding over its map, which is shown only up to that value.
-    visible_reports: expensive reports on screen, named as the Request's fields.
     """
 
     hovered: CellRef | None = None
     pinned: CellRef | None = None
     animating: bool = False
-    visible_reports: frozenset[str] = frozenset()
 
     @property
     def cells(self) -> tuple[CellRef, ...]:

@@ -9,12 +9,10 @@ from time import perf_counter
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from engine.data import DataSettings, PoolSettings
 from engine.documents import Document, OpenRequest, OpenResult
 from engine.drawings import Drawing
-from engine.explain import Query
 from engine.nn import ChannelRanges, Model, Network
-from engine.runtime import Notice, Request, TrainingRequest
+from engine.runtime import AnyQuery, Notice, Request, TrainingRequest
 from xo_gui.state.selection import CellRef, Selection
 from xo_gui.state.visible_values import needed_channels, union
 
@@ -66,7 +64,6 @@ class Session(QObject):
         self._generation = 1
         self._acknowledged = 0
         self._open_request: OpenRequest | None = None
-        self._query: Query | None = None
         self._opened_number = 0
         self._visible_maps: dict[str, tuple[tuple[Network, ChannelRanges], ...]] = {}
         self._requested_channels: tuple[ChannelRanges | None, ...] = ()
@@ -157,34 +154,17 @@ class Session(QObject):
         """Pin this value as the next of an animation over its map."""
         self.select(replace(self.selection, pinned=cell, animating=True))
 
-    def set_query(self, query: Query | None) -> None:
-        """Set the query that the engine answers beside the prediction; None for none."""
-        if query != self._query:
-            self._query = query
-            self.request_changed.emit()
-
-    def set_report_visible(self, report: str, seen: bool) -> None:
-        """Set whether an expensive report, named as the Request's field, is on screen and thus computed."""
-        watched = self.selection.visible_reports | {report} if seen else self.selection.visible_reports - {report}
-        if watched != self.selection.visible_reports:
-            self.select(replace(self.selection, visible_reports=watched))
-            self._emit_changed()
-
     def request(
         self,
         training: TrainingRequest | None = None,
         live: bool = False,
-        sample_settings: DataSettings | None = None,
-        drawing_predictions: bool = False,
-        data_settings: PoolSettings | None = None,
+        queries: frozenset[AnyQuery] = frozenset(),
     ) -> Request:
         """The complete Request of what should be true now.
 
         training: what training should be doing; None before the first run.
         live: whether the weights in training make the predictions.
-        sample_settings: generator settings to preview examples of.
-        drawing_predictions: whether predictions for the user's own drawings are on screen.
-        data_settings: the settings of the held-out examples.
+        queries: what the visible panels need computed.
         """
         self._requested_channels = self.needed_channels
         return Request(
@@ -196,11 +176,7 @@ class Session(QObject):
             self._changed_at,
             training,
             live,
-            sample_settings=sample_settings,
-            query=self._query,
-            drawing_predictions=drawing_predictions,
-            robustness="robustness" in self.selection.visible_reports,
-            held_out=data_settings if "held_out" in self.selection.visible_reports else None,
+            queries=queries,
             visible_channels=self._requested_channels,
         )
 

@@ -12,23 +12,18 @@ from weakref import WeakSet
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 
-from engine.data import DataSettings, PoolSettings, TrainingData, input_kind, kind_of
+from engine.data import PoolSettings, TrainingData, input_kind, kind_of
 from engine.documents import PRESETS, ProjectState
-from engine.explain import StepQuery
 from engine.nn import Model, Network, RunPoint
 from engine.runtime import Snapshot, TrainingReport, TrainingRequest
 from engine.training import AdamW, Branch, Cosine, SavedRun, TrainingConfig, ancestry
 from xo_gui.state.as_command import TrainCommandLine, command_of_new_run, command_of_run
 from xo_gui.state.commands import (
     BranchWithNewData,
-    CollectLayerStatistics,
     Command,
-    DataPreview,
-    InspectStep,
     OneEpoch,
     OneStep,
     Pause,
-    PreviewData,
     RenameBranch,
     Restart,
     SetBranchVisible,
@@ -87,10 +82,7 @@ class TrainingController(QObject):
         self._session = session
         self._run_ids = count(1)
         self._config, self._data = DEFAULT_CONFIG, PoolSettings(DEFAULT_CONFIG.data)
-        self.data_preview: DataPreview = ""
         self._speed_limit: float | None = None
-        self._layer_statistics = False
-        self._step_query: StepQuery | None = None
         self.request: TrainingRequest | None = None
         self.training: TrainingReport | None = None
         self._trained: Model | None = None  # the first model, if the goal trains it
@@ -178,11 +170,6 @@ class TrainingController(QObject):
         at = ancestry(training.branches, training.shown_point)[0].branch
         named = training.branch_origins[at].initial_model is not None
         return None if named else training.branches[at].configs[0][1].seed
-
-    @property
-    def sample_settings(self) -> DataSettings | None:
-        """The generator settings to preview examples of; None while no preview is shown."""
-        return self._data.generator if self.data_preview == "samples" else None
 
     # -- events ------------------------------------------------------------------------------------------------
 
@@ -308,8 +295,6 @@ class TrainingController(QObject):
             resumes=runs.goal.branch_id,
             running=False,
             speed_limit=self._speed_limit,
-            layer_statistics=self._layer_statistics,
-            step_query=self._step_query,
         )
         if model is self._returning:
             self._stopped = runs.stopped
@@ -347,20 +332,11 @@ class TrainingController(QObject):
             case SetData(data):
                 self._data = data
                 self._set(request)
-            case PreviewData(what) if what != self.data_preview:
-                self.data_preview = what
-                self._set(request)
             case BranchWithNewData():
                 self._branch_with_new_data()
             case SetSpeedLimit(steps):
                 self._speed_limit = steps
                 self._set(request and replace(request, speed_limit=steps))
-            case CollectLayerStatistics(on) if on != self._layer_statistics:
-                self._layer_statistics = on
-                self._set(request and replace(request, layer_statistics=on))
-            case InspectStep(inspection) if inspection != self._step_query:
-                self._step_query = inspection
-                self._set(request and replace(request, step_query=inspection))
             case SetBranchVisible(branch, shown):
                 self._names.set_visible(branch, shown)
                 self.changed.emit()
@@ -477,7 +453,7 @@ class TrainingController(QObject):
             number, self._trained, origin, name, config, data, own, True, until, self._speed_limit
         )
         request = replace(request, saved_run=self._restored_run, branch_names=self._names.given)
-        self._set(replace(request, layer_statistics=self._layer_statistics, step_query=self._step_query))
+        self._set(request)
 
     # -- project files -----------------------------------------------------------------------------------------
 
@@ -555,7 +531,6 @@ class TrainingController(QObject):
             training_data.labelled_drawings,
         )
         request = replace(request, speed_limit=work.speed_limit, shown_point=work.shown_point, saved_run=run)
-        request = replace(request, layer_statistics=self._layer_statistics, step_query=self._step_query)
         self.request = replace(request, branch_names=work.branch_names)
         for other in work.document.models[1:]:
             if other.network in run.networks and other.run_point is not None and other.run_point in run:

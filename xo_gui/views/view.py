@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from engine.documents import Document
-from engine.runtime import Snapshot
+from engine.runtime import AnyQuery, Snapshot
 from xo_gui.state import CellRef, Selection, TrainingSettings
 
 
@@ -19,10 +20,9 @@ class View(QWidget):
     hovered(cell or None): the value under the mouse.
     pinned(cell or None): the value that a click pins; None deselects.
     stepped_to(cell): the value that the sliding window has moved to.
-    query_changed(query or None): what the engine should explain.
+    queries_changed: what the panel needs computed, or whether it is visible, has changed.
     commanded(command): a training command.
     message(text): a sentence for the status bar. stated(Statement): one that ends once it is no longer true.
-    report_requested(report, visible): whether a costly report, named as the Request's field, is needed.
     visible_maps_changed(maps): which maps of which layers are visible, (Network, Wanted) for each model.
     is_throttled: whether the panel shows training progress rather than the drawing, and therefore skips most
         snapshots of a stroke while training runs, and of a drag of the timeline.
@@ -33,17 +33,17 @@ class View(QWidget):
     title = ""
     is_throttled = False
     lists_all_runs = False
+    _is_on_top = True
 
     previewed = Signal(object)
     edited = Signal(object, str, str)
     hovered = Signal(object)
     pinned = Signal(object)
     stepped_to = Signal(object)
-    query_changed = Signal(object)
+    queries_changed = Signal()
     commanded = Signal(object)
     message = Signal(str)
     stated = Signal(object)
-    report_requested = Signal(str, bool)
     visible_maps_changed = Signal(object)
 
     def set_document(self, document: Document) -> None:
@@ -58,8 +58,31 @@ class View(QWidget):
     def set_training(self, settings: TrainingSettings) -> None:
         """Show the training settings."""
 
-    def set_panel_visible(self, visible: bool) -> None:
-        """Set whether the panel is open and not covered by another tab."""
+    def queries(self) -> frozenset[AnyQuery]:
+        """What the engine is to compute for the panel while it is visible, beside the predictions."""
+        return frozenset()
+
+    @property
+    def is_on_screen(self) -> bool:
+        """Whether the panel is open and not covered by another tab."""
+        return self._is_on_top and self.isVisible()
+
+    def set_on_top(self, on_top: bool) -> None:
+        """Set whether no other tab covers the panel; Qt shows a dock also where another one covers it."""
+        if on_top != self._is_on_top:
+            self._is_on_top = on_top
+            if self.queries():
+                self.queries_changed.emit()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self.queries():
+            self.queries_changed.emit()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        if self.queries():
+            self.queries_changed.emit()
 
 
 __all__ = ["CellRef", "View"]

@@ -78,7 +78,8 @@ class Docks(QObject):
         dock.setAcceptDrops(True)
         dock.installEventFilter(self)
         dock.visibilityChanged.connect(self._update_titles)
-        dock.visibilityChanged.connect(view.set_panel_visible)
+        view.set_on_top(False)
+        dock.visibilityChanged.connect(view.set_on_top)
         dock.dockLocationChanged.connect(self._update_titles)
         self.all.append(dock)
 

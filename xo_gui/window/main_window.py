@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QMainWindow, QTool
 
 from engine.documents import PRESETS, check_input, preset, shipped_model
 from engine.nn import Model
-from engine.runtime import Notice, Snapshot
+from engine.runtime import AnyQuery, Notice, Snapshot
 from xo_gui.app import Preferences, SavedLayout, call_all, resolve_theme, theme_service
 from xo_gui.state import Autosave, ComparisonController, EngineThread, Session, Statement, TrainingController
 from xo_gui.views import View
@@ -186,12 +186,11 @@ class MainWindow(QMainWindow):
             view.hovered.connect(self.session.hover)
             view.pinned.connect(self.session.pin)
             view.stepped_to.connect(self.session.step_to)
-            view.query_changed.connect(self.session.set_query)
+            view.queries_changed.connect(self.send_request)
             view.commanded.connect(self.training.execute)
             view.commanded.connect(self.comparison.execute)
             view.message.connect(self.show_message)
             view.stated.connect(self.show_message)
-            view.report_requested.connect(self.session.set_report_visible)
             view.visible_maps_changed.connect(partial(self.session.set_visible_maps, view.title))
         self.training.changed.connect(self._training_settings_changed)
         self.training.message.connect(self.show_message)
@@ -226,10 +225,11 @@ class MainWindow(QMainWindow):
     def send_request(self) -> None:
         """Send the current Request to the engine."""
         training = self.training
-        own, data = training.data_preview == "own", training.settings.data
-        self._thread.submit(
-            self.session.request(training.request, training.live, training.sample_settings, own, data)
-        )
+        self._thread.submit(self.session.request(training.request, training.live, self.visible_queries()))
+
+    def visible_queries(self) -> frozenset[AnyQuery]:
+        """What the panels on the screen need computed beside the predictions."""
+        return frozenset(query for view in self.views if view.is_on_screen for query in view.queries())
 
     def _training_settings_changed(self) -> None:
         settings = self.training.settings

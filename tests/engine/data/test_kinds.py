@@ -16,12 +16,13 @@ from engine.data import DATA_KINDS, Augmentation, Dataset, LabelledDrawing, Pool
 from engine.documents import Document, ProjectState, load_model, save_project
 from engine.documents.project_file import load_project
 from engine.drawings import Drawing
-from engine.explain import AvailableExamples, Explainer, FeatureQuery, Query, templates
+from engine.explain import AvailableExamples, FeatureQuery, Query, templates
 from engine.explain.perturbation import ablation_examples
 from engine.nn import Model, Network
 from engine.nn.layers import Conv2D, Dense, Flatten, ReLU
 from engine.runtime import Request, Runner, Snapshot, TrainingRequest
 from engine.training import TrainingConfig
+from tests.engine.query_driver import QueryDriver
 from tests.toy_kind import ToyKind, ToySettings
 
 NETWORK = Network((1, 8, 8), (Conv2D(4, 3), ReLU(), Flatten(), Dense(2)), classes=("upright", "level"))
@@ -143,7 +144,7 @@ def test_explanations_use_the_examples_of_a_new_kind(toy: ToyKind) -> None:
     _, snapshot, _ = trained(1)
     assert snapshot.training is not None
     lesson = snapshot.training.request.training_data
-    explainer, query = Explainer(), Query("likes", layer=1, feature=FeatureQuery(1, 0, training_data=lesson))
+    explainer, query = QueryDriver(), Query("likes", layer=1, feature=FeatureQuery(1, 0, training_data=lesson))
     explainer.set_query(query, snapshot.predictions, True, False, AvailableExamples(lesson, None, None))
     while explainer.busy:
         explainer.run_for(0.05)

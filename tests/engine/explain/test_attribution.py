@@ -13,7 +13,7 @@ from engine.data import Dataset, PoolSettings, TrainingData
 from engine.data.xo import XOSettings, generate_dataset
 from engine.documents import Document
 from engine.drawings import Drawing, Stroke
-from engine.explain import AvailableExamples, Explainer, Query, Result
+from engine.explain import AvailableExamples, Query, Result
 from engine.explain.attribution import (
     Gradients,
     grad_cam,
@@ -25,6 +25,7 @@ from engine.nn import Model, Network, Plan, Prediction, Predictor, ablated
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Tanh
 from engine.runtime import Request, Runner
 from engine.training import evaluate
+from tests.engine.query_driver import QueryDriver
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")
@@ -90,7 +91,7 @@ def test_the_gradient_of_a_value_is_what_trying_every_pixel_finds() -> None:
 
 
 def explanation(of: Model, query: Query) -> Array:
-    explainer = Explainer()
+    explainer = QueryDriver()
     explainer.set_query(query, (read(of),), True)
     assert explainer.result is not None
     assert explainer.result.map is not None
@@ -134,7 +135,7 @@ def test_spreading_keeps_a_flat_map_flat_and_peaks_in_their_place() -> None:
 
 def test_a_network_without_maps_says_that_it_has_no_grad_cam() -> None:
     network = Network((1, 4, 4), (Flatten(), Dense(2)))
-    explainer = Explainer()
+    explainer = QueryDriver()
     explainer.set_query(Query("grad_cam"), (read(subject(network), PICTURE[:, :4, :4]),), True)
     assert explainer.result is not None
     assert explainer.result.map is None
@@ -178,7 +179,7 @@ def test_patches_are_an_eighth_of_the_side_and_half_a_patch_apart(length: int, s
 # --- questions
 
 
-def answered(explainer: Explainer, query: Query, prediction: Prediction, settled: bool = True) -> Result | None:
+def answered(explainer: QueryDriver, query: Query, prediction: Prediction, settled: bool = True) -> Result | None:
     explainer.set_query(query, (prediction,), settled)
     while explainer.busy:
         explainer.run_for(0.01)
@@ -191,7 +192,7 @@ def test_what_a_value_is_worth_is_what_the_score_loses_without_it() -> None:
     prediction = read(of)
     values = prediction.activations[6]
     place = int(values.argmax())
-    result = answered(Explainer(), Query("worth", layer=6, cell=(place,)), prediction)
+    result = answered(QueryDriver(), Query("worth", layer=6, cell=(place,)), prediction)
     assert result is not None
     expected = of.parameters["dense-1.weight"][:, place] * values[place]
     np.testing.assert_allclose(result.contributions, expected, rtol=1e-5)
@@ -202,7 +203,7 @@ def test_what_a_value_is_worth_is_what_the_score_loses_without_it() -> None:
 def test_a_score_is_traced_down_to_the_drawing_and_no_layer_loses_any_of_it() -> None:
     of = subject()
     prediction = read(of)
-    result = answered(Explainer(), Query("worth", layer=7, cell=(1,)), prediction)
+    result = answered(QueryDriver(), Query("worth", layer=7, cell=(1,)), prediction)
     assert result is not None
     assert len(result.layer_totals) == 7, "the drawing and six layers below the scores"
     for brought, added in result.layer_totals:
@@ -216,10 +217,10 @@ def test_a_score_is_traced_down_to_the_drawing_and_no_layer_loses_any_of_it() ->
 def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_as_it_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("engine.explain.explainer.QUICK_MULTIPLIES", 0)
+    monkeypatch.setattr("engine.runtime.jobs.QUICK_MULTIPLIES", 0)
     monkeypatch.setattr("engine.explain.attribution.SLICE_SECONDS", 0.0)
     prediction, query = read(subject()), Query("worth", layer=6, cell=(1,))
-    explainer, small = Explainer(), Explainer()
+    explainer, small = QueryDriver(), QueryDriver()
     explainer.set_query(query, (prediction,), True)
     assert explainer.result is None
     assert not explainer.has_first_result
@@ -230,7 +231,7 @@ def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_
         pieces += 1
         assert pieces < 100
     assert pieces > 10, "somebody who draws meanwhile is never held up by more than one call"
-    explainer.set_query(query, (prediction,), True)
+    explainer.read()
     assert not explainer.has_first_result
     monkeypatch.undo()
     whole = answered(small, query, prediction)
@@ -244,11 +245,11 @@ def test_while_weights_are_learnt_the_same_question_takes_a_share_of_the_time_an
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     query, now = Query("worth", layer=6, cell=(1,)), [0.0]
-    monkeypatch.setattr("engine.explain.explainer.QUICK_MULTIPLIES", 0)
+    monkeypatch.setattr("engine.runtime.jobs.QUICK_MULTIPLIES", 0)
     monkeypatch.setattr(
-        "engine.explain.explainer.perf_counter", lambda: now.__setitem__(0, now[0] + 0.01) or now[0]
+        "engine.runtime.scheduler.perf_counter", lambda: now.__setitem__(0, now[0] + 0.01) or now[0]
     )
-    explainer = Explainer()
+    explainer = QueryDriver()
     explainer.set_query(query, (read(subject()),), True, is_training=True)
     assert explainer.busy, "the first time somebody waits for it"
     while explainer.busy:
@@ -267,7 +268,7 @@ def test_while_weights_are_learnt_the_same_question_takes_a_share_of_the_time_an
 
 
 def test_a_moving_pen_is_held_up_now_and_then_only_and_what_is_left_out_comes_when_it_stands() -> None:
-    explainer, query, of = Explainer(), Query("gradient", target=0), subject()
+    explainer, query, of = QueryDriver(), Query("gradient", target=0), subject()
     answered(explainer, query, read(of))
     given = [explainer.result]
     for step in range(20):
@@ -291,9 +292,9 @@ def test_a_moving_pen_is_held_up_now_and_then_only_and_what_is_left_out_comes_wh
 def test_one_answer_that_took_long_does_not_end_what_follows_the_pen(monkeypatch: pytest.MonkeyPatch) -> None:
     now, long = [0.0], [1e-4]
     monkeypatch.setattr(
-        "engine.explain.explainer.perf_counter", lambda: now.__setitem__(0, now[0] + long[0]) or now[0]
+        "engine.runtime.scheduler.perf_counter", lambda: now.__setitem__(0, now[0] + long[0]) or now[0]
     )
-    explainer, query, of = Explainer(), Query("gradient", target=0), subject()
+    explainer, query, of = QueryDriver(), Query("gradient", target=0), subject()
     explainer.set_query(query, (read(of),), True)
     long[0] = 0.1  # something else has the processor
     explainer.set_query(query, (read(of, -PICTURE),), False)
@@ -305,7 +306,7 @@ def test_one_answer_that_took_long_does_not_end_what_follows_the_pen(monkeypatch
 
 
 def test_slow_questions_are_answered_in_slices_and_given_up_at_once() -> None:
-    explainer, prediction = Explainer(), read(subject())
+    explainer, prediction = QueryDriver(), read(subject())
     explainer.set_query(Query("occlusion"), (prediction,), True)
     seen: list[float] = []
     while explainer.busy:
@@ -321,7 +322,7 @@ def test_slow_questions_are_answered_in_slices_and_given_up_at_once() -> None:
 
 
 def test_slow_questions_wait_for_the_hand_to_rest() -> None:
-    explainer, prediction = Explainer(), read(subject())
+    explainer, prediction = QueryDriver(), read(subject())
     explainer.set_query(Query("occlusion"), (prediction,), False)
     assert not explainer.busy
     explainer.set_query(Query("occlusion"), (prediction,), True)
@@ -329,7 +330,7 @@ def test_slow_questions_wait_for_the_hand_to_rest() -> None:
 
 
 def test_another_drawing_is_answered_anew_and_the_same_is_not() -> None:
-    explainer, of = Explainer(), subject()
+    explainer, of = QueryDriver(), subject()
     query = Query("gradient", target=0)
     first = answered(explainer, query, read(of))
     assert answered(explainer, query, read(of)) is first
@@ -349,26 +350,27 @@ def test_another_drawing_is_answered_anew_and_the_same_is_not() -> None:
     ],
 )
 def test_a_value_that_is_not_there_has_no_answer(query: Query) -> None:
-    assert answered(Explainer(), query, read(subject())) is None
+    assert answered(QueryDriver(), query, read(subject())) is None
 
 
 def test_the_runner_answers_beside_the_readings_and_goes_on_with_slow_ones() -> None:
     runner = Runner("cpu")
     network = Network((1, 16, 16), (Conv2D(3, 3), ReLU(), GlobalAvgPool(), Dense(2)))
     document = Document(Drawing((Stroke(((0.1, 0.1, 0.1), (0.9, 0.9, 0.1))),)), (subject(network),))
-    quick = runner.compute(Request(1, document, query=Query("gradient")))
-    assert quick.result is not None
-    assert quick.result.map is not None
-    assert quick.result.map.shape == (16, 16)
-    request = Request(1, document, query=Query("occlusion"))
+    gradient, occlusion = Query("gradient"), Query("occlusion")
+    quick = runner.compute(Request(1, document, queries=frozenset({gradient}))).result(gradient)
+    assert quick is not None
+    assert quick.map is not None
+    assert quick.map.shape == (16, 16)
+    request = Request(1, document, queries=frozenset({occlusion}))
     runner.compute(request)
     end = time.monotonic() + 30
     while runner.busy and time.monotonic() < end:
         runner.run_for(0.01)
-    done = runner.compute(request).result
+    done = runner.compute(request).result(occlusion)
     assert done is not None
     assert done.progress == 1
-    assert runner.compute(Request(1, document)).result is None
+    assert not runner.compute(Request(1, document)).results
 
 
 # --- features switched off
@@ -379,7 +381,7 @@ XO = Network((1, 16, 16), (Conv2D(3, 5), ReLU(), MaxPool2D(3, 3), Flatten(), Den
 
 def test_ablation_says_what_switching_each_feature_off_does_to_drawings() -> None:
     of = Model("xo", XO, XO.initial_parameters(5))
-    result = answered(Explainer(), Query("ablation", layer=1), read(of, np.zeros((1, 16, 16), np.float32)))
+    result = answered(QueryDriver(), Query("ablation", layer=1), read(of, np.zeros((1, 16, 16), np.float32)))
     assert result is not None
     assert [loss.channel for loss in result.ablations] == [0, 1, 2]
     given = generate_dataset(XOSettings(side=16, neither=0.0), GENERATED_COUNT, GENERATED_SEED)
@@ -399,7 +401,7 @@ def test_ablation_tries_what_training_holds_out_whatever_its_classes() -> None:
     given = Dataset(
         rng.uniform(-1, 1, (30, 1, 10, 10)).astype(np.float32), rng.integers(0, 3, 30), of.network.classes
     )
-    explainer, query = Explainer(), Query("ablation", layer=4)
+    explainer, query = QueryDriver(), Query("ablation", layer=4)
     training_data = TrainingData(PoolSettings(XOSettings()), ())
     explainer.set_query(query, (read(of),), True, available=AvailableExamples(training_data, None, given))
     while explainer.busy:
@@ -415,11 +417,11 @@ def test_ablation_tries_what_training_holds_out_whatever_its_classes() -> None:
 
 
 def test_ablation_stays_while_the_drawing_changes_and_needs_examples_of_its_classes() -> None:
-    of, explainer = Model("xo", XO, XO.initial_parameters(5)), Explainer()
+    of, explainer = Model("xo", XO, XO.initial_parameters(5)), QueryDriver()
     query = Query("ablation", layer=5)
     first = answered(explainer, query, read(of, np.zeros((1, 16, 16), np.float32)))
     assert answered(explainer, query, read(of, np.ones((1, 16, 16), np.float32))) is first
-    other = answered(Explainer(), Query("ablation", layer=1), read(subject()))
+    other = answered(QueryDriver(), Query("ablation", layer=1), read(subject()))
     assert other is not None
     assert other.message.startswith("No examples of ")
-    assert answered(Explainer(), Query("ablation", layer=2), read(subject())) is None, "a tanh has no weights"
+    assert answered(QueryDriver(), Query("ablation", layer=2), read(subject())) is None, "a tanh has no weights"

@@ -11,12 +11,13 @@ from engine.backends import choose_backend
 from engine.data.xo import XOSettings, generate_dataset, generate_drawing
 from engine.documents import Document, shipped_model
 from engine.drawings import Drawing, fit_to_frame, render
-from engine.explain import Counterfactual, Explainer, Query
+from engine.explain import Counterfactual, Query
 from engine.explain.attribution import Gradients
 from engine.explain.counterfactual import FIRST_STEP, counterfactual
 from engine.nn import Model, Network, Plan, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
 from engine.runtime import Request, Runner
+from tests.engine.query_driver import QueryDriver
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")
@@ -115,12 +116,12 @@ def test_what_the_window_puts_on_the_canvas_is_predicted_as_promised(fit: bool) 
     model, rng, runner = shipped_model("default"), np.random.default_rng(11), Runner("cpu")
     for kind in ("X", "O"):
         drawing = generate_drawing(kind, XOSettings(size=(0.5, 0.6), cut=0.0), rng)
-        request = Request(1, Document(drawing, (model,), fit_to_frame=fit), query=Query("flip"))
+        request = Request(1, Document(drawing, (model,), fit_to_frame=fit), queries=frozenset({Query("flip")}))
         before = runner.compute(request).predictions[0].predicted_class
         assert before == kind
         while runner.busy:
             runner.run_for(0.05)
-        result = runner.compute(request).result
+        result = runner.compute(request).result(Query("flip"))
         assert result is not None
         assert result.counterfactual is not None
         changed = Document(Drawing(image=result.counterfactual.picture), (model,), fit_to_frame=fit)
@@ -145,7 +146,7 @@ def test_where_the_canvas_takes_some_of_the_change_away_it_is_made_longer() -> N
 
 
 def test_a_change_found_on_another_canvas_is_searched_again() -> None:
-    model, explainer = shipped_model("walkthrough"), Explainer()
+    model, explainer = shipped_model("walkthrough"), QueryDriver()
     prediction = Predictor(model, CPU).predict(generate_dataset(XOSettings(side=9, neither=0.0), 1, 5).images[0, 0])
     explainer.set_query(Query("flip"), (prediction,), True)
     while explainer.busy:

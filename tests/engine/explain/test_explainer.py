@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from engine.backends import numpy_backend
-from engine.explain import Explainer, Query, QueryKind
+from engine.explain import Query, QueryKind
 from engine.nn import Model, Network, Prediction, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, ReLU
+from tests.engine.query_driver import QueryDriver
 
 
 def model_of(side: int, seed: int = 0) -> Model:
@@ -24,14 +25,14 @@ def noise(side: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1, 1, (side, side)).astype(np.float32)
 
 
-def finish(explainer: Explainer) -> None:
+def finish(explainer: QueryDriver) -> None:
     while explainer.busy:
         explainer.run_for(0.05)
 
 
 @pytest.mark.parametrize("kind", ["flip", "occlusion", "gradient"])
 def test_the_map_of_one_network_is_never_shown_with_another(kind: QueryKind) -> None:
-    explainer, query = Explainer(), Query(kind)
+    explainer, query = QueryDriver(), Query(kind)
     for side in (24, 9, 24):
         prediction = predict(model_of(side), noise(side))
         explainer.set_query(query, (prediction,), settled=True)
@@ -44,7 +45,7 @@ def test_the_map_of_one_network_is_never_shown_with_another(kind: QueryKind) -> 
 
 
 def test_a_slow_result_ends_with_the_picture_it_is_of() -> None:
-    explainer, query, model = Explainer(), Query("flip"), model_of(9)
+    explainer, query, model = QueryDriver(), Query("flip"), model_of(9)
     explainer.set_query(query, (predict(model, noise(9)),), settled=True)
     finish(explainer)
     explainer.set_query(query, (predict(model, noise(9, 2)),), settled=True)
@@ -54,7 +55,7 @@ def test_a_slow_result_ends_with_the_picture_it_is_of() -> None:
 @pytest.mark.parametrize("kind", ["flip", "occlusion", "ablation"])
 def test_weights_edited_while_a_slow_query_runs_are_the_ones_explained(kind: QueryKind) -> None:
     query, picture, first, second = Query(kind, layer=1), noise(9), model_of(9), model_of(9, seed=5)
-    expected, explainer = Explainer(), Explainer()
+    expected, explainer = QueryDriver(), QueryDriver()
     expected.set_query(query, (predict(second, picture),), settled=True)
     finish(expected)
     explainer.set_query(query, (predict(first, picture),), settled=True)

@@ -15,8 +15,7 @@ from engine.data.xo import XOSettings
 from engine.documents import WALKTHROUGH, shipped_model
 from engine.documents.presets import handmade_parameters
 from engine.drawings import Drawing
-from engine.explain import Explainer, FeatureProfile, FeatureQuery, Query, TopExample
-from engine.explain import explainer as explainer_module
+from engine.explain import FeatureProfile, FeatureQuery, Query, TopExample
 from engine.explain import feature_profile as feature_profile_module
 from engine.explain import top_examples as top_examples_module
 from engine.explain.attribution import Gradients
@@ -25,6 +24,8 @@ from engine.explain.feature_visualization import ActivationMaximization, Maximiz
 from engine.explain.top_examples import TOP_COUNT, ExampleReader, TopExamples, ValueDistribution
 from engine.nn import Model, Network, Plan, Prediction, Predictor
 from engine.nn.layers import AvgPool2D, Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Residual, Tanh
+from engine.runtime.scheduler import Policy
+from tests.engine.query_driver import QueryDriver
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")
@@ -252,7 +253,7 @@ def test_weights_that_have_run_away_give_no_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(feature_profile_module, "ASCENT_INTERVAL", 0.0)
     of = subject()
     parameters = {name: (array + 1) * np.float32(1e30) for name, array in of.parameters.items()}
-    explainer = Explainer()
+    explainer = QueryDriver()
     prediction = read(replace(of, parameters=parameters))
     for layer in (1, 4, 7):
         explainer.set_query(Query("likes", feature=FeatureQuery(layer, 1, 1, LESSON)), (prediction,), True)
@@ -321,9 +322,9 @@ def read(of: Model) -> Prediction:
 def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_change_begins_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(explainer_module, "REST_SECONDS", 0.0)
+    monkeypatch.setattr("engine.runtime.jobs._SLOW", Policy("", while_drawing=False, share=1.0, min_interval=0.0))
     monkeypatch.setattr(feature_profile_module, "ASCENT_INTERVAL", 0.0)
-    explainer, query = Explainer(), Query("likes", feature=FeatureQuery(1, 0, 1, LESSON))
+    explainer, query = QueryDriver(), Query("likes", feature=FeatureQuery(1, 0, 1, LESSON))
 
     def finish() -> None:
         while explainer.busy:
@@ -337,7 +338,6 @@ def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_chang
     assert first.progress == 1
     assert first.profile is not None
     assert first.profile.examples_read == 100
-    explainer._free_at = explainer._rested_at = 0.0
     explainer.set_query(query, (read(subject(seed=9)),), True, is_training=True)
     assert explainer.busy
     explainer.run_for(0.0001)

@@ -17,15 +17,17 @@ from engine.explain import COARSE_ROUNDS, RobustnessResult, RobustnessTest, matc
 from engine.explain.robustness import DRAWINGS_PER_ROUND, SEED
 from engine.nn import Model, Network, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, ReLU
-from engine.runtime import Request, Runner, TrainingRequest
-from engine.runtime.jobs import RobustnessJob
+from engine.runtime import Request, RobustnessQuery, Runner, TrainingRequest
 from engine.training import SGD, TrainingConfig
+from tests.engine.query_driver import QueryDriver
 from tests.engine.small_runs import xo_templates
 
 CPU = choose_backend("cpu")
 SIDE = 12
 SMALL = Network((1, SIDE, SIDE), (Conv2D(2, 3), ReLU(), Flatten(), Dense(2)))
 SUBJECT = Model("Small", SMALL, SMALL.initial_parameters(4))
+ROBUSTNESS = RobustnessQuery()
+LOOK = frozenset({ROBUSTNESS})
 
 
 ROUNDS = 3
@@ -140,12 +142,12 @@ def test_a_network_that_does_not_mind_where_the_ink_is_reads_a_shifted_drawing_a
 
 
 def test_slices_give_the_same_numbers_as_one_go_and_the_report_only_grows() -> None:
-    trials = RobustnessJob(CPU)
-    trials.update(SUBJECT, None)
+    trials = QueryDriver()
+    trials.set_model(ROBUSTNESS, SUBJECT)
     before = np.zeros(1)
     while trials.busy:
         trials.run_for(0.0005)
-        report = trials.report()
+        report = trials.result
         assert (report.counts.sum() >= before.sum()).all()
         assert report.counts.min() <= report.counts.max() <= report.counts.min() + DRAWINGS_PER_ROUND
         before = report.counts
@@ -190,36 +192,36 @@ def test_parameters_that_diverged_read_nothing_rightly_and_give_no_warning() -> 
 
 def test_it_is_tried_only_while_somebody_looks() -> None:
     runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)))
-    assert runner.compute(request).robustness is None
+    assert runner.compute(request).result(ROBUSTNESS) is None
     assert not runner.busy
-    looking = replace(request, robustness=True)
-    assert runner.compute(looking).robustness.progress == 0
+    looking = replace(request, queries=LOOK)
+    assert runner.compute(looking).result(ROBUSTNESS) is None
     while runner.busy:
         runner.run_for(0.01)
-    found = runner.compute(looking).robustness
+    found = runner.compute(looking).result(ROBUSTNESS)
     assert found.progress == 1
-    assert runner.compute(looking).robustness is found, "it is not tried again"
+    assert runner.compute(looking).result(ROBUSTNESS) is found, "it is not tried again"
     assert not runner.busy
     other = Model("Other", SMALL, SMALL.initial_parameters(5))
-    first = runner.compute(replace(looking, document=Document(Drawing(), (other,)))).robustness
+    first = runner.compute(replace(looking, document=Document(Drawing(), (other,)))).result(ROBUSTNESS)
     assert first is found, "until something is known of the new one"
     while runner.busy:
         runner.run_for(0.01)
-    later = runner.compute(replace(looking, document=Document(Drawing(), (other,)))).robustness
+    later = runner.compute(replace(looking, document=Document(Drawing(), (other,)))).result(ROBUSTNESS)
     assert later.source is other
     assert not np.array_equal(later.network_correct, found.network_correct)
     np.testing.assert_array_equal(later.template_correct, found.template_correct)
-    assert runner.compute(request).robustness is None
+    assert runner.compute(request).result(ROBUSTNESS) is None
 
 
 def test_a_stroke_under_way_has_the_engine_to_itself() -> None:
-    runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), robustness=True)
+    runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), queries=LOOK)
     runner.compute(request)
     assert runner.busy
-    before = runner.compute(replace(request, settled=False)).robustness
+    before = runner.compute(replace(request, settled=False)).result(ROBUSTNESS)
     assert not runner.busy
     runner.run_for(0.05)
-    assert runner.compute(replace(request, settled=False)).robustness is before
+    assert runner.compute(replace(request, settled=False)).result(ROBUSTNESS) is before
     runner.compute(request)
     assert runner.busy
 
@@ -229,33 +231,32 @@ def test_while_it_trains_a_little_is_tried_and_all_of_it_when_training_stands() 
     goal = TrainingRequest(
         1, SUBJECT, "fresh", "first", TrainingConfig(SGD(0.05), batch=10, epochs=400), data, running=True
     )
-    request = Request(1, Document(Drawing(), (SUBJECT,)), training=goal, live=True, robustness=True)
+    request = Request(1, Document(Drawing(), (SUBJECT,)), training=goal, live=True, queries=LOOK)
     runner = Runner("cpu")
     snapshot = runner.compute(request)
     for _ in range(20_000):
         runner.run_for(0.002)
         snapshot = runner.compute(request)
-        if (
-            snapshot.robustness.counts.min() >= COARSE_ROUNDS * DRAWINGS_PER_ROUND
-            and snapshot.training.current_point.step > 5
-        ):
+        result = snapshot.result(ROBUSTNESS)
+        is_done = result is not None and result.counts.min() >= COARSE_ROUNDS * DRAWINGS_PER_ROUND
+        if is_done and snapshot.training.current_point.step > 5:
             break
     assert snapshot.training.state == "running"
     step = snapshot.training.current_point.step
     runner.run_for(0.01)
     runner.run_for(0.01)
     assert runner.compute(request).training.current_point.step > step, "training goes on"
-    assert runner.compute(request).robustness.counts.max() == COARSE_ROUNDS * DRAWINGS_PER_ROUND
+    assert runner.compute(request).result(ROBUSTNESS).counts.max() == COARSE_ROUNDS * DRAWINGS_PER_ROUND
     paused = replace(request, training=replace(goal, running=False))
     snapshot = runner.compute(paused)
     while runner.busy:  # as the engine's thread does
         runner.run_for(0.01)
         if not runner.busy:
             snapshot = runner.compute(paused)
-    assert snapshot.robustness.progress == 1
-    assert snapshot.robustness.run_point == snapshot.training.current_point
+    assert snapshot.result(ROBUSTNESS).progress == 1
+    assert snapshot.result(ROBUSTNESS).run_point == snapshot.training.current_point
     again = whole(RobustnessTest(SMALL, snapshot.predictions[0].model.parameters, CPU))
-    np.testing.assert_array_equal(snapshot.robustness.network_correct, again.network_correct)
+    np.testing.assert_array_equal(snapshot.result(ROBUSTNESS).network_correct, again.network_correct)
 
 
 def test_what_cannot_be_tried_is_said_once_and_reading_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,13 +264,13 @@ def test_what_cannot_be_tried_is_said_once_and_reading_goes_on(monkeypatch: pyte
         raise ValueError("There is no room for it.")
 
     monkeypatch.setattr(RobustnessTest, "advance", refuse)
-    runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), robustness=True)
+    runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), queries=LOOK)
     runner.compute(request)
     for _ in range(3):
         runner.run_for(0.01)
     snapshot = runner.compute(request)
     assert [notice.text for notice in snapshot.notices] == ["Robustness: not available. There is no room for it."]
-    assert snapshot.robustness is None
+    assert snapshot.result(ROBUSTNESS) is None
     assert len(snapshot.predictions) == 1
     assert not runner.busy
     runner.compute(replace(request, acknowledged=1))
@@ -284,14 +285,13 @@ def test_the_same_moment_of_another_run_is_tried_anew() -> None:
     while runner.busy:
         runner.run_for(0.01)
     training = runner.compute(Request(1, Document(Drawing(), (SUBJECT,)), training=request, live=True)).training
-    trials, other = RobustnessJob(CPU), replace(SUBJECT, parameters=SMALL.initial_parameters(5))
-    trials.update(SUBJECT, training)
-    trials.run_for(60)
-    first = trials.report()
+    trials, other = QueryDriver(), replace(SUBJECT, parameters=SMALL.initial_parameters(5))
+    trials.set_model(ROBUSTNESS, SUBJECT, training)
+    first = trials.finish()
     assert first.run_point == training.current_point
-    trials.update(other, training)
+    trials.set_model(ROBUSTNESS, other, training)
     assert not trials.busy, "the same moment has the same parameters"
-    trials.update(other, replace(training, run_id=2))
-    trials.run_for(60)
-    assert trials.report().run_point == training.current_point
-    assert not np.array_equal(trials.report().network_correct, first.network_correct)
+    trials.set_model(ROBUSTNESS, other, replace(training, run_id=2))
+    second = trials.finish()
+    assert second.run_point == training.current_point
+    assert not np.array_equal(second.network_correct, first.network_correct)

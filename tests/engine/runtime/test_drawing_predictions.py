@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,8 +13,10 @@ from engine.data.xo import XOSettings
 from engine.data.xo import generate_drawing as drawn
 from engine.documents import shipped_model
 from engine.drawings import Drawing, render
-from engine.nn import Model, Predictor, RunPoint
-from engine.runtime.jobs import RUNNING_INTERVAL, DrawingPredictionJob
+from engine.nn import Model, Predictor
+from engine.runtime import DrawingPredictionsQuery
+from engine.runtime.jobs import JOBS
+from tests.engine.query_driver import QueryDriver, report
 
 CPU = choose_backend("cpu")
 SUBJECT = shipped_model("default")
@@ -23,15 +24,7 @@ RNG = np.random.default_rng(4)
 OWN = tuple(LabelledDrawing(drawn(kind, XOSettings(), RNG), kind) for kind in ("X", "O", "neither") * 8)
 
 
-def finished(reader: DrawingPredictionJob) -> DrawingPredictionJob:
-    while reader.busy:
-        reader.run_for(0.001)
-    return reader
-
-
-def at(step: int, state: str = "paused") -> SimpleNamespace:
-    """A training report with the fields the job reads."""
-    return SimpleNamespace(run_id=1, shown_point=RunPoint(0, step), state=state)
+QUERY = DrawingPredictionsQuery()
 
 
 def other() -> Model:
@@ -39,9 +32,9 @@ def other() -> Model:
 
 
 def test_each_is_read_as_it_would_be_on_the_canvas() -> None:
-    reader = DrawingPredictionJob(CPU)
-    reader.update(OWN, SUBJECT, None)
-    found = finished(reader).report()
+    reader = QueryDriver()
+    reader.set_model(QUERY, SUBJECT, labelled=OWN)
+    found = reader.finish()
     canvas = Predictor(SUBJECT, CPU)
     for own in OWN:
         prediction = canvas.predict(render(own.drawing, 32))
@@ -49,74 +42,62 @@ def test_each_is_read_as_it_would_be_on_the_canvas() -> None:
         assert found[own.drawing].vote == pytest.approx(prediction.votes.max(), abs=1e-5)
 
 
-def test_other_weights_give_other_verdicts_and_the_same_ones_none() -> None:
-    reader = DrawingPredictionJob(CPU)
-    reader.update(OWN, SUBJECT, at(1))
-    before = finished(reader).report()
-    reader.update(OWN, replace(SUBJECT), at(1))
+def test_other_weights_give_other_predictions_and_the_same_ones_none() -> None:
+    reader = QueryDriver()
+    reader.set_model(QUERY, SUBJECT, report(1, "paused"), OWN)
+    before = reader.finish()
+    reader.set_model(QUERY, replace(SUBJECT), report(1, "paused"), OWN)
     assert not reader.busy
-    assert reader.report() is before
-    reader.update(OWN, other(), at(2))
+    assert reader.result is before
+    reader.set_model(QUERY, other(), report(2, "paused"), OWN)
     assert reader.busy
-    assert reader.report() is before
-    assert finished(reader).report() != before
+    assert reader.result is before
+    assert reader.finish() != before
 
 
 def test_one_that_is_new_is_read_alone_and_one_that_is_gone_is_forgotten() -> None:
-    reader = DrawingPredictionJob(CPU)
-    reader.update(OWN[:2], SUBJECT, at(1))
-    before = finished(reader).report()
-    reader.update((OWN[1], OWN[2], replace(OWN[1], label="X")), SUBJECT, at(1))
-    found = finished(reader).report()
+    reader = QueryDriver()
+    reader.set_model(QUERY, SUBJECT, report(1, "paused"), OWN[:2])
+    before = reader.finish()
+    reader.set_model(QUERY, SUBJECT, report(1, "paused"), (OWN[1], OWN[2], replace(OWN[1], label="X")))
+    found = reader.finish()
     assert set(found) == {OWN[1].drawing, OWN[2].drawing}
     assert found[OWN[1].drawing] is before[OWN[1].drawing]
 
 
 def test_weights_that_change_all_the_time_are_followed_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr("engine.runtime.jobs.perf_counter", lambda: now[0])
-    reader, rounds = DrawingPredictionJob(CPU), 0
+    now, interval = [100.0], JOBS[DrawingPredictionsQuery].policy(QUERY).min_interval
+    monkeypatch.setattr("engine.runtime.scheduler.perf_counter", lambda: now[0])
+    reader, rounds = QueryDriver(), 0
     for step in range(100):
-        reader.update(OWN[:3], SUBJECT, at(step, "running"))
+        reader.set_model(QUERY, SUBJECT, report(step), OWN[:3])
         rounds += reader.busy
-        reader.run_for(1)
-        now[0] += RUNNING_INTERVAL / 10
-    assert 9 <= rounds <= 11
-    reader.update(OWN[:3], SUBJECT, at(99, "running"))
-    assert not reader.busy
-    reader.update(OWN[:3], SUBJECT, at(100))
-    assert reader.busy
+        while reader.busy:
+            now[0] += interval / 100
+            reader.run_for(1)
+        now[0] += interval / 10
+    assert 7 <= rounds <= 11
+    reader.set_model(QUERY, SUBJECT, report(100), OWN[:3])
+    reader.set_model(QUERY, SUBJECT, report(101, "paused"), OWN[:3])
+    assert reader.busy, "the last weights are read at once"
 
 
 def test_a_blank_one_is_unsure() -> None:
-    reader = DrawingPredictionJob(CPU)
-    blank = LabelledDrawing(Drawing(), "neither")
-    reader.update((blank,), SUBJECT, at(1))
-    assert finished(reader).report()[blank.drawing].predicted_class == "unsure"
+    reader, blank = QueryDriver(), LabelledDrawing(Drawing(), "neither")
+    reader.set_model(QUERY, SUBJECT, labelled=(blank,))
+    assert reader.finish()[blank.drawing].predicted_class == "unsure"
 
 
-def test_what_failed_is_not_tried_again_until_the_network_is_another() -> None:
-    reader = DrawingPredictionJob(CPU)
-    reader.update(OWN[:3], SUBJECT, at(1))
-    reader.cancel()
-    reader.update(OWN[:3], SUBJECT, at(2))
-    assert not reader.busy
-    walkthrough = shipped_model("walkthrough")
-    reader.update(OWN[:3], walkthrough, None)
-    assert len(finished(reader).report()) == 3
-
-
-def test_a_network_that_cannot_be_laid_out_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    tries = []
-
+def test_what_failed_is_said_once_and_another_network_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     def too_large(*_: object) -> None:
-        tries.append(1)
         raise ValueError("It is too large.")
 
-    monkeypatch.setattr("engine.runtime.jobs.Plan", too_large)
-    reader = DrawingPredictionJob(CPU)
-    with pytest.raises(ValueError, match="too large"):
-        reader.update(OWN, SUBJECT, None)
-    reader.cancel()
-    reader.update(OWN, SUBJECT, at(1))
-    assert (tries, reader.busy, dict(reader.report())) == ([1], False, {})
+    reader = QueryDriver()
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.runtime.jobs.Plan", too_large)
+        for step in (1, 1, 2):
+            reader.set_model(QUERY, SUBJECT, report(step, "paused"), OWN)
+            reader.finish()
+    assert reader.said == ["Predictions for your own drawings: not available. It is too large."]
+    reader.set_model(QUERY, shipped_model("walkthrough"), labelled=OWN[:3])
+    assert len(reader.finish()) == 3

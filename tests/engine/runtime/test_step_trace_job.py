@@ -6,32 +6,39 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.explain import StepQuery
+from engine.explain import StepQuery, StepTrace
 from engine.nn import RunPoint
+from engine.runtime import TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import SGD
 from engine.training.optimizers import Adam
 from tests.engine.runtime.test_training_run import CPU, GOAL, following
 
-LOOK = replace(GOAL, step_query=StepQuery())
+LOOK = StepQuery()
+
+
+def traced(run: TrainingRun, request: TrainingRequest, query: StepQuery | None = LOOK) -> StepTrace | None:
+    """The step traced once no work is left."""
+    following(run, request, query)
+    return run.step_trace
 
 
 def test_nothing_is_taken_apart_unless_somebody_looks() -> None:
     run = TrainingRun(CPU)
-    assert following(run, replace(GOAL, running=True, stop_at_step=3)).step_trace is None
-    found = following(run, replace(LOOK, running=True, stop_at_step=3)).step_trace
+    assert traced(run, replace(GOAL, running=True, stop_at_step=3), None) is None
+    found = traced(run, replace(GOAL, running=True, stop_at_step=3))
     assert found is not None
     assert found.run_point == RunPoint(0, 3)
-    assert following(run, GOAL).step_trace is None
+    assert traced(run, GOAL, None) is None
 
 
 def test_where_it_stands_the_coming_step_is_shown_and_comes_so() -> None:
     run = TrainingRun(CPU)
     for step in range(1, 12):
-        found = following(run, replace(LOOK, running=True, stop_at_step=step - 1)).step_trace
+        found = traced(run, replace(GOAL, running=True, stop_at_step=step - 1))
         assert found is not None
         assert found.update is not None
-        report = following(run, replace(LOOK, running=True, stop_at_step=step))
+        report = following(run, replace(GOAL, running=True, stop_at_step=step), LOOK)
         for name, values in found.update.after.items():
             np.testing.assert_array_equal(run.shown_parameters()[name], values)
         np.testing.assert_array_equal(report.batch, found.indices)
@@ -40,39 +47,42 @@ def test_where_it_stands_the_coming_step_is_shown_and_comes_so() -> None:
 def test_a_slow_step_is_taken_apart_before_it_is_made_and_waits_to_be_seen() -> None:
     run = TrainingRun(CPU)
     following(run, GOAL)
-    request = replace(LOOK, running=True, speed_limit=1.0)
+    request = replace(GOAL, running=True, speed_limit=1.0)
+    run.set_queries(LOOK)
     run.set_request(request)
     for _ in range(100):
         run.run_for(0.001)
     report = run.report()
-    assert report.step_trace.run_point == report.current_point == RunPoint(0, 0)
+    assert run.step_trace.run_point == report.current_point == RunPoint(0, 0)
     run._next_step_at = 0.0  # a second later
     run.run_for(0.001)
     assert run.report().current_point == RunPoint(0, 1)
     # Whoever asks for one step waits for nothing.
-    assert following(run, replace(request, stop_at_step=2)).current_point == RunPoint(0, 2)
+    assert following(run, replace(request, stop_at_step=2), LOOK).current_point == RunPoint(0, 2)
 
 
 def test_while_it_goes_fast_a_step_is_taken_apart_now_and_then() -> None:
     run = TrainingRun(CPU)
-    run.set_request(replace(LOOK, running=True))
+    run.set_queries(LOOK)
+    run.set_request(replace(GOAL, running=True))
     seen = set()
     while (report := run.report()) is None or report.current_point.step < 300:
         run.run_for(0.002)
-        if report is not None and report.step_trace is not None:
-            seen.add(report.step_trace.run_point.step)
+        if run.step_trace is not None:
+            seen.add(run.step_trace.run_point.step)
     assert 1 <= len(seen) < 30
 
 
 def test_another_example_or_value_of_the_same_step_is_shown_at_once_even_while_it_goes_fast() -> None:
     run = TrainingRun(CPU)
-    run.set_request(replace(LOOK, running=True))
+    run.set_queries(LOOK)
+    run.set_request(replace(GOAL, running=True))
     for example in (3, 9):
         wanted = StepQuery(example, weight=("conv2d-1.weight", (1, 0, 2, 0)))
-        run.set_request(replace(LOOK, running=True, step_query=wanted))
-        while (report := run.report()).step_trace is None or report.step_trace.example_pass.example != example:
+        run.set_queries(wanted)
+        while run.step_trace is None or run.step_trace.example_pass.example != example:
             run.run_for(0.002)
-        assert report.step_trace.weight_trace.parameter == wanted.weight
+        assert run.step_trace.weight_trace.parameter == wanted.weight
 
 
 def test_looking_back_shows_the_step_that_would_come_from_there_by_the_config_of_now() -> None:
@@ -80,8 +90,8 @@ def test_looking_back_shows_the_step_that_would_come_from_there_by_the_config_of
     following(run, replace(GOAL, running=True, stop_at_step=20))
     other = replace(GOAL.config, optimizer=SGD(0.02))
     for config in (GOAL.config, other):
-        request = replace(LOOK, config=config, running=True, stop_at_step=20, shown_point=RunPoint(0, 9))
-        found = following(run, request).step_trace
+        request = replace(GOAL, config=config, running=True, stop_at_step=20, shown_point=RunPoint(0, 9))
+        found = traced(run, request)
         assert found.run_point == RunPoint(0, 9)
         assert found.update.rate == np.float32(config.optimizer.rate)
         branch = replace(request, run_id=2, origin=RunPoint(0, 9), shown_point=None, stop_at_step=10)
@@ -93,9 +103,9 @@ def test_looking_back_shows_the_step_that_would_come_from_there_by_the_config_of
 
 def test_what_cannot_go_on_is_not_taken_apart() -> None:
     run = TrainingRun(CPU)
-    request = replace(LOOK, config=replace(GOAL.config, optimizer=SGD(1e30)), running=True)
-    assert following(run, request).state == "diverged"
+    request = replace(GOAL, config=replace(GOAL.config, optimizer=SGD(1e30)), running=True)
+    assert following(run, request, LOOK).state == "diverged"
     assert not run.busy
-    ended = replace(LOOK, run_id=2, config=replace(GOAL.config, optimizer=Adam(0.01), epochs=1), running=True)
-    assert following(run, ended).state == "ended"
+    ended = replace(GOAL, run_id=2, config=replace(GOAL.config, optimizer=Adam(0.01), epochs=1), running=True)
+    assert following(run, ended, LOOK).state == "ended"
     assert not run.busy

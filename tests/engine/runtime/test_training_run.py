@@ -14,6 +14,7 @@ from engine.data.xo import XOSettings
 from engine.documents import Document, ProjectState, save_project
 from engine.documents.project_file import load_project
 from engine.drawings import Drawing, Stroke
+from engine.explain import StepQuery
 from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.runtime import TrainingReport, TrainingRequest
@@ -31,8 +32,15 @@ DOT = Drawing((Stroke(np.array([[0.5, 0.5, 0.3]], np.float32)),))
 OWN = (LabelledDrawing(DOT, "neither", 2),)
 
 
-def following(run: TrainingRun, request: TrainingRequest) -> TrainingReport:
+def following(
+    run: TrainingRun,
+    request: TrainingRequest,
+    step_query: StepQuery | None = None,
+    *,
+    layer_statistics: bool = False,
+) -> TrainingReport:
     """The report of a request once no work is left."""
+    run.set_queries(step_query, layer_statistics=layer_statistics)
     run.set_request(request)
     for _ in range(10_000):
         if not run.busy:
@@ -139,7 +147,7 @@ EDIT = replace(
 
 def test_an_edit_of_the_network_begins_a_branch_and_the_history_before_it_stays_as_it_was() -> None:
     run = TrainingRun(CPU)
-    first = following(run, replace(GOAL, running=True, stop_at_step=30, layer_statistics=True))
+    first = following(run, replace(GOAL, running=True, stop_at_step=30), layer_statistics=True)
     before = run.saved_run(at_once=True)
     report = following(run, EDIT)
     assert [(b.network, b.start, b.end, b.parent) for b in report.branches] == [
@@ -160,7 +168,7 @@ def test_an_edit_of_the_network_begins_a_branch_and_the_history_before_it_stays_
     for point, network, steps in (
         (RunPoint(0, 30), NETWORK, 30), (RunPoint(1, 5), NETWORK, 5), (RunPoint(1, 20), EDITED, None)
     ):  # fmt: skip
-        shown = following(run, replace(EDIT, shown_point=point, layer_statistics=True))
+        shown = following(run, replace(EDIT, shown_point=point), layer_statistics=True)
         model = run.shown_model(SUBJECT)
         assert model is not None
         assert (model.network, shown.evaluated_point) == (network, point if point.step != 5 else RunPoint(0, 5))

@@ -38,17 +38,17 @@ CONFIG = TrainingConfig(SGD(0.05, momentum=0), batch=20, epochs=100, seed=5, l2=
 
 
 def goal_of(parameters: dict[str, np.ndarray]) -> TrainingRequest:
-    """A request to train from these weights with visible statistics."""
+    """A request to train from these weights."""
     model = Model("Small", NETWORK, parameters)
-    return TrainingRequest(1, model, "weights", "first", CONFIG, DATA, layer_statistics=True)
+    return TrainingRequest(1, model, "weights", "first", CONFIG, DATA)
 
 
 def fresh() -> dict[str, np.ndarray]:
     return NETWORK.initial_parameters(9)
 
 
-def found(run: TrainingRun, request: TrainingRequest) -> NetworkStatistics:
-    report = following(run, request)
+def found(run: TrainingRun, request: TrainingRequest, *, visible: bool = True) -> NetworkStatistics:
+    report = following(run, request, layer_statistics=visible)
     assert report.statistics is not None
     assert report.statistics.point == report.shown_point
     return report.statistics
@@ -134,7 +134,7 @@ def test_values_are_those_of_the_sample_and_weights_those_of_the_moment() -> Non
 
 
 def moved(run: TrainingRun, request: TrainingRequest, step: int) -> dict[str, np.ndarray]:
-    following(run, replace(request, shown_point=RunPoint(0, step), layer_statistics=False))
+    following(run, replace(request, shown_point=RunPoint(0, step)))
     parameters = run.shown_parameters()
     assert parameters is not None
     return dict(parameters)
@@ -165,9 +165,9 @@ def test_gradient_and_change_are_those_of_the_step_that_led_there_also_looking_b
 
 def test_rows_are_only_made_while_somebody_looks() -> None:
     run = TrainingRun(CPU)
-    request = replace(goal_of(fresh()), running=True, stop_at_step=2, layer_statistics=False)
-    assert found(run, request).rows == ()
-    assert len(found(run, replace(request, layer_statistics=True)).rows) == 4
+    request = replace(goal_of(fresh()), running=True, stop_at_step=2)
+    assert found(run, request, visible=False).rows == ()
+    assert len(found(run, request).rows) == 4
 
 
 def test_looking_changes_nothing_of_what_training_comes_to() -> None:
@@ -175,7 +175,8 @@ def test_looking_changes_nothing_of_what_training_comes_to() -> None:
     for inside in (False, True):
         run = TrainingRun(CPU)
         for step in range(1, 16):
-            following(run, replace(goal_of(fresh()), running=True, stop_at_step=step, layer_statistics=inside))
+            request = replace(goal_of(fresh()), running=True, stop_at_step=step)
+            following(run, request, layer_statistics=inside)
         ends.append(run.shown_parameters())
     for name, values in ends[0].items():
         np.testing.assert_array_equal(values, ends[1][name])

@@ -49,7 +49,7 @@ def test_a_fault_at_import_or_while_building_is_said_and_logged(tmp_path: Path, 
 
 def test_a_fault_in_what_qt_calls_while_building_is_logged_and_the_window_opens(tmp_path: Path) -> None:
     picture = tmp_path / "window.png"
-    broken = BROKEN_VIEW.format(method="set_panel_visible")
+    broken = BROKEN_VIEW.format(method="showEvent")
     result, log = run_with_fault(tmp_path, broken, f"'--screenshot', {str(picture)!r}")
     assert result.returncode == 0, result.stderr
     assert picture.exists()

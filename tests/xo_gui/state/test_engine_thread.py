@@ -22,7 +22,15 @@ from engine.drawings import Drawing, Stroke
 from engine.explain import Query
 from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Dense, Flatten
-from engine.runtime import Request, Runner, Snapshot, TrainingRequest
+from engine.runtime import (
+    LayerStatisticsQuery,
+    Request,
+    RobustnessQuery,
+    Runner,
+    SamplesQuery,
+    Snapshot,
+    TrainingRequest,
+)
 from engine.training import TrainingConfig
 from xo_gui.state import EngineThread
 
@@ -148,13 +156,14 @@ def test_a_window_that_sleeps_while_it_trains_finds_one_snapshot_and_one_signal(
 
 # Every stage of the engine's answer and of its work between two answers.
 STAGES = [
-    "runner.open_file", "runner.generate_samples", "runner.match_templates", "jobs.Document.encoded",
+    "runner.open_file", "jobs.generate_samples", "runner.match_templates", "jobs.Document.encoded",
     "runner.TrainingRun.set_request", "runner.TrainingRun.busy", "runner.TrainingRun.run_for",
     "runner.TrainingRun.report", "runner.TrainingRun.saved_run", "runner.TrainingRun.shown_parameters",
     "training_run.BranchJobs.is_due", "training_run.BranchJobs.advance",
     "training_run.EvaluationCache.advance", "training_run.HistoryCursor.move_to",
-    "jobs.RobustnessJob.report", "jobs.RobustnessTest.advance", "runner.QueryJobs.update", "runner.QueryJobs.busy",
-    "runner.Explainer.set_query", "runner.Explainer.busy", "runner.Explainer.run_for",
+    "jobs.RobustnessJob.run", "jobs.RobustnessTest.advance", "runner.make_jobs",
+    "jobs.Explainer.iter_results", "runner.Scheduler.set_wanted", "runner.Scheduler.busy",
+    "runner.Scheduler.next_due", "runner.Scheduler.run_for", "runner.Scheduler.results",
     "runner.Runner.compute", "runner.Runner.busy", "runner.Runner.run_for",
 ]  # fmt: skip
 WITHOUT_PREDICTION = ("jobs.Document.encoded", "runner.Runner.compute")
@@ -180,11 +189,18 @@ def everything(number: int, path: Path) -> Request:
     data = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12)
     request = TrainingRequest(
         1, model, "fresh", "Run", TrainingConfig(batch=20, epochs=10**6), data, running=number % 3 == 0,
-        shown_point=RunPoint(0, 1 + number // 3 % 4) if number % 3 == 2 else None, layer_statistics=True,
+        shown_point=RunPoint(0, 1 + number // 3 % 4) if number % 3 == 2 else None,
     )  # fmt: skip
+    queries = frozenset(
+        {
+            Query("occlusion"),
+            RobustnessQuery(),
+            SamplesQuery(XOSettings(side=8 + number % 9)),
+            LayerStatisticsQuery(),
+        }
+    )
     return Request(
-        1, Document(drawn(number).document.drawing, (model,)), training=request, live=True, robustness=True,
-        sample_settings=XOSettings(side=8 + number % 9), query=Query("occlusion"),
+        1, Document(drawn(number).document.drawing, (model,)), training=request, live=True, queries=queries,
         open_request=OpenRequest(number, path),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 from PySide6.QtCore import QSize, QTimer, Signal
-from PySide6.QtGui import QHideEvent, QPalette, QShowEvent
+from PySide6.QtGui import QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QHBoxLayout,
@@ -22,9 +22,9 @@ from engine.backends import HostArray
 from engine.data import NO_CLASS, Dataset, TrainingData, total_weight
 from engine.documents import Document
 from engine.drawings import Drawing
-from engine.runtime import Snapshot, TrainingReport
+from engine.runtime import AnyQuery, DrawingPredictionsQuery, SamplesQuery, Snapshot, TrainingReport
 from xo_gui.app import SMALL_PX, font
-from xo_gui.state import BranchWithNewData, DataPreview, PreviewData, Restart, Start, TrainingSettings
+from xo_gui.state import BranchWithNewData, Restart, Start, TrainingSettings
 from xo_gui.views.data.drawings_page import DrawingsPage, can_train, counts_text, label_counts_text
 from xo_gui.views.data.generator_page import GeneratorPage
 from xo_gui.views.view import View
@@ -169,8 +169,11 @@ class DataView(View):
         self._update_summary()
 
     def set_snapshot(self, snapshot: Snapshot) -> None:
-        self.generator_page.set_samples(snapshot.samples)
-        if self.drawings_page.set_predictions(snapshot.drawing_predictions):
+        if self._settings is not None:
+            samples = snapshot.result(SamplesQuery(self._settings.data.generator))
+            if samples is not None:
+                self.generator_page.set_samples(samples)
+        if self.drawings_page.set_predictions(snapshot.result(DrawingPredictionsQuery()) or {}):
             self._update_summary()
         self.batch_page.set_training_report(snapshot.training)
 
@@ -224,20 +227,15 @@ class DataView(View):
     def _set_page(self, page: int) -> None:
         self.stack.setCurrentIndex(page)
         self._update_summary()
-        self._request_data()
+        self.queries_changed.emit()
 
-    def showEvent(self, event: QShowEvent) -> None:
-        super().showEvent(event)
-        self._request_data()
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        super().hideEvent(event)
-        self._request_data()
-
-    def _request_data(self) -> None:
-        """Requests the data that the visible page needs."""
-        looks: tuple[DataPreview, ...] = ("own", "samples", "")
-        self.commanded.emit(PreviewData(looks[self.stack.currentIndex()] if self.isVisible() else ""))
+    def queries(self) -> frozenset[AnyQuery]:
+        """What the visible page needs."""
+        if self.stack.currentWidget() is self.drawings_page:
+            return frozenset({DrawingPredictionsQuery()})
+        if self.stack.currentWidget() is self.generator_page and self._settings is not None:
+            return frozenset({SamplesQuery(self._settings.data.generator)})
+        return frozenset()
 
     def _restart(self) -> None:
         self.commanded.emit(Restart())

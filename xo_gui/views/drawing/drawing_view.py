@@ -30,6 +30,7 @@ from engine.drawings import (
     ink_share,
     render,
 )
+from engine.explain import Result
 from engine.nn import BLANK_INK
 from engine.runtime import Snapshot
 from xo_gui.app import current_theme
@@ -203,10 +204,11 @@ class DrawingView(View):
             vote = float(prediction.votes[top])
             text = f"{100 * vote:.0f} %" if network.vote == "softmax" else f"{vote:.2f}"
             text = f"{network.classes[top]}, {text}"
-        explained = snapshot.result.query.model if snapshot.result is not None else 0
+        explanation = snapshot.result_of_type(Result)
+        explained = explanation.query.model if explanation is not None else 0
         predictions, fit = snapshot.predictions, self._document is not None and self._document.fit_to_frame
         classes = predictions[explained].model.network.classes if explained < len(predictions) else ()
-        self.overlay.show_result(None if fit else snapshot.result, classes)
+        self.overlay.show_result(None if fit else explanation, classes)
         if self.canvas.accessibleDescription() != text:
             self.canvas.setAccessibleDescription(text)
 

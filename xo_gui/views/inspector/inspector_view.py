@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QKeyEvent, QPalette
+from PySide6.QtGui import QKeyEvent, QPalette, QShowEvent
 from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
@@ -13,7 +13,7 @@ from engine.documents import Document
 from engine.drawings import Drawing
 from engine.explain import Query, Result, has_value_formula
 from engine.nn import Model, Prediction
-from engine.runtime import Snapshot
+from engine.runtime import AnyQuery, Snapshot
 from xo_gui.app import SMALL_PX, font
 from xo_gui.state import CellRef, Selection, TrainingSettings
 from xo_gui.views.inspector.attribution_page import AttributionPage
@@ -46,7 +46,6 @@ class InspectorView(View):
         self._selection = Selection()
         self._document: Document | None = None
         self._settings: TrainingSettings | None = None
-        self._is_visible = False
         self._description_timer = QTimer(self)
         self._description_timer.setSingleShot(True)
         self._description_timer.setInterval(DESCRIPTION_MS)
@@ -135,7 +134,7 @@ class InspectorView(View):
     def set_snapshot(self, snapshot: Snapshot) -> None:
         """Show the same value of this snapshot; without predictions, keep the last ones."""
         if snapshot.predictions:
-            self._predictions, self._result = snapshot.predictions, snapshot.result
+            self._predictions, self._result = snapshot.predictions, snapshot.result(self._query)
             if not self._refresh_timer.isActive():
                 self._refresh_timer.start(0 if snapshot.settled else REFRESH_MS)
 
@@ -144,9 +143,15 @@ class InspectorView(View):
             self._selection = selection
             self._refresh()
 
-    def set_panel_visible(self, visible: bool) -> None:
-        """Queries are sent only while the panel is visible."""
-        self._is_visible = visible
+    def queries(self) -> frozenset[AnyQuery]:
+        return frozenset() if self._query is None else frozenset({self._query})
+
+    def set_on_top(self, on_top: bool) -> None:
+        super().set_on_top(on_top)
+        self._refresh()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
         self._refresh()
 
     def _shown_cell(self) -> tuple[CellRef, Prediction] | None:
@@ -164,7 +169,7 @@ class InspectorView(View):
         pinned = self._with_prediction(self._selection.pinned)
         self.value_page.set_pinned(pinned[1] if pinned else None, pinned[0] if pinned else None)
         self._update_query(pinned)
-        if not self._is_visible:
+        if not self.is_on_screen:
             return
         shown = self._shown_cell()
         self.place_label.setText(self._place_text(*shown) if shown else self.tr("nothing selected"))
@@ -213,20 +218,20 @@ class InspectorView(View):
         return shown[0].model_index if shown else 0
 
     def _update_query(self, pinned: tuple[CellRef, Prediction] | None) -> None:
-        """Send the query that the visible page needs, if it has changed."""
+        """Set the query that the current page needs."""
         query: Query | None = None
-        if self._is_visible and self._predictions and self._pages.currentWidget() is self.attribution_page:
+        if self._predictions and self._pages.currentWidget() is self.attribution_page:
             model = self._model_index()
             query = self.attribution_page.query(self._predictions[model], model, pinned[0] if pinned else None)
-        elif self._is_visible and pinned is not None and self._pages.currentWidget() is self.feature_page:
+        elif pinned is not None and self._pages.currentWidget() is self.feature_page:
             query = self.feature_page.query(pinned[1], pinned[0])
-        elif self._is_visible and self._pages.currentWidget() is self.profile_page:
+        elif self._pages.currentWidget() is self.profile_page:
             query = self.profile_page.query(pinned[0] if pinned else None, self._settings)
-        elif self._is_visible and pinned is not None and self._pages.currentWidget() is self.value_page:
+        elif pinned is not None and self._pages.currentWidget() is self.value_page:
             query = self.value_page.query(pinned[1], pinned[0])
         if query != self._query:
             self._query = query
-            self.query_changed.emit(query)
+            self.queries_changed.emit()
 
     def _empty_text(self) -> str:
         return self.tr(

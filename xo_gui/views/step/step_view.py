@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from PySide6.QtCore import QElapsedTimer, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QResizeEvent, QShowEvent
+from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -22,9 +22,9 @@ from PySide6.QtWidgets import (
 )
 
 from engine.explain import ParameterIndex, StepQuery, StepTrace
-from engine.runtime import Snapshot, TrainingReport
+from engine.runtime import AnyQuery, Snapshot, TrainingReport
 from xo_gui.app import SMALL_PX, font
-from xo_gui.state import InspectStep, OneStep, TrainingSettings
+from xo_gui.state import OneStep, TrainingSettings
 from xo_gui.views.step.batch_strip import BatchStrip
 from xo_gui.views.step.phases import STEP_PHASES, PhaseStep, phase_step_at, phase_steps, phase_text
 from xo_gui.views.step.step_strip import StepStrip
@@ -56,6 +56,7 @@ class StepView(View):
         super().__init__(parent)
         self._trace: StepTrace | None = None
         self._report: TrainingReport | None = None
+        self._latest: StepTrace | None = None
         self._settings: TrainingSettings | None = None
         self._query = StepQuery(maps=MAX_MAPS)
         self._network: object = None
@@ -101,7 +102,7 @@ class StepView(View):
     def set_snapshot(self, snapshot: Snapshot) -> None:
         if snapshot.predictions:
             self._network = snapshot.predictions[0].model.network
-        self._report = snapshot.training
+        self._report, self._latest = snapshot.training, snapshot.result_of_type(StepTrace)
         self._show_trace()
 
     def set_training(self, settings: TrainingSettings) -> None:
@@ -117,15 +118,12 @@ class StepView(View):
         lines = 1 if self.width() > _ONE_LINE_WIDTH else 2
         self.text_label.setFixedHeight(lines * self.text_label.fontMetrics().lineSpacing() + 2)
 
-    def showEvent(self, event: QShowEvent) -> None:
-        """Request traces while the view is visible."""
-        super().showEvent(event)
-        self.commanded.emit(InspectStep(self._query))
+    def queries(self) -> frozenset[AnyQuery]:
+        return frozenset({self._query})
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
         self._set_playing(False)
-        self.commanded.emit(InspectStep(None))
 
     @property
     def trace(self) -> StepTrace | None:
@@ -138,8 +136,7 @@ class StepView(View):
 
     def _show_trace(self) -> None:
         """Show the latest trace if it is of the shown network."""
-        report = self._report
-        trace = None if report is None else report.step_trace
+        report, trace = self._report, self._latest
         live = self._settings is not None and self._settings.live
         if trace is not None and (not live or trace.network != self._network):
             trace = None
@@ -299,7 +296,7 @@ class StepView(View):
         self.weight_panel.setVisible(weight is not None)
         self.weight_panel.set_weight(weight)
         self.weight_panel.set_weight_trace(self._trace.weight_trace if self._trace is not None else None)
-        self.commanded.emit(InspectStep(self._query))
+        self.queries_changed.emit()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Space plays and pauses; Esc deselects the weight."""
@@ -313,7 +310,7 @@ class StepView(View):
     def _follow_example(self, example: int) -> None:
         """Follow another drawing of the batch."""
         self._query = replace(self._query, example=example)
-        self.commanded.emit(InspectStep(self._query))
+        self.queries_changed.emit()
 
     def _toggle_playing(self) -> None:
         self._set_playing(not self._is_playing)

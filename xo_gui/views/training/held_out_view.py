@@ -15,9 +15,10 @@ from engine.documents import Document
 from engine.drawings import Drawing
 from engine.explain import supports
 from engine.nn import Network, RunPoint, compute_votes
-from engine.runtime import Snapshot
+from engine.runtime import AnyQuery, HeldOutQuery, Snapshot
 from engine.training import Evaluation
 from xo_gui.app import SMALL_PX, TEXT_PX, current_theme, font
+from xo_gui.state import TrainingSettings
 from xo_gui.views.view import View
 from xo_gui.widgets import HintLabel, Thumbnail, Thumbnails, elided_text, scroll_area, vote_text
 
@@ -38,6 +39,7 @@ class HeldOutView(View):
         self._document: Document | None = None
         self._evaluation: Evaluation | None = None
         self._held_out: Dataset | None = None
+        self._settings: TrainingSettings | None = None
         self._late: RunPoint | None = None  # the point evaluated, if the one shown is another
         self._indices: HostArray = np.zeros(0, np.int64)
         self.table, self.summary_label = ConfusionTable(self), HintLabel("", self)
@@ -61,9 +63,12 @@ class HeldOutView(View):
     def sizeHint(self) -> QSize:
         return QSize(420, 190)
 
-    def set_panel_visible(self, visible: bool) -> None:
-        """Evaluate a network that does not train only while the panel is visible."""
-        self.report_requested.emit("held_out", visible)
+    def queries(self) -> frozenset[AnyQuery]:
+        """The evaluation of a network that does not train."""
+        return frozenset() if self._settings is None else frozenset({HeldOutQuery(self._settings.data)})
+
+    def set_training(self, settings: TrainingSettings) -> None:
+        self._settings = settings
 
     def set_document(self, document: Document) -> None:
         self._document = document
@@ -71,7 +76,8 @@ class HeldOutView(View):
             self._fill()
 
     def set_snapshot(self, snapshot: Snapshot) -> None:
-        held_out, training = snapshot.held_out, snapshot.training
+        held_out = None if self._settings is None else snapshot.result(HeldOutQuery(self._settings.data))
+        training = snapshot.training
         evaluation: Evaluation | None = None
         examples: Dataset | None = None
         if held_out is not None:

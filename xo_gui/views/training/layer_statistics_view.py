@@ -9,10 +9,9 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from engine.runtime import Snapshot
+from engine.runtime import AnyQuery, LayerStatisticsQuery, Snapshot
 from engine.training import NetworkStatistics
 from xo_gui.app import SMALL_PX, font
-from xo_gui.state import CollectLayerStatistics
 from xo_gui.views.training.histogram_rows import HistogramHeader, HistogramRows
 from xo_gui.views.view import View
 from xo_gui.widgets import HeaderButton
@@ -86,8 +85,8 @@ class LayerStatisticsView(View):
     def _scroll_to(self, top: int, bottom: int) -> None:
         self._area.ensureVisible(0, (top + bottom) // 2, 0, (bottom - top) // 2)
 
-    def set_panel_visible(self, visible: bool) -> None:
-        self.commanded.emit(CollectLayerStatistics(visible))
+    def queries(self) -> frozenset[AnyQuery]:
+        return frozenset({LayerStatisticsQuery()})
 
     # -- layout ------------------------------------------------------------------------------------------------
 

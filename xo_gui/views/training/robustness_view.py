@@ -27,7 +27,7 @@ from engine.data import Variations, VariedProperty
 from engine.documents import Document
 from engine.drawings import Drawing
 from engine.explain import RobustnessResult, supports
-from engine.runtime import Snapshot
+from engine.runtime import AnyQuery, RobustnessQuery, Snapshot
 from xo_gui.app import SMALL_PX, Theme, current_theme, font
 from xo_gui.views.view import View
 from xo_gui.widgets import MINUS, FocusFrameWidget, percent_text
@@ -49,7 +49,6 @@ class RobustnessView(View):
         super().__init__(parent)
         self._document: Document | None = None
         self._result: RobustnessResult | None = None
-        self._is_visible = False
         self._drawn_at = 0.0
         self._measured: tuple[Drawing, HostArray] | None = None
         self._clicks: Counter[PlotPoint] = Counter()
@@ -74,18 +73,16 @@ class RobustnessView(View):
     def sizeHint(self) -> QSize:
         return QSize(460, 190)
 
-    def set_panel_visible(self, visible: bool) -> None:
-        if visible != self._is_visible:
-            self._is_visible = visible
-            self.report_requested.emit("robustness", visible)
+    def queries(self) -> frozenset[AnyQuery]:
+        return frozenset({RobustnessQuery()})
 
     def set_document(self, document: Document) -> None:
         self._document = document
 
     def set_snapshot(self, snapshot: Snapshot) -> None:
-        if not self._is_visible:
+        if not self.is_on_screen:
             return
-        result = snapshot.robustness
+        result = snapshot.result(RobustnessQuery())
         redraw = _is_final(result) or perf_counter() - self._drawn_at > _REDRAW_SECONDS
         if result is not self._result and redraw:
             self._result, self._drawn_at = result, perf_counter()

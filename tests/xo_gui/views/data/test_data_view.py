@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,10 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
-from engine.data import LabelledDrawing, generate_samples
+from engine.data import GeneratorSamples, LabelledDrawing, generate_samples
 from engine.documents import Document
+from engine.drawings import Drawing
+from engine.runtime import DrawingPrediction, DrawingPredictionsQuery
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.views.data import DataView
@@ -53,6 +56,10 @@ class Reader:
         return self.window.session.document
 
     @property
+    def predictions(self) -> Mapping[Drawing, DrawingPrediction]:
+        return self.window.last.result(DrawingPredictionsQuery()) or {}
+
+    @property
     def kept(self) -> list[tuple[str, int]]:
         return [(own.label, own.weight) for own in self.document.labelled_drawings]
 
@@ -63,7 +70,7 @@ class Reader:
 
     def until_sampled(self) -> None:
         def drawn() -> None:
-            found = self.window.last.samples
+            found = self.window.last.result_of_type(GeneratorSamples)
             assert found is not None
             assert found.settings == self.window.training.settings.data.generator
             assert self.view.generator_page._samples is found
@@ -110,7 +117,7 @@ def test_one_more_of_many_drawings_costs_one_tile(reader: Reader) -> None:
     many = tuple(LabelledDrawing(reader.document.drawing, "XO"[at % 2]) for at in range(200))
     reader.window.session.edit(replace(reader.document, labelled_drawings=many), "Open")
     wall, drawing = reader.view.drawings_page.thumbnails, reader.document.drawing
-    reader.qtbot.waitUntil(lambda: reader.window.last.drawing_predictions.get(drawing) is not None)
+    reader.qtbot.waitUntil(lambda: reader.predictions.get(drawing) is not None)
     reader.qtbot.waitUntil(lambda: bool(wall.tiles[199].details))
     before = wall.tiles
     reader.keep("x")
@@ -207,10 +214,10 @@ def test_each_shows_how_it_is_read_and_those_read_otherwise_stand_out(reader: Re
     assert reader.view.summary.text() == "0 X, 1 O, 2 neither; 0 predicted correctly."
     reader.window.use_preset("walkthrough")
     reader.qtbot.waitUntil(lambda: reader.window.last.predictions[0].model.name != "Default", timeout=10_000)
-    reader.qtbot.waitUntil(lambda: len(reader.window.last.drawing_predictions) == 1, timeout=10_000)
+    reader.qtbot.waitUntil(lambda: len(reader.predictions) == 1, timeout=10_000)
     assert wall.tiles[0].details == f"prediction: X, {reader.hand.votes['X']:.2f}"
     reader.turn(GENERATED)
-    reader.qtbot.waitUntil(lambda: not reader.window.last.drawing_predictions, timeout=10_000)
+    reader.qtbot.waitUntil(lambda: not reader.predictions, timeout=10_000)
 
 
 def test_a_network_that_tells_other_things_apart_judges_none_of_them_and_it_is_said(reader: Reader) -> None:
@@ -288,7 +295,7 @@ def test_examples_are_drawn_only_while_somebody_looks(reader: Reader) -> None:
     reader.until_sampled()
     reader.turn(MINE)
     reader.hand.draw(X_ARMS)
-    assert reader.window.last.samples is None
+    assert reader.window.last.result_of_type(GeneratorSamples) is None
 
 
 # -- the batch, and when what is changed is learnt from --------------------------------------------------------

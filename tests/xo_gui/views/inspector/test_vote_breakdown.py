@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.explain import Explainer, Query
+from engine.explain import Query
 from engine.nn import Model, Network
 from engine.nn.layers import AvgPool2D, Conv2D, Dense, Flatten, LeakyReLU, ReLU
+from tests.engine.query_driver import QueryDriver
 from tests.xo_gui.views.network.test_network_view import ARTICLE, X, read
 from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet_blocks import NumberTable, SheetBlock
@@ -58,7 +59,7 @@ def test_columns_and_lines_add_up_to_the_scores(channel: int) -> None:
         *given, score = numbers(made, column)
         assert score == pytest.approx(float(prediction.activations[-1]["abc".index(name)]), abs=0.006)
         assert sum(given) == pytest.approx(score, abs=0.005 * len(given) + 0.006)
-    explainer = Explainer()
+    explainer = QueryDriver()
     explainer.set_query(Query("worth", layer=7, cell=(channel,)), (prediction,), True)
     assert explainer.result is not None
     split = table(layer_table(prediction, CellRef(7, channel), explainer.result, False))

@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from engine.explain import StepTrace
+from engine.explain import StepQuery, StepTrace
 from engine.nn import RunPoint
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import Pause, SetSpeedLimit, ShowPoint
@@ -217,9 +217,9 @@ def test_each_phase_has_its_part_of_the_time(columns: int) -> None:
 
 def test_no_trace_is_requested_while_the_view_is_hidden(driver: StepDriver) -> None:
     driver.make_step()
-    assert driver.window.training.request.step_query is not None
+    assert any(isinstance(query, StepQuery) for query in driver.window.visible_queries())
     driver.window.central_tabs.show_view(NetworkView)
-    assert driver.window.training.request.step_query is None
+    assert not any(isinstance(query, StepQuery) for query in driver.window.visible_queries())
 
 
 def test_undoing_the_training_leaves_no_trace_to_show(driver: StepDriver) -> None:

@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from engine.nn import softmax
+from engine.training import HeldOutEvaluation
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.views.training import FeatureHistoryView, HeldOutView
@@ -41,7 +42,7 @@ def trained(view: HeldOutView, hand: Hand, qtbot: object) -> HeldOutView:
         coach.stand()
     coach.until(lambda training: training.evaluation is not None)
     qtbot.waitUntil(lambda: view._evaluation is coach.training.evaluation, timeout=10_000)
-    assert hand.window.last.held_out is None
+    assert hand.window.last.result_of_type(HeldOutEvaluation) is None
     return view
 
 
@@ -72,7 +73,7 @@ def test_the_shipped_network_is_judged_before_any_training_while_somebody_looks(
     assert len(view.thumbnails.tiles) == view._evaluation.metrics.confusion[[0, 1], [1, 0]].sum()
     hand.window.panels.show_panel(FeatureHistoryView)
     hand.draw(X_ARMS)
-    hand.qtbot.waitUntil(lambda: hand.window.last.held_out is None, timeout=10_000)
+    hand.qtbot.waitUntil(lambda: hand.window.last.result_of_type(HeldOutEvaluation) is None, timeout=10_000)
     assert hand.window.session.document.models[0] is model
 
 

@@ -11,7 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QTabBar
 
 from engine.nn import RunPoint
-from engine.runtime import TrainingReport
+from engine.runtime import LayerStatisticsQuery, TrainingReport
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import ShowPoint, TrainFromCurrentWeights
 from xo_gui.views.training import LayerStatisticsView
@@ -127,7 +127,7 @@ def test_nothing_is_counted_behind_another_tab(inside: Inside) -> None:
     inside.tab("Distributions")
     inside.until_seen()
     inside.tab("Features over time")
-    assert not inside.window.training.request.layer_statistics
+    assert LayerStatisticsQuery() not in inside.window.visible_queries()
 
 
 def test_a_dead_feature_is_counted_and_named(inside: Inside) -> None:

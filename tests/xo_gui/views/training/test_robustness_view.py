@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 import engine.explain.robustness
 from engine.backends import choose_backend
 from engine.explain import RobustnessResult, RobustnessTest
+from engine.runtime import RobustnessQuery
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.app import DARK
@@ -49,7 +50,7 @@ def test_the_curves_are_those_of_the_shipped_network_and_come_only_when_looked_a
     view: RobustnessView, hand: Hand
 ) -> None:
     hand.draw(X_ARMS)
-    assert hand.window.last.robustness is None
+    assert hand.window.last.result(RobustnessQuery()) is None
     found = looked(view, hand)
     model = hand.window.session.document.models[0]
     trial = RobustnessTest(model.network, model.parameters, choose_backend("cpu"))
@@ -57,9 +58,9 @@ def test_the_curves_are_those_of_the_shipped_network_and_come_only_when_looked_a
         trial.advance()
     np.testing.assert_array_equal(found.network_correct, trial.result().network_correct)
     hand.window.panels.show_panel(FeatureHistoryView)
-    hand.qtbot.waitUntil(lambda: hand.window.last.robustness is None, timeout=10_000)
+    hand.qtbot.waitUntil(lambda: hand.window.last.result(RobustnessQuery()) is None, timeout=10_000)
     hand.draw(X_ARMS)
-    assert hand.window.last.robustness is None
+    assert hand.window.last.result(RobustnessQuery()) is None
 
 
 def test_the_mouse_reads_a_value_and_both_curves_have_their_look(view: RobustnessView, hand: Hand) -> None:

@@ -1,4 +1,4 @@
-"""HeldOutJob: an untrained network is evaluated in slices, with the same result as in training."""
+"""The held-out query: an untrained network is evaluated in slices, with the same result as in training."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from engine.documents import Document
 from engine.drawings import Drawing
 from engine.nn import Model, Network
 from engine.nn.layers import Conv2D, Dense, Flatten, ReLU
-from engine.runtime import Request, Runner
-from engine.training import HeldOutEvaluation, HeldOutJob, evaluate
+from engine.runtime import HeldOutQuery, Request, Runner
+from engine.training import evaluate
+from tests.engine.query_driver import QueryDriver
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(3, 3), ReLU(), Flatten(), Dense(2)))
@@ -23,19 +24,11 @@ SUBJECT, OTHER = (Model("Small", NETWORK, NETWORK.initial_parameters(seed)) for 
 DATA = PoolSettings(XOSettings(side=10, size=(0.7, 1.0)), 50, 230, seed=2)
 
 
-def all_of(judging: HeldOutJob) -> HeldOutEvaluation:
-    while judging.busy:
-        judging.run_for(0.0005)
-    found = judging.report()
-    assert found is not None
-    return found
-
-
 def test_it_is_judged_on_the_drawings_and_by_the_numbers_of_training() -> None:
-    judging = HeldOutJob(CPU)
-    judging.update(SUBJECT, DATA)
-    assert judging.report() is None
-    found = all_of(judging)
+    judging = QueryDriver()
+    judging.set_model(HeldOutQuery(DATA), SUBJECT)
+    assert judging.result is None
+    found = judging.finish()
     pool = ExamplePool(DATA)
     pool.generate_all()
     assert found.examples.digest == pool.held_out.digest
@@ -45,34 +38,35 @@ def test_it_is_judged_on_the_drawings_and_by_the_numbers_of_training() -> None:
 
 
 def test_another_subject_is_read_on_the_same_drawings_and_the_last_one_stands_until_then() -> None:
-    judging = HeldOutJob(CPU)
-    judging.update(SUBJECT, DATA)
-    first = all_of(judging)
-    judging.update(SUBJECT, DATA)
+    judging, query = QueryDriver(), HeldOutQuery(DATA)
+    judging.set_model(query, SUBJECT)
+    first = judging.finish()
+    judging.set_model(query, SUBJECT)
     assert not judging.busy
-    judging.update(OTHER, DATA)
-    assert judging.report() is first
-    second = all_of(judging)
+    judging.set_model(query, OTHER)
+    assert judging.result is first
+    second = judging.finish()
     assert second.examples is first.examples
     assert not np.array_equal(second.evaluation.scores, first.evaluation.scores)
-    judging.update(OTHER, replace(DATA, seed=9))
-    assert judging.report() is None, "other drawings are not those"
+    judging.set_model(HeldOutQuery(replace(DATA, seed=9)), OTHER)
+    assert judging.result is None, "other drawings are not those"
 
 
 def test_a_runner_judges_only_while_somebody_looks_and_only_what_fits() -> None:
     runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)))
     runner.compute(request)
     assert not runner.busy
-    looking = replace(request, held_out=DATA)
+    looking = replace(request, queries=frozenset({HeldOutQuery(DATA)}))
     runner.compute(looking)
     while runner.busy:
         runner.run_for(0.01)
-    found = runner.compute(looking).held_out
+    found = runner.compute(looking).result(HeldOutQuery(DATA))
     assert found is not None
     assert len(found.examples) == DATA.held_out
-    assert runner.compute(request).held_out is None
+    assert not runner.compute(request).results
     wrong_side = replace(DATA, generator=XOSettings(side=12))
-    assert runner.compute(replace(request, held_out=wrong_side)).held_out is None
+    wrong = frozenset({HeldOutQuery(wrong_side)})
+    assert not runner.compute(replace(request, queries=wrong)).results
     assert not runner.busy
 
 
@@ -80,8 +74,11 @@ def test_what_cannot_be_judged_is_said_once(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(*_: object) -> None:
         raise ValueError("There is no room for it.")
 
-    monkeypatch.setattr("engine.training.evaluation.Evaluator", refuse)
-    runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), held_out=DATA)
+    monkeypatch.setattr("engine.runtime.jobs.Evaluator", refuse)
+    runner, request = (
+        Runner("cpu"),
+        Request(1, Document(Drawing(), (SUBJECT,)), queries=frozenset({HeldOutQuery(DATA)})),
+    )
     runner.compute(request)
     while runner.busy:
         runner.run_for(0.01)
