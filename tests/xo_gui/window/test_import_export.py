@@ -52,6 +52,8 @@ def drop_on(widget: QWidget, data: QMimeData, actions: Qt.DropAction = Qt.DropAc
     QApplication.sendEvent(widget, entering)
     assert entering.isAccepted()
     event = QDropEvent(place, actions, data, buttons, keys)
+    if actions & Qt.DropAction.MoveAction:
+        event.setDropAction(Qt.DropAction.MoveAction)  # as some file managers propose
     QApplication.sendEvent(widget, event)
     return event
 
