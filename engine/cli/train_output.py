@@ -15,6 +15,7 @@ import numpy as np
 from engine.backends import Backend
 from engine.cli.json_text import json_text
 from engine.cli.train_options import TrainJob
+from engine.data import kind_of
 from engine.documents import save_model
 from engine.formats import quoted
 from engine.nn import Model, softmax
@@ -250,8 +251,8 @@ class TextLog:
     def begin(self, task: TrainJob, backend: Backend, trainer: Trainer) -> None:
         data, config = task.data, task.config
         print(f"{task.name} on {backend.title} ({backend.reason}), seed {config.seed}")
-        drawings = "fresh drawings" if config.fresh else "drawings"
-        kind = drawings if data.files is None else "examples"
+        made = kind_of(config.data).plural
+        kind = "examples" if data.files is not None else f"fresh {made}" if config.fresh else made
         held_out = 0 if data.held_out is None else len(data.held_out)
         print(f"{config.epochs} epochs of {data.source.count:,} {kind}, {held_out:,} held out")
         if trainer.steps_made:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeAlias, TypeVar
 
@@ -165,13 +166,7 @@ class DataKind(ABC, Generic[Settings, Source]):
 
     def fits(self, network: Network) -> bool:
         """Whether examples can be generated for a network: its classes and its input are those of this kind."""
-        if self.settings is None:
-            return False
-        try:
-            fitted = self.with_input_shape(self.default_settings(), network.input_shape)
-        except ValueError:
-            return False
-        return self.classes(fitted) == network.classes
+        return _fits(self, network.input_shape, network.classes)
 
     # --- a single input
 
@@ -211,6 +206,17 @@ class DataKind(ABC, Generic[Settings, Source]):
     def templates(self, input_shape: InputShape) -> FloatArray | None:
         """One typical input of each class, (classes, H, W), for template matching; None if there are none."""
         return None
+
+
+@lru_cache(maxsize=64)  # asked several times a stroke
+def _fits(kind: DataKind[Any, Any], input_shape: InputShape, classes: tuple[str, ...]) -> bool:
+    if kind.settings is None:
+        return False
+    try:
+        fitted = kind.with_input_shape(kind.default_settings(), input_shape)
+    except ValueError:
+        return False
+    return kind.classes(fitted) == classes
 
 
 class DrawingKind(DataKind[Settings, Drawing]):

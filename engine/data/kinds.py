@@ -41,6 +41,11 @@ def class_symbol(name: str) -> str:
     return next((kind.symbols[name] for kind in DATA_KINDS.values() if name in kind.symbols), "")
 
 
+def class_phrase(name: str) -> str:
+    """How a class is called in a sentence, such as "an X"; its name if no kind says so."""
+    return next((kind.phrases[name] for kind in DATA_KINDS.values() if name in kind.phrases), name)
+
+
 def data_settings_to_json(settings: DataSettings) -> dict[str, Any]:
     """Settings as JSON values, with their kind unless it is the default one."""
     # Converted first, so that an int in a float field becomes a float.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.backends import HostArray
-from engine.data import DataKind, LabelledDrawing, input_kind
+from engine.data import NO_CLASS, DataKind, LabelledDrawing, input_kind, kind_for
 from engine.drawings import Drawing
 from engine.nn import Model
 
@@ -37,6 +37,17 @@ class Document:
     def kind(self) -> DataKind[Any, Any]:
         """The kind of data of the input: that of the first model."""
         return input_kind(self.models[0].network)
+
+    @property
+    def can_train(self) -> bool:
+        """Whether the first model can be trained on examples that are generated, or drawn and labelled."""
+        return kind_for(self.models[0].network) is not None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the user's drawings can be labelled as: the classes of their kind, and "neither" last."""
+        classes = self.models[0].network.classes if self.can_train else self.kind.class_names
+        return (*classes, NO_CLASS)
 
     @property
     def fitted_source(self) -> Drawing:

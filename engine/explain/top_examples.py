@@ -46,6 +46,7 @@ class TopExample:
     index: among the examples.
     picture: (H, W) float32, -1 to 1.
     label: the name of its class, or "neither".
+    class_index: of the label among the classes, -1 for "neither".
     value: the maximum of the feature's map, or its value after Flatten.
     window: that value's receptive field.
     """
@@ -53,6 +54,7 @@ class TopExample:
     index: int
     picture: HostArray
     label: str
+    class_index: int
     value: float
     window: Window
 
@@ -65,6 +67,7 @@ class ValueDistribution:
     mean, std, minimum, maximum: of all values of its map, or of its value after Flatten.
     zero_share: share of values that are exactly 0.
     inactive_share: share of examples in which all values are 0.
+    classes: their names.
     peaks: (classes + 1, BINS) int64, histogram of the examples' maxima by class, no class last.
     bin_start, bin_stop: range of the histogram.
     is_scalar: whether an example has one value, after Flatten.
@@ -77,6 +80,7 @@ class ValueDistribution:
     maximum: float
     zero_share: float
     inactive_share: float
+    classes: tuple[str, ...]
     peaks: HostArray
     bin_start: float
     bin_stop: float
@@ -157,6 +161,7 @@ class TopExamples:
             float(self._maximum[channel]),
             int(self._zeros[channel]) / values,
             int(self._inactive[channel]) / read,
+            self._network.classes,
             histogram,
             first,
             last,
@@ -177,8 +182,9 @@ class TopExamples:
             if picture is None:
                 yield None
                 picture = self._reader.picture(index)
-            label = (*self._network.classes, NO_CLASS)[int(self._labels[index])]
-            yield TopExample(index, picture, label, sign * value, self._window(channel, cell))
+            class_index = int(self._labels[index])
+            label = (*self._network.classes, NO_CLASS)[class_index]
+            yield TopExample(index, picture, label, class_index, sign * value, self._window(channel, cell))
 
     def _window(self, channel: int, flat: int) -> Window:
         """The receptive field of the value at a flat index of the feature's map."""

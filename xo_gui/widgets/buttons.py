@@ -26,6 +26,16 @@ class ButtonRows(QWidget):
         self.setMinimumWidth(max(group.sizeHint().width() for group in self._groups))
         self._arrange()
 
+    def set_second(self, buttons: Sequence[QPushButton]) -> None:
+        """Replace the second group; its buttons are deleted."""
+        old, group = self._groups[1], self._group(buttons)
+        self._groups = (self._groups[0], group)
+        old.hide()
+        old.deleteLater()
+        self.setMinimumWidth(max(group.sizeHint().width() for group in self._groups))
+        group.show()
+        self._arrange()
+
     def _group(self, buttons: Sequence[QPushButton]) -> QWidget:
         group = QWidget(self)
         row = QHBoxLayout(group)

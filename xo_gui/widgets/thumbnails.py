@@ -21,7 +21,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
 
 from engine.backends import HostArray
-from engine.data.xo import CLASSES
+from engine.data import class_symbol
 from xo_gui.app import SMALL_PX, current_theme, font, theme_service
 from xo_gui.widgets.buttons import FocusFrameWidget
 from xo_gui.widgets.class_symbols import paint_class_name, paint_class_symbol
@@ -29,7 +29,6 @@ from xo_gui.widgets.map_images import picture_atlas
 
 TILE_SIDE, GAP, CAPTION_HEIGHT = 40, 5, 15
 _SYMBOL = 9.0
-_XO_INDEX = {name: index for index, name in enumerate(CLASSES)}
 _MARGIN = 4  # at the right, beside a scroll bar
 _MAX_PIXELS = 128  # a side: larger images are subsampled before they are painted
 
@@ -263,12 +262,12 @@ class Thumbnails(FocusFrameWidget):
         theme, middle = current_theme(), place.center().y()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-        index = tile.class_index if tile.class_index >= 0 else _XO_INDEX.get(tile.label, -1)
+        index = tile.class_index
         if index >= 0:
             centre = QPointF(place.left() + _SYMBOL / 2 + 1, middle)
             paint_class_symbol(painter, theme, index, tile.label, centre, _SYMBOL)
             name = place.adjusted(_SYMBOL + 5, 0, 0, 0)
-            if tile.label in _XO_INDEX:
+            if class_symbol(tile.label):
                 painter.setPen(QColor(theme.class_colour(index)))
                 painter.drawText(name, left, tile.label)
             else:
@@ -299,7 +298,7 @@ class Thumbnail:
     badge: a warning text on a corner of the image.
     details: additional text for the tooltip.
     highlight: the (rows, columns) to outline.
-    class_index: of the label among the classes of its network; -1 for X, O and "neither".
+    class_index: of the label among the classes of its network; -1 for "neither".
     """
 
     picture: HostArray

@@ -17,7 +17,7 @@ KEYS = (
     ("P, E", "pen, eraser"),
     ("[ ]", "thinner pen, thicker pen"),
     ("Del", "clear the canvas"),
-    ("X, O, N", "add the drawing to the training data as an X, an O or neither"),
+    ("Letter of a class, N", "add the drawing to the training data as one of the class, or as neither"),
     ("Arrows, Space", "move the pen by keyboard, lower or lift it"),
     ("Esc", "cancel the stroke"),
     ("Click on a value, Enter", "in the network: pin it and see the arithmetic that made it; Esc deselects"),

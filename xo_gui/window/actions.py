@@ -9,6 +9,7 @@ from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QMainWindow, QMenu, QVBoxLayout, QWidget
 
+from engine.data import NO_CLASS, class_phrase
 from engine.documents import PRESETS
 from engine.form_fields import FormField
 from xo_gui.state import (
@@ -30,6 +31,7 @@ from xo_gui.state import (
     TrainingController,
 )
 from xo_gui.views import View
+from xo_gui.views.data import label_keys, with_mnemonic
 from xo_gui.views.drawing import DrawingView
 from xo_gui.views.inspector import InspectorView
 from xo_gui.widgets import NumberEdit, menu_text
@@ -222,30 +224,12 @@ class Menus:
         self.compare = CompareMenu(window, self._parent, menu, self._action)
 
     def _data(self) -> None:
-        drawing, menu = self._window.drawing_view, self._menu(tr("&Data"))
-        for text, tip, slot, key in (
-            (tr("&Save as X"), tr("Add the drawing to the training data as an X"), drawing.save_as_x, "X"),
-            (tr("Save &as O"), tr("Add the drawing to the training data as an O"), drawing.save_as_o, "O"),
-            (
-                tr("Save as nei&ther"),
-                tr("Add the drawing to the training data as neither"),
-                drawing.save_as_neither,
-                "N",
-            ),
-        ):
-            action = self._action(menu, text, tip, slot, key)
-            # A single letter acts only while the canvas has the focus.
-            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
-            action.setAutoRepeat(False)
-            drawing.canvas.addAction(action)
-        self._action(menu, tr("Show the &data"), tr("Show the training data"), self._window.show_data, "Ctrl+D")
+        menu = self._menu(tr("&Data"))
+        show = self._action(
+            menu, tr("Show the &data"), tr("Show the training data"), self._window.show_data, "Ctrl+D"
+        )
         menu.addSeparator()
-        self._action(menu, tr("Example &X"), tr("Draw a random X"), drawing.load_example_x, "Ctrl+Shift+X")
-        self._action(menu, tr("Example &O"), tr("Draw a random O"), drawing.load_example_o, "Ctrl+Shift+O")
-        self._action(
-            menu, tr("Example of &neither"), tr("Draw something that is neither"), drawing.load_example_neither,
-            "Ctrl+Shift+N",
-        )  # fmt: skip
+        self.classes = ClassActions(self._window, self._parent, menu, show)
 
     def _help(self) -> None:
         window, menu = self._window, self._menu(tr("&Help"))
@@ -256,6 +240,68 @@ class Menus:
             menu, tr("&About"), tr("Show version, licences and the folder of the log"), window.show_about,
             role=Role.AboutRole,
         )  # fmt: skip
+
+
+class ClassActions(QObject):
+    """The actions of the menu Data for each label: to save the drawing as one, and to show an example."""
+
+    def __init__(self, window: ActionWindow, parent: QMainWindow, menu: QMenu, show: QAction) -> None:
+        """show: the action that those that save stand above."""
+        super().__init__(parent)
+        self._window, self._parent, self._menu, self._show = window, parent, menu, show
+        self._labels: tuple[str, ...] = ()
+        self.actions: list[QAction] = []
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Make the actions anew if the labels have changed."""
+        labels = self._window.session.document.labels
+        if labels == self._labels:
+            return
+        self._labels, canvas = labels, self._window.drawing_view.canvas
+        for action in self.actions:
+            self._menu.removeAction(action)
+            canvas.removeAction(action)
+            action.deleteLater()
+        self.actions, keys = [], label_keys(labels)
+        others = [action for action in self._parent.findChildren(QAction) if action.parent() is not self]
+        taken = {keys.toString() for action in others for keys in action.shortcuts()}
+        for label in labels:
+            action = self._create(tr("Save as {0}").format(with_mnemonic(label, keys)), label)
+            action.setStatusTip(tr("Add the drawing to the training data as {0}").format(class_phrase(label)))
+            action.setShortcut(QKeySequence(keys.get(label, "")))
+            # A single letter acts only while the canvas has the focus.
+            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+            action.setAutoRepeat(False)
+            action.triggered.connect(self._save)
+            self._menu.insertAction(self._show, action)
+            canvas.addAction(action)
+        for label in labels:
+            action = self._create(tr("Example of {0}").format(label.replace("&", "&&")), label)
+            tip = tr("Draw something that is neither") if label == NO_CLASS else tr("Draw {0} at random")
+            action.setStatusTip(tip.format(class_phrase(label)))
+            shortcut = f"Ctrl+Shift+{keys.get(label, '')}"
+            if label in keys and shortcut not in taken:
+                action.setShortcut(QKeySequence(shortcut))
+            action.triggered.connect(self._show_example)
+            self._menu.addAction(action)
+
+    def _create(self, text: str, label: str) -> QAction:
+        action = QAction(text, self)
+        action.setData(label)
+        self.actions.append(action)
+        return action
+
+    def _save(self) -> None:
+        self._window.drawing_view.save_as(self._label_of_sender())
+
+    def _show_example(self) -> None:
+        self._window.drawing_view.load_example(self._label_of_sender())
+
+    def _label_of_sender(self) -> str:
+        action = self.sender()
+        assert isinstance(action, QAction)
+        return str(action.data())
 
 
 class TrainMenu(QObject):

@@ -199,6 +199,15 @@ class PanelFrame(QWidget):
         self._sizes = QSize(), QSize()
         view.setParent(self)
 
+    def show_view(self, view: View) -> None:
+        """Show another view in the place of this one, which is hidden."""
+        self._view.hide()
+        self._view = view
+        view.setParent(self)
+        view.setGeometry(self.rect().marginsRemoved(_MARGINS))
+        view.show()
+        self.updateGeometry()
+
     def sizeHint(self) -> QSize:
         return self._view.sizeHint().grownBy(_MARGINS)
 

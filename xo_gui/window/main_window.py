@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from statistics import median
@@ -27,9 +28,9 @@ from xo_gui.views.votes import VotesView
 from xo_gui.window import about_dialog
 from xo_gui.window.accessible_names import name_parts
 from xo_gui.window.actions import Menus
-from xo_gui.window.docks import MARGIN, CentralTabs, Docks
+from xo_gui.window.docks import MARGIN, CentralTabs, Docks, PanelFrame
 from xo_gui.window.import_export import ImportExport
-from xo_gui.window.panels import PANELS
+from xo_gui.window.panels import INPUT_VIEWS, PANELS
 from xo_gui.window.recovery_bar import RecoveryBar, with_bar_above
 from xo_gui.window.status_bar import StatusBar
 from xo_gui.window.tab_order import move_focus
@@ -70,6 +71,7 @@ class MainWindow(QMainWindow):
         self._throttling = self._throttled = False
         self._named: tuple[Model, str, int | None] | None = None  # in title and status bar
         self._keeps_layout = False
+        self._input_view = "canvas"
         self._build_panels()
         self.import_export = ImportExport(
             self, session, settings, self.training, self.comparison, self.views, self.drawing_view
@@ -179,8 +181,8 @@ class MainWindow(QMainWindow):
         tip = self.tr("Time from a movement of the pen to the painted picture")
         self._latency = bar.add_fact(self.tr("Latency"), tip)
 
-    def _wire(self) -> None:
-        for view in self.views:
+    def _wire_views(self, views: Iterable[View]) -> None:
+        for view in views:
             view.previewed.connect(self.session.preview)
             view.edited.connect(self.session.edit)
             view.hovered.connect(self.session.hover)
@@ -192,6 +194,25 @@ class MainWindow(QMainWindow):
             view.message.connect(self.show_message)
             view.stated.connect(self.show_message)
             view.visible_maps_changed.connect(partial(self.session.set_visible_maps, view.title))
+
+    def _show_input_view(self, name: str) -> None:
+        """Show the view of the input that the kind of data asks for; it is made when it is first needed."""
+        if name == self._input_view:
+            return
+        self._input_view, view_class = name, INPUT_VIEWS[name]
+        view = next((view for view in self.views if type(view) is view_class), None)
+        if view is None:
+            view = view_class(self)
+            self.views.append(view)
+            self._wire_views([view])
+            view.set_training(self.training.settings)
+            self.panels.dock_of(DrawingView).visibilityChanged.connect(view.set_on_top)
+        frame = self.panels.dock_of(DrawingView).widget()
+        assert isinstance(frame, PanelFrame)
+        frame.show_view(view)
+
+    def _wire(self) -> None:
+        self._wire_views(self.views)
         self.training.changed.connect(self._training_settings_changed)
         self.training.message.connect(self.show_message)
         self.training.stated.connect(self.show_message)
@@ -215,11 +236,13 @@ class MainWindow(QMainWindow):
 
     def _document_changed(self) -> None:
         document = self.session.document
+        self._show_input_view(document.kind.input_view)
         call_all(partial(view.set_document, document) for view in self.views)
         self._bar.end_untrue()
         self.send_request()
         self._name_network()
         self.menus.compare.refresh()
+        self.menus.classes.refresh()
         self.setMinimumHeight(MIN_SIZE[1] if len(document.models) == 1 else MIN_HEIGHT_OF_TWO)
 
     def send_request(self) -> None:

@@ -1,4 +1,4 @@
-"""PANELS: the views that the window shows, and where each is placed at first."""
+"""PANELS: the views that the window shows, and where each is placed at first; INPUT_VIEWS: those of the input."""
 
 from __future__ import annotations
 
@@ -50,6 +50,10 @@ class Panel:
 _LEFT: Final = Qt.DockWidgetArea.LeftDockWidgetArea
 _RIGHT: Final = Qt.DockWidgetArea.RightDockWidgetArea
 _BOTTOM: Final = Qt.DockWidgetArea.BottomDockWidgetArea
+
+# The views that show and edit the input, by what a kind of data calls them (`DataKind.input_view`). One at a time
+# is shown, in the place of the first.
+INPUT_VIEWS: dict[str, type[View]] = {"canvas": DrawingView}
 
 PANELS = (
     Panel("drawing", DrawingView, _LEFT),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -171,3 +172,27 @@ def test_examples_may_have_any_number_of_channels() -> None:
         alone = Dataset(images[:, channel : channel + 1].copy(), data.labels, data.classes)
         of_channel = make_source(alone, Augmentation(shift=0.3, flip=True), 1).epoch(0).images
         np.testing.assert_array_equal(turned[:, channel : channel + 1], of_channel)
+
+
+# --- the source
+
+
+# The public face hands the generator on; presets and the article's way of learning are data of X and O.
+MAY_IMPORT_XO = {"engine/__init__.py", "engine/data/kinds.py", "engine/documents/presets.py", "engine/cli/nudge.py"}
+# The classes of a Network that is built without any.
+MAY_NAME_THEM = {"engine/nn/network.py"}
+
+
+def test_nothing_outside_its_package_knows_x_and_o_by_name() -> None:
+    root, named, imported = Path(__file__).resolve().parents[3], set(), set()
+    for path in sorted([*root.joinpath("engine").rglob("*.py"), *root.joinpath("xo_gui").rglob("*.py")]):
+        file = path.relative_to(root).as_posix()
+        if file.startswith("engine/data/xo/"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            is_class = isinstance(node, ast.Constant) and node.value in ("X", "O")
+            if is_class or (isinstance(node, ast.Name | ast.alias) and getattr(node, "id", None) == "CLASSES"):
+                named.add(file)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("engine.data.xo"):
+                imported.add(file)
+    assert (named, imported) == (MAY_NAME_THEM, MAY_IMPORT_XO)

@@ -138,11 +138,11 @@ def test_a_network_without_shipped_weights_opens_with_fresh_ones_and_says_so(han
 
 def test_the_walkthrough_s_example_x_has_the_article_s_votes(open_window: OpenWindow, qtbot) -> None:
     hand = Hand(open_window("--preset", "walkthrough"), qtbot)
-    hand.window.drawing_view.load_example_x()
+    hand.window.drawing_view.load_example("X")
     hand.settle()
     assert hand.votes == pytest.approx({"X": 1.0, "O": 5 / 9}, abs=1e-6)
     hand.window.drawing_view.clear()
-    hand.window.drawing_view.load_example_o()
+    hand.window.drawing_view.load_example("O")
     hand.settle()
     assert hand.votes == pytest.approx({"X": 5 / 9, "O": 1.0}, abs=1e-6)
 

@@ -135,7 +135,7 @@ def test_pictures_are_of_the_moment_they_were_asked_for(coach: Coach, files: Fil
     window, before = coach.window, coach.window.drawing_view.to_image()
 
     def answer(*_: object) -> tuple[str, str]:
-        window.drawing_view.load_example_x()
+        window.drawing_view.load_example("X")
         return str(files.path.with_suffix(".png")), ""
 
     with pytest.MonkeyPatch.context() as patch:

@@ -25,7 +25,7 @@ from engine.drawings import Drawing
 from engine.runtime import AnyQuery, DrawingPredictionsQuery, SamplesQuery, Snapshot, TrainingReport
 from xo_gui.app import SMALL_PX, font
 from xo_gui.state import BranchWithNewData, Restart, Start, TrainingSettings
-from xo_gui.views.data.drawings_page import DrawingsPage, can_train, counts_text, label_counts_text
+from xo_gui.views.data.drawings_page import DrawingsPage, generated_counts_text, label_counts_text
 from xo_gui.views.data.generator_page import GeneratorPage
 from xo_gui.views.view import View
 from xo_gui.widgets import CompactButton, HeaderButton, HintLabel, Thumbnail, Thumbnails, scroll_area
@@ -101,7 +101,12 @@ class BatchPage(QWidget):
         is_labelled = batch >= self._generated
         self.thumbnails.show_tiles(
             [
-                Thumbnail(examples.images[at, 0], label, self.tr("mine") if labelled else "")
+                Thumbnail(
+                    examples.images[at, 0],
+                    label,
+                    self.tr("mine") if labelled else "",
+                    class_index=int(examples.labels[at]),
+                )
                 for at, label, labelled in zip(batch, labels, is_labelled, strict=True)
             ]
         )
@@ -190,10 +195,10 @@ class DataView(View):
         on_generator_page = self.stack.currentWidget() is self.generator_page
         if is_pending:
             text = self.tr("Not trained on yet:")
-            self.summary.setText(f"{text} {counts_text(settings.data.class_counts)}" if on_generator_page else text)
+            self.summary.setText(f"{text} {generated_counts_text(settings.data)}" if on_generator_page else text)
             self.summary.setToolTip(self.tr("Changes here are used from the next start or branch on."))
             return
-        if not can_train(document):
+        if not document.can_train:
             text = self.tr("The classes of {0} are {1}: it cannot be trained on these.")
             model = document.models[0]
             self.summary.setText(text.format(model.name, self.tr(" and ").join(model.network.classes)))
@@ -201,11 +206,11 @@ class DataView(View):
             return
         generated = f"{settings.data.count:,}".replace(",", " ")
         if not document.labelled_drawings and on_generator_page:
-            text = self.tr("Per epoch: {0}.").format(counts_text(settings.data.class_counts))
+            text = self.tr("Per epoch: {0}.").format(generated_counts_text(settings.data))
         elif not document.labelled_drawings:
             text = self.tr("Trains on {0} generated drawings.").format(generated)
         elif self.stack.currentWidget() is self.drawings_page:
-            text = label_counts_text(document.labelled_drawings)
+            text = label_counts_text(document.labelled_drawings, document.labels)
             text += (
                 self.tr("; {0} predicted correctly.").format(self.drawings_page.correct_count)
                 if self.drawings_page.has_predictions
@@ -213,7 +218,8 @@ class DataView(View):
             )
         elif on_generator_page:
             text = self.tr("{0}, and {1} of yours.").format(
-                counts_text(settings.data.class_counts), total_weight(document.labelled_drawings)
+                generated_counts_text(settings.data),
+                total_weight(document.labelled_drawings),
             )
         else:
             text = self.tr("Trains on {0} generated, {1} of yours.")
@@ -252,7 +258,7 @@ class DataView(View):
         self.page_buttons = QButtonGroup(self)
         for at, (name, tip) in enumerate(
             (
-                (self.tr("mine"), self.tr("The drawings that you saved with X, O or N on the canvas")),
+                (self.tr("mine"), self.tr("The drawings that you saved with the letter of a class on the canvas")),
                 (self.tr("generated"), self.tr("The generator of the training drawings")),
                 (self.tr("batch"), self.tr("The drawings of the last training batch")),
             )

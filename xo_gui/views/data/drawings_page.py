@@ -11,18 +11,15 @@ from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
-from engine.data import MAX_WEIGHT, NO_CLASS, LabelledDrawing
-from engine.data.xo import CLASSES
+from engine.data import MAX_WEIGHT, NO_CLASS, LabelledDrawing, PoolSettings, class_phrase
 from engine.documents import Document
 from engine.drawings import Drawing, render
 from engine.nn import UNSURE, Network
 from engine.runtime import DrawingPrediction
 from xo_gui.widgets import CompactButton, HintLabel, SliderRow, Thumbnail, Thumbnails, scroll_area, vote_text
 
-LABELS = (*CLASSES, NO_CLASS)
-
 _SIDE = 40  # pixels of a thumbnail
-_LABEL_KEYS = {Qt.Key.Key_X: "X", Qt.Key.Key_O: "O", Qt.Key.Key_N: NO_CLASS}
+_CANVAS_LETTERS = "PE"  # pen, eraser
 _INCREASE_KEYS = (Qt.Key.Key_Plus, Qt.Key.Key_Equal)
 
 
@@ -31,26 +28,48 @@ def tr(text: str) -> str:
     return QCoreApplication.translate("DrawingsPage", text)
 
 
-def can_train(document: Document) -> bool:
-    """Whether the first model can be trained on these drawings: whether its classes are X and O."""
-    return document.models[0].network.classes == CLASSES
+def label_keys(labels: Sequence[str]) -> dict[str, str]:
+    """The letter that labels a drawing, by label: the first one of its name that is free, N for neither; without an
+    entry for a label that no letter is left for."""
+    keys = {NO_CLASS: "N"}
+    for label in labels:
+        taken = {*keys.values(), *_CANVAS_LETTERS}
+        letters = (letter for letter in label.upper() if "A" <= letter <= "Z" and letter not in taken)
+        if label not in keys and (letter := next(letters, "")):
+            keys[label] = letter
+    return keys
 
 
-def label_counts_text(labelled: Sequence[LabelledDrawing]) -> str:
-    """The number of drawings of each label: "3 X, 2 O, 1 neither"."""
+def with_mnemonic(label: str, keys: Mapping[str, str]) -> str:
+    """A label in a menu: its letter underlined."""
+    at = label.upper().find(keys.get(label, "-"))
+    text = label.replace("&", "&&")
+    return text if at < 0 else f"{label[:at].replace('&', '&&')}&{label[at:].replace('&', '&&')}"
+
+
+def label_counts_text(labelled: Sequence[LabelledDrawing], labels: Sequence[str]) -> str:
+    """The number of drawings of each label: "3 X, 2 O, 1 neither"; labels that the network does not know come
+    last."""
     counts = Counter(each.label for each in labelled)
-    return counts_text([counts[label] for label in LABELS])
+    names = (*labels, *sorted(set(counts) - set(labels)))
+    return counts_text([counts[label] for label in names], names)
 
 
-def counts_text(counts: Sequence[int]) -> str:
-    """Counts of X, O and neither: "6 800 X, 6 800 O, 2 400 neither"."""
+def counts_text(counts: Sequence[int], labels: Sequence[str]) -> str:
+    """Counts of each label: "6 800 X, 6 800 O, 2 400 neither"."""
     numbers = (f"{count:,}".replace(",", " ") for count in counts)
-    return ", ".join(tr("{0} {1}").format(number, label) for number, label in zip(numbers, LABELS, strict=True))
+    return ", ".join(tr("{0} {1}").format(number, label) for number, label in zip(numbers, labels, strict=True))
+
+
+def generated_counts_text(data: PoolSettings) -> str:
+    """The number of generated examples of each class, and of none."""
+    return counts_text(data.class_counts, (*data.classes, NO_CLASS))
 
 
 def blank_canvas_text(label: str) -> str:
-    """The message for a blank canvas that is to be saved as an X or an O."""
-    return tr("A blank canvas is not an {0}: draw one first, or save the blank as neither (N).").format(label)
+    """The message for a blank canvas that is to be saved as one of a class."""
+    text = tr("A blank canvas is not {0}: draw one first, or save the blank as neither (N).")
+    return text.format(class_phrase(label))
 
 
 class DrawingsPage(QWidget):
@@ -61,6 +80,7 @@ class DrawingsPage(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._document: Document | None = None
+        self._labels: tuple[str, ...] = ()
         self._pictures: dict[LabelledDrawing, HostArray] = {}
         self._predictions: Mapping[Drawing, DrawingPrediction] = {}
         # The tiles, each with the prediction that it shows, and the network and has_predictions that they are of.
@@ -77,10 +97,14 @@ class DrawingsPage(QWidget):
     def set_document(self, document: Document) -> None:
         """Shows the document's drawings, each rendered once, and selects a new one."""
         before, self._document = self._document, document
+        if document.labels != self._labels:
+            self._labels = document.labels
+            self._make_label_buttons()
         if (
             before is not None
             and before.labelled_drawings == document.labelled_drawings
-            and can_train(before) == can_train(document)
+            and before.labels == document.labels
+            and before.can_train == document.can_train
         ):
             return
         known = {each.drawing: picture for each, picture in self._pictures.items()}
@@ -120,8 +144,8 @@ class DrawingsPage(QWidget):
 
     @property
     def has_predictions(self) -> bool:
-        """Whether there are predictions, of a model with the classes X and O."""
-        return self._document is not None and can_train(self._document) and bool(self._predictions)
+        """Whether there are predictions, of a model with the classes of these drawings."""
+        return self._document is not None and self._document.can_train and bool(self._predictions)
 
     @property
     def correct_count(self) -> int:
@@ -147,7 +171,10 @@ class DrawingsPage(QWidget):
             description = self.tr("prediction: {0}, {1}").format(prediction.predicted_class, vote)
             if is_evaluated and not self._is_correct(labelled):
                 badge = f"→ {'?' if prediction.predicted_class == UNSURE else prediction.predicted_class}"
-        return Thumbnail(self._pictures[labelled], labelled.label, weight, labelled.weight == 0, badge, description)
+        label, classes = labelled.label, self._labels[:-1]
+        index = classes.index(label) if label in classes else -1
+        picture, faded = self._pictures[labelled], labelled.weight == 0
+        return Thumbnail(picture, label, weight, faded, badge, description, class_index=index)
 
     def _update_tools(self) -> None:
         selected = self._selected
@@ -204,8 +231,10 @@ class DrawingsPage(QWidget):
         selected = self._selected
         if selected is None or event.modifiers() & modifiers:
             return
-        if key in _LABEL_KEYS:
-            self.relabel(_LABEL_KEYS[key])
+        letters = {letter: label for label, letter in label_keys(self._labels).items()}
+        letter = chr(event.key()) if Qt.Key.Key_A <= key <= Qt.Key.Key_Z else ""
+        if letter in letters:
+            self.relabel(letters[letter])
         elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self.delete_selected()
         elif key in _INCREASE_KEYS:
@@ -221,10 +250,8 @@ class DrawingsPage(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction(self.tr("&Put on the canvas"), self.put_on_canvas)
         menu.addSeparator()
-        for label, text in zip(
-            LABELS, (self.tr("Label as &X"), self.tr("Label as &O"), self.tr("Label as &neither")), strict=True
-        ):
-            action = menu.addAction(text)
+        for label in self._labels:
+            action = menu.addAction(self.tr("Label as {0}").format(with_mnemonic(label, label_keys(self._labels))))
             action.setCheckable(True)
             action.setChecked(self._selected is not None and self._selected.label == label)
             action.setData(label)
@@ -265,7 +292,7 @@ class DrawingsPage(QWidget):
     # -- widgets -----------------------------------------------------------------------------------------------
 
     def _create_thumbnails(self) -> None:
-        tip = self.tr("Click: select. Double click or Return: put on the canvas. X, O, N: relabel. Del: delete")
+        tip = self.tr("Click: select. Double click or Return: put on the canvas. Its letter: relabel. Del: delete")
         self.thumbnails = Thumbnails(self.tr("My drawings"), tip, self, click_selects=True)
         self._reveal_timer = QTimer(self)
         self._reveal_timer.setSingleShot(True)
@@ -277,16 +304,11 @@ class DrawingsPage(QWidget):
 
     def _create_tools(self) -> None:
         self.label_buttons: dict[str, CompactButton] = {}
-        for label, text in zip(LABELS, ("X", "O", "?"), strict=True):
-            tip = self.tr("Label the selected drawing as {0}").format(label)
-            button = CompactButton(text, tip, self._relabel_by_button, self, (3, 7))
-            button.setObjectName(label)
-            button.setCheckable(True)
-            self.label_buttons[label] = button
+        self._label_row = QHBoxLayout()
+        self._label_row.setSpacing(4)
         tip = self.tr("Delete the selected drawing (Del); it can be undone")
         self.delete_button = CompactButton(self.tr("Delete"), tip, self.delete_selected, self, (3, 7))
-        for button in (*self.label_buttons.values(), self.delete_button):
-            button.setAccessibleName(button.toolTip())
+        self.delete_button.setAccessibleName(self.delete_button.toolTip())
         self._weight_box = QWidget(self)
         self.weight_row = SliderRow(self.tr("Weight"), "×20", self._weight_box)
         self.weight_row.slider.setRange(0, MAX_WEIGHT)
@@ -298,11 +320,36 @@ class DrawingsPage(QWidget):
         self.weight_row.slider.valueChanged.connect(self._on_slider_changed)
         self.weight_row.reset.connect(self._reset_weight)
 
+    def _make_label_buttons(self) -> None:
+        """Makes a button for each label."""
+        for button in self.label_buttons.values():
+            self._label_row.removeWidget(button)
+            button.hide()
+            button.deleteLater()
+        self.label_buttons = {}
+        for label in self._labels:
+            tip = self.tr("Label the selected drawing as {0}").format(label)
+            text = "?" if label == NO_CLASS else label
+            button = CompactButton(text, tip, self._relabel_by_button, self, (3, 7))
+            button.setObjectName(label)
+            button.setCheckable(True)
+            button.setAccessibleName(tip)
+            self._label_row.addWidget(button)
+            self.label_buttons[label] = button
+        text = self.tr(
+            "None yet. Draw on the canvas, then press {0} there: the drawing is saved here as {1}, and used for "
+            "training."
+        )
+        or_text, keys = self.tr(" or "), label_keys(self._labels)
+        letters = [keys[label] for label in self._labels if label in keys]
+        phrases = [class_phrase(label) for label in self._labels]
+        listed = [or_text.join(filter(None, (", ".join(each[:-1]), each[-1]))) for each in (letters, phrases)]
+        self._hint.setText(text.format(*listed))
+
     def _create_layout(self) -> None:
         tools = QHBoxLayout()
         tools.setSpacing(4)
-        for button in self.label_buttons.values():
-            tools.addWidget(button)
+        tools.addLayout(self._label_row)
         weight = QHBoxLayout(self._weight_box)
         weight.setContentsMargins(6, 0, 6, 0)
         weight.setSpacing(6)
@@ -318,13 +365,7 @@ class DrawingsPage(QWidget):
         column.setSpacing(6)
         column.addWidget(scroll_area(self.thumbnails, full), 1)
         column.addLayout(tools)
-        empty = HintLabel(
-            self.tr(
-                "None yet. Draw on the canvas, then press X, O or N there: the drawing is saved here as an X, an O "
-                "or neither, and used for training."
-            ),
-            self,
-        )
+        self._hint = HintLabel("", self)
         self._pages = QStackedLayout(self)
-        self._pages.addWidget(empty)
+        self._pages.addWidget(self._hint)
         self._pages.addWidget(full)

@@ -331,7 +331,10 @@ class GeneratorPage(QWidget):
         labels = [np.flatnonzero(examples.labels == label)[:per_class] for label in (*range(len(names) - 1), -1)]
         indices = [int(at) for of_label in labels for at in of_label]
         self.thumbnails.show_tiles(
-            [Thumbnail(examples.images[at, 0], names[examples.labels[at]]) for at in indices]
+            [
+                Thumbnail(examples.images[at, 0], names[examples.labels[at]], class_index=int(examples.labels[at]))
+                for at in indices
+            ]
         )
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -24,6 +24,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from engine.data import class_phrase
 from engine.documents import Document
 from engine.drawings import WHOLE_FRAME, Box, Drawing, DrawingTransform
 from xo_gui.app import current_theme
@@ -92,7 +93,7 @@ class Canvas(QWidget):
         super().__init__(parent)
         self._drawing = Drawing()
         self._side, self._fit, self._pixels_shown = 32, False, False
-        self._placeholder = self._placeholder_text(("X", "O"))
+        self._placeholder = self._placeholder_text(())
         self._pen, self._erasing = DEFAULT_PEN, False
         self._stroke: PenStroke | None = None
         self._device = _Device.LEFT
@@ -190,7 +191,10 @@ class Canvas(QWidget):
         return QSize(MIN_SIDE, MIN_SIDE)
 
     def _placeholder_text(self, classes: tuple[str, ...]) -> str:
-        return self.tr("Draw an X or an O") if classes == ("X", "O") else self.tr("Draw something")
+        phrases = [class_phrase(name) for name in classes]
+        if len(classes) != 2 or set(phrases) & set(classes):
+            return self.tr("Draw something")
+        return self.tr("Draw {0} or {1}").format(*phrases)
 
     # --- cropping
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from PySide6.QtCore import Qt
@@ -14,10 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.data import NO_CLASS, LabelledDrawing
-from engine.data.xo import ARTICLE_PICTURES, XOSettings
-from engine.data.xo import SIDE as ARTICLE_SIDE
-from engine.data.xo import generate_drawing as example_drawing
+from engine.data import NO_CLASS, LabelledDrawing, class_phrase
 from engine.documents import Document
 from engine.drawings import (
     WHOLE_FRAME,
@@ -26,7 +25,6 @@ from engine.drawings import (
     DrawingTransform,
     FloatArray,
     box_of_pixels,
-    fit_to_frame,
     ink_share,
     render,
 )
@@ -58,7 +56,9 @@ class DrawingView(View):
         self._document: Document | None = None
         self._before: Document | None = None  # the last one without an unfinished stroke
         self._rng = np.random.default_rng(seed)
-        self._article_turns = {"X": 0, "O": 0}
+        self._labels: tuple[str, ...] = ()
+        self._turns: Counter[str] = Counter()  # examples shown, by label
+        self.example_buttons: dict[str, QPushButton] = {}
         self.canvas = Canvas(self)
         self.overlay = AttributionOverlay(self.canvas)
         self._make_buttons()
@@ -85,18 +85,31 @@ class DrawingView(View):
             button.setCheckable(True)
         tip = self.tr("Clear the canvas (Del); it can be undone")
         self.clear_button = self._button(self.tr("Clear"), tip, self.clear)
-        tip = self.tr("Put an example of an X on the canvas, another one with each click")
-        self.x_button = self._button("X", tip, self.load_example_x, self.tr("Example of an X"))
-        tip = self.tr("Put an example of an O on the canvas, another one with each click")
-        self.o_button = self._button("O", tip, self.load_example_o, self.tr("Example of an O"))
-        tip = self.tr("Put something on the canvas that is neither an X nor an O")
-        self.neither_button = self._button("?", tip, self.load_example_neither, self.tr("Example of neither"))
         tip = self.tr("Swap ink and background of the picture (Ctrl+J)")
         self.invert_button = self._button(self.tr("Invert"), tip, self.invert, self.tr("Invert picture"))
         tip = self.tr("Choose the part of the picture to keep (Ctrl+K)")
         self.crop_button = self._button(self.tr("Crop"), tip, self.crop, self.tr("Crop picture"))
         for button in (self.invert_button, self.crop_button):
             button.setCheckable(True)
+
+    def _make_example_buttons(self) -> None:
+        """Make a button for an example of each label, in the Tab order of those before."""
+        self.example_buttons = {}
+        for label in self._labels:
+            phrase = class_phrase(label)
+            if label == NO_CLASS:
+                text, name = "?", self.tr("Example of neither")
+                tip = self.tr("Put something on the canvas that is of none of the classes")
+            else:
+                text, name = label, self.tr("Example of {0}").format(phrase)
+                tip = self.tr("Put an example of {0} on the canvas, another one with each click").format(phrase)
+            button = self._button(text, tip, self._load_example_of_button, name)
+            button.setObjectName(label)
+            self.example_buttons[label] = button
+        self.buttons.set_second(tuple(self.example_buttons.values()))
+        chain = [self.clear_button, *self.example_buttons.values(), self.pen_row.slider]
+        for before, after in pairwise(chain):
+            self.setTabOrder(before, after)
 
     def _make_sliders(self) -> None:
         self._pen_box = QWidget(self)
@@ -132,7 +145,7 @@ class DrawingView(View):
     def _lay_out(self) -> None:
         self.buttons = ButtonRows(
             (self.pen_button, self.eraser_button, self.clear_button),
-            (self.x_button, self.o_button, self.neither_button),
+            (),
             self,
         )
         self.picture_box = QWidget(self)
@@ -181,6 +194,9 @@ class DrawingView(View):
     def set_document(self, document: Document) -> None:
         """Show the Document's drawing, transform and options without emitting."""
         self._document = document
+        if document.labels != self._labels:
+            self._labels = document.labels
+            self._make_example_buttons()
         self.canvas.set_document(document)
         if not self.canvas.is_drawing or document.drawing is not self.canvas.current_drawing:
             self._before = document
@@ -226,33 +242,20 @@ class DrawingView(View):
         if not (drawing.is_empty and drawing.transform.is_identity):
             self._edit(drawing.cleared(), self.tr("Clear"))
 
-    def load_example(self, kind: str) -> None:
-        """Put an example on the canvas: "X", "O", or another kind of the generator, such as "neither".
-
-        For a 9 x 9 network, X and O are the article's pictures, the next variant with each call.
-        """
-        if self._document is None:
+    def load_example(self, label: str) -> None:
+        """Put an example of a class, or of "neither", on the canvas, another one with each call."""
+        document = self._document
+        if document is None:
             return
-        name = ""
-        if self.canvas.grid == ARTICLE_SIDE and kind in self._article_turns:
-            name, drawing = self._article_picture(kind)
-        else:
-            drawing = example_drawing(kind, XOSettings(), self._rng)
-            while drawing.is_empty:  # a blank image is labelled "neither" too
-                drawing = example_drawing(kind, XOSettings(), self._rng)
-        self._edit(drawing, self.tr("Example {}").format(kind))
-        if name:
-            text = self.tr("The article's {}").format(name.replace(" ", ": ", 1))
-            self.stated.emit(Statement(text, lambda: self._is_drawing(drawing)))
+        shape = document.models[0].network.input_shape
+        example = document.kind.example(label, shape, self._rng, self._turns[label])
+        self._turns[label] += 1
+        self._edit(example.source, self.tr("Example {}").format(label))
+        if example.caption:
+            self.stated.emit(Statement(example.caption, lambda: self._is_drawing(example.source)))
 
-    def load_example_x(self) -> None:
-        self.load_example("X")
-
-    def load_example_o(self) -> None:
-        self.load_example("O")
-
-    def load_example_neither(self) -> None:
-        self.load_example("neither")
+    def _load_example_of_button(self) -> None:
+        self.load_example(self.sender().objectName())
 
     def use_pen(self) -> None:
         self.canvas.set_erasing(False)
@@ -327,27 +330,18 @@ class DrawingView(View):
     # --- labelled drawings
 
     def save_as(self, label: str) -> None:
-        """Add the drawing, fitted if the Document says so, to the labelled ones; label: "X", "O" or "neither"."""
+        """Add the drawing, fitted if the Document says so, to the labelled ones; label: a class or "neither"."""
         self.end_stroke()
         document = self._document
         if document is None:
             return
-        drawing = fit_to_frame(document.drawing) if document.fit_to_frame else document.drawing
-        if label != NO_CLASS and ink_share(render(drawing, document.models[0].network.input_shape[1])) < BLANK_INK:
+        drawing = document.fitted_source
+        if label != NO_CLASS and ink_share(document.encoded(document.models[0])) < BLANK_INK:
             self.stated.emit(Statement(blank_canvas_text(label), lambda: self._is_drawing(document.drawing)))
             return
         drawings = (*document.labelled_drawings, LabelledDrawing(drawing, label))
         self.edited.emit(replace(document, labelled_drawings=drawings), self.tr("Save as {0}").format(label), "")
-        self.message.emit(self.tr("Saved as {0}: {1}.").format(label, label_counts_text(drawings)))
-
-    def save_as_x(self) -> None:
-        self.save_as("X")
-
-    def save_as_o(self) -> None:
-        self.save_as("O")
-
-    def save_as_neither(self) -> None:
-        self.save_as(NO_CLASS)
+        self.message.emit(self.tr("Saved as {0}: {1}.").format(label, label_counts_text(drawings, document.labels)))
 
     # --- input
 
@@ -387,13 +381,6 @@ class DrawingView(View):
         self.pen_row.show_value(
             round(self.canvas.pen_diameter * _PEN_STEPS), f"{100 * self.canvas.pen_diameter:.0f} %"
         )
-
-    def _article_picture(self, kind: str) -> tuple[str, Drawing]:
-        """The name of the next of the article's pictures, and that picture."""
-        names = [name for name in ARTICLE_PICTURES if name.split()[0] == kind]
-        name = names[self._article_turns[kind] % len(names)]
-        self._article_turns[kind] += 1
-        return name, Drawing(image=ARTICLE_PICTURES[name])
 
     def _is_drawing(self, drawing: Drawing) -> bool:
         return self._document is not None and self._document.drawing is drawing

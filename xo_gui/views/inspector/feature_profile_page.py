@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 
 from engine.backends import HostArray
 from engine.data import NO_CLASS, TrainingData, total_weight
-from engine.data.xo import CLASSES
 from engine.explain import FeatureProfile, FeatureQuery, FeatureWeights, Query, Result, TopExample
 from xo_gui.app import SMALL_PX, font
 from xo_gui.state import CellRef, TrainingSettings
@@ -324,11 +323,11 @@ def _distribution_blocks(profile: FeatureProfile) -> list[SheetBlock]:
     spread = profile.distribution
     if spread is None:
         return []
-    names = (*CLASSES, NO_CLASS)
+    classes = spread.classes
     rows = tuple(
-        HistogramRow(at if at < len(CLASSES) else -1, name, spread.peaks[at])
-        for at, name in enumerate(names)
-        if at < len(CLASSES) or spread.peaks[at].any()
+        HistogramRow(at if at < len(classes) else -1, name, spread.peaks[at])
+        for at, name in enumerate((*classes, NO_CLASS))
+        if at < len(classes) or spread.peaks[at].any()
     )
     width = spread.bin_stop - spread.bin_start
     zero = -spread.bin_start / width if spread.bin_start < 0 < spread.bin_stop and math.isfinite(width) else None
@@ -402,10 +401,15 @@ def accessible_text(profile: FeatureProfile | None) -> str:
 
 
 def _tile(example: TopExample, patch_side: int) -> Thumbnail:
-    tooltip, value = example_tooltip(example), signed_text(example.value)
-    if patch_side:
-        return Thumbnail(_patch(example, patch_side), example.label, value, details=tooltip)
-    return Thumbnail(example.picture, example.label, value, details=tooltip, highlight=example.window)
+    picture, window = (_patch(example, patch_side), None) if patch_side else (example.picture, example.window)
+    return Thumbnail(
+        picture,
+        example.label,
+        signed_text(example.value),
+        details=example_tooltip(example),
+        highlight=window,
+        class_index=example.class_index,
+    )
 
 
 def _patch(example: TopExample, side: int) -> HostArray:

@@ -13,7 +13,6 @@ from engine.backends import HostArray
 from engine.data import Dataset
 from engine.documents import Document
 from engine.drawings import Drawing
-from engine.explain import supports
 from engine.nn import Network, RunPoint, compute_votes
 from engine.runtime import AnyQuery, HeldOutQuery, Snapshot
 from engine.training import Evaluation
@@ -72,6 +71,7 @@ class HeldOutView(View):
 
     def set_document(self, document: Document) -> None:
         self._document = document
+        self.table.set_classes(document.models[0].network.classes)
         if self._evaluation is None:
             self._fill()
 
@@ -116,9 +116,9 @@ class HeldOutView(View):
     @property
     def _empty_text(self) -> str:
         """Why there is nothing, and what to do."""
-        if self._document is None or supports(self._document.models[0].network):
+        if self._document is None or self._document.can_train:
             return self.tr("Held-out drawings are being evaluated; the mistakes appear here.")
-        return self.tr("Only a network with the classes X and O can be evaluated here: choose one above.")
+        return self.tr("No drawings of its classes can be generated to evaluate this network: choose one above.")
 
     def _show_tiles(self, tiles: tuple[Thumbnail, ...], text: str) -> None:
         self.thumbnails.show_tiles(tiles)
@@ -142,7 +142,7 @@ class HeldOutView(View):
     def _count_text(self, held_out: Dataset, count: int) -> str:
         cell, labelled = self.table.cell, int((held_out.labels >= 0).sum())
         if cell is None and not count:
-            return self.tr("No mistakes: all {0} X and O are predicted correctly.").format(labelled)
+            return self.tr("No mistakes: all {0} drawings of a class are predicted correctly.").format(labelled)
         if cell is None:
             return self.tr("{0} of {1} misclassified, the surest first").format(count, labelled)
         names = (*held_out.classes, self.tr("neither"))
@@ -199,6 +199,7 @@ class ConfusionTable(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._confusion: ConfusionCounts | None = None
+        self._classes: tuple[str, ...] = ()
         self.cell: tuple[int, int] | None = None
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.tr("Confusion matrix"))
@@ -207,11 +208,19 @@ class ConfusionTable(QWidget):
         )
 
     def sizeHint(self) -> QSize:
-        rows, columns = (3, 2) if self._confusion is None else self._confusion.counts.shape
+        columns = len(self._names()) - 1
+        rows = columns + 1
         return QSize(int(_HEADER_WIDTH + columns * _CELL_WIDTH), int(_HEADER_HEIGHT + rows * _CELL_HEIGHT) + 2)
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
+
+    def set_classes(self, classes: tuple[str, ...]) -> None:
+        """Set the headings of the matrix while there is none."""
+        if classes != self._classes:
+            self._classes = classes
+            self.updateGeometry()
+            self.update()
 
     def set_counts(self, confusion: ConfusionCounts | None) -> None:
         """Show this confusion matrix; None for none."""
@@ -263,7 +272,7 @@ class ConfusionTable(QWidget):
         return next((cell for cell in cells if self.box(*cell).contains(position)), None)
 
     def _names(self) -> tuple[str, ...]:
-        classes = ("X", "O") if self._confusion is None else self._confusion.classes
+        classes = self._classes if self._confusion is None else self._confusion.classes
         return (*classes, self.tr("neither"))
 
     def _text(self) -> str:

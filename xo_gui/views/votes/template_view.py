@@ -1,5 +1,5 @@
 """Template matching view: the naive method that the article begins with, beside the network. The drawing is
-compared with the templates of X and O pixel by pixel; matching pixels are green, others violet."""
+compared with the templates of its classes pixel by pixel; matching pixels are green, others violet."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ class TemplateView(View):
         self._comparison = snapshot.comparison
         self.pairs.show_comparison(snapshot.comparison)
         if snapshot.comparison is None:
-            text = self.tr("There are templates of X and O only: choose a network with these classes.")
+            text = self.tr("There are no templates of these classes: choose a network of others.")
         else:
             text = self._sentence(snapshot.comparison, snapshot.predictions[0])
         if text != self.sentence.text():

@@ -19,6 +19,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
+from engine.data import class_phrase
 from engine.documents import Document
 from engine.drawings import ink_share
 from engine.explain import TemplateMatch
@@ -140,7 +141,7 @@ class VotesView(View):
 
     def _sentence(self, prediction: Prediction, matching: TemplateMatch | None) -> str:
         network = prediction.model.network
-        is_xo = network.classes == ("X", "O")
+        predicted, classes = prediction.predicted_class, network.classes
         if ink_share(prediction.activations[0]) < BLANK_INK:
             return self.tr("Draw something: the canvas is blank.")
         if not all(map(math.isfinite, prediction.votes.tolist())):
@@ -150,15 +151,15 @@ class VotesView(View):
         if np.ptp(prediction.votes) == 0:
             return self.tr("No opinion: all scores of the network are equal.")
         if prediction.predicted_class == UNSURE:
-            if is_xo:
-                return self.tr("Unsure: this looks like neither X nor O.")
+            if len(classes) == 2 and all(class_phrase(name) != name for name in classes):
+                return self.tr("Unsure: this looks like neither {0} nor {1}.").format(*classes)
             return self.tr("Unsure: this looks like none of the classes.")
-        if is_xo and matching is not None and matching.predicted_class not in (UNSURE, prediction.predicted_class):
-            text = self.tr("It is an {0}. Template matching says {1}.")
-            return text.format(prediction.predicted_class, matching.predicted_class)
-        if is_xo:
-            return self.tr("It is an {}.").format(prediction.predicted_class)
-        return self.tr("It is: {}.").format(prediction.predicted_class)
+        phrase = class_phrase(predicted)
+        text = self.tr("It is: {0}.") if phrase == predicted else self.tr("It is {0}.")
+        if matching is not None and matching.predicted_class not in (UNSURE, predicted):
+            text += self.tr(" Template matching says {1}.")
+            return text.format(phrase, matching.predicted_class)
+        return text.format(phrase)
 
     def _most_votes_sentence(self, prediction: Prediction) -> str:
         """The sentence of a network without a threshold, which always predicts the class with the most votes."""

@@ -113,7 +113,7 @@ def test_another_network_reads_but_takes_no_drawing_away(hand: Hand) -> None:
 def test_training_learns_from_them_from_the_next_start_or_branch_on(coach: Coach, hand: Hand) -> None:  # noqa: F811
     coach.click(coach.panel.step_button)
     coach.stand()
-    hand.window.drawing_view.load_example_o()
+    hand.window.drawing_view.load_example("O")
     press(hand, "n")
     drawing, document = hand.window.session.document.drawing, hand.window.session.document
     hand.window.session.edit(

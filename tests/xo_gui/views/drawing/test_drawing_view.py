@@ -286,10 +286,10 @@ def test_clear_takes_everything_is_one_undo_and_needs_something(desk: Desk) -> N
 def test_each_click_loads_another_example(desk: Desk) -> None:
     seen = []
     for button, text in (
-        (desk.view.x_button, "Example X"),
-        (desk.view.x_button, "Example X"),
-        (desk.view.o_button, "Example O"),
-        (desk.view.neither_button, "Example neither"),
+        (desk.view.example_buttons["X"], "Example X"),
+        (desk.view.example_buttons["X"], "Example X"),
+        (desk.view.example_buttons["O"], "Example O"),
+        (desk.view.example_buttons["neither"], "Example neither"),
     ):
         QTest.mouseClick(button, LEFT)
         assert desk.edits[-1] == (text, "")
@@ -317,10 +317,10 @@ def test_examples_are_not_blank(desk: Desk) -> None:
 def test_on_the_pixel_canvas_examples_are_the_articles(make: Callable[[Model], Desk]) -> None:
     desk = make(PIXELS)
     for name in ("X", "X translation", "X scaling", "X rotation", "X weight", "X"):
-        QTest.mouseClick(desk.view.x_button, LEFT)
+        QTest.mouseClick(desk.view.example_buttons["X"], LEFT)
         np.testing.assert_array_equal(render(desk.drawing, 9), ARTICLE_PICTURES[name])
     assert desk.said[1] == "The article's X: translation"
-    QTest.mouseClick(desk.view.o_button, LEFT)
+    QTest.mouseClick(desk.view.example_buttons["O"], LEFT)
     np.testing.assert_array_equal(render(desk.drawing, 9), ARTICLE_PICTURES["O"])
 
 
@@ -404,7 +404,7 @@ def test_a_part_of_the_picture_is_chosen_with_the_keys_or_not_at_all(desk: Desk)
     assert desk.drawing.transform.crop == pytest.approx((0.5, 0.3125, 1, 0.6875), abs=0.02)
     desk.session.undo_stack.undo()
     desk.view.crop()
-    desk.view.load_example_x()  # another drawing ends the choice
+    desk.view.load_example("X")  # another drawing ends the choice
     assert not canvas.is_cropping
     desk.view.invert()
     desk.view.crop()
@@ -456,8 +456,19 @@ def test_the_exported_image_is_that_of_the_canvas(desk: Desk) -> None:
 def test_tab_reaches_everything_in_visual_order(desk: Desk) -> None:
     view = desk.view
     slide(desk.slider("bend"), (0.8,))
-    expected = [view.canvas, view.pen_button, view.eraser_button, view.clear_button, view.x_button, view.o_button]
-    expected += [view.neither_button, view.pen_row.slider, *(row.slider for row in view.sliders.rows.values())]
+    expected = [
+        view.canvas,
+        view.pen_button,
+        view.eraser_button,
+        view.clear_button,
+        view.example_buttons["X"],
+        view.example_buttons["O"],
+    ]
+    expected += [
+        view.example_buttons["neither"],
+        view.pen_row.slider,
+        *(row.slider for row in view.sliders.rows.values()),
+    ]
     expected += [view.fit_box, view.reset_button, view.pixels_box]
     view.canvas.setFocus()
     reached: list[QWidget] = [view.canvas]
