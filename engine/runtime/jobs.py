@@ -38,7 +38,7 @@ from engine.explain import (
     same_weights,
     supports,
 )
-from engine.nn import Model, Plan, Prediction, compute_votes, predict_class
+from engine.nn import Model, Plan, Prediction, RunPoint, compute_votes, predict_class
 from engine.runtime.scheduler import AnyQuery, Job, Policy
 from engine.runtime.training_protocol import TrainingReport
 from engine.training import SLICE_SECONDS, Evaluator, HeldOutEvaluation, inference_batch_size
@@ -89,10 +89,14 @@ class JobContext:
 
 @dataclass(frozen=True)
 class DrawingPrediction:
-    """The predicted class of a drawing, or "unsure", and the largest vote."""
+    """The predicted class of a drawing, or "unsure", and the largest vote.
+
+    point: the point of the run whose weights predicted it; None for a model that is of no run.
+    """
 
     predicted_class: str
     vote: float
+    point: RunPoint | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ class DrawingPredictionsJob(Job):
     def __init__(self, _: DrawingPredictionsQuery, context: JobContext) -> None:
         self.source = context.source()
         self._model, self._backend = context.model, context.backend
+        self._point = None if context.training is None else context.training.shown_point
         self._drawings = list(dict.fromkeys(each.drawing for each in context.document.labelled_drawings))
         self._plan: Plan | None = None
         self._images: dict[Drawing, HostArray] = {}
@@ -154,7 +159,7 @@ class DrawingPredictionsJob(Job):
         scores = self._backend.operations.to_host(plan.forward(batch)).T[: len(drawings)]
         votes = compute_votes(network, scores)
         return {
-            drawing: DrawingPrediction(predict_class(self._model, vote, image), float(vote.max()))
+            drawing: DrawingPrediction(predict_class(self._model, vote, image), float(vote.max()), self._point)
             for drawing, image, vote in zip(drawings, images, votes, strict=True)
         }
 

@@ -95,10 +95,7 @@ class Thumbnails(FocusFrameWidget):
     def _describe(self) -> None:
         text = self.tr("{0} drawings").format(len(self.tiles))
         if self.tiles and self._click_selects:
-            tile = self.tiles[self.current]
-            text += self.tr("; selected: {0}, {1} {2} {3}").format(
-                self.current + 1, tile.label, tile.caption, tile.details
-            )
+            text += self.tr("; selected: {0}, {1}").format(self.current + 1, _text(self.tiles[self.current]))
         if text != self.accessibleDescription():
             self.setAccessibleDescription(text)
 
@@ -205,8 +202,7 @@ class Thumbnails(FocusFrameWidget):
         return super().event(event)
 
     def _tip_of(self, tile: Thumbnail) -> str:
-        first = f"{tile.label} {tile.caption}".strip()
-        return f"{first}, {tile.details}\n{self._tip}" if tile.details else f"{first}\n{self._tip}"
+        return f"{_text(tile)}\n{self._tip}"
 
     # --- painting
 
@@ -320,3 +316,9 @@ def scroll_area(widget: QWidget, parent: QWidget) -> QScrollArea:
     area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return area
+
+
+def _text(tile: Thumbnail) -> str:
+    """Everything that is said of a thumbnail: "X ×3, predicted O, 91 %"."""
+    first = f"{tile.label} {tile.caption}".strip()
+    return f"{first}, {tile.details}" if tile.details else first

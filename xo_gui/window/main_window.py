@@ -23,7 +23,7 @@ from xo_gui.views.compare import CompareView
 from xo_gui.views.data import DataView
 from xo_gui.views.drawing import DrawingView
 from xo_gui.views.inspector import InspectorView
-from xo_gui.views.network import LayerStripView, NetworkView
+from xo_gui.views.network import MODEL_LETTERS, LayerStripView, NetworkView
 from xo_gui.views.votes import VotesView
 from xo_gui.window import about_dialog
 from xo_gui.window.accessible_names import name_parts
@@ -69,7 +69,7 @@ class MainWindow(QMainWindow):
         self._latencies: deque[float] = deque(maxlen=LATENCY_COUNT)
         self._latency_written = self._shown_in_all_at = 0.0
         self._throttling = self._throttled = False
-        self._named: tuple[Model, str, int | None] | None = None  # in title and status bar
+        self._named: tuple[Model | str | int | None, ...] | None = None  # in title and status bar
         self._keeps_layout = False
         self._input_view = "canvas"
         self._build_panels()
@@ -346,21 +346,24 @@ class MainWindow(QMainWindow):
 
     def _name_network(self) -> None:
         """Name the network and the weights on the screen, in the title and the status bar."""
-        model, training = self.session.document.models[0], self.training
+        (model, *others), training = self.session.document.models, self.training
         point = training.shown_moment
         if training.settings.running and training.settings.shown_point is None:
             point = self.tr("in training")
         seed = training.shown_seed
-        if (model, point, seed) == self._named:
+        if (model, *others, point, seed) == self._named:
             return
-        self._named = model, point, seed
+        self._named = model, *others, point, seed
         count = sum(cost.parameters for cost in model.network.costs)
         facts = self.tr("{0} network · {1} weights").format(model.name, f"{count:,}".replace(",", " "))
         if seed is not None:
             facts += self.tr(" · seed {0}").format(seed)
         self._facts.setText(facts)
-        title = self.tr("{0} network, {1} — XO") if point else self.tr("{0} network — XO")
-        self.setWindowTitle(title.format(model.name, point))
+        names = [f"{letter} · {one.name}" for letter, one in zip(MODEL_LETTERS, (model, *others), strict=False)]
+        title = self.tr("{0} network, {1}") if point else self.tr("{0} network")
+        first = title.format(names[0] if others else model.name, point)
+        both = self.tr("{0} and {1} network — XO").format(first, names[-1])
+        self.setWindowTitle(both if others else self.tr("{0} — XO").format(first))
         self._check_preset()
 
     def _check_preset(self) -> None:

@@ -13,7 +13,7 @@ from engine.data.xo import XOSettings
 from engine.data.xo import generate_drawing as drawn
 from engine.documents import shipped_model
 from engine.drawings import Drawing, render
-from engine.nn import Model, Predictor
+from engine.nn import Model, Predictor, RunPoint
 from engine.runtime import DrawingPredictionsQuery
 from engine.runtime.jobs import JOBS
 from tests.engine.query_driver import QueryDriver, report
@@ -68,13 +68,15 @@ def test_one_that_is_new_is_read_alone_and_one_that_is_gone_is_forgotten() -> No
 def test_weights_that_change_all_the_time_are_followed_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now, interval = [100.0], JOBS[DrawingPredictionsQuery].policy(QUERY).min_interval
     monkeypatch.setattr("engine.runtime.scheduler.perf_counter", lambda: now[0])
-    reader, rounds = QueryDriver(), 0
+    reader, rounds, read = QueryDriver(), 0, 0
     for step in range(100):
         reader.set_model(QUERY, SUBJECT, report(step), OWN[:3])
         rounds += reader.busy
+        read = step if reader.busy else read
         while reader.busy:
             now[0] += interval / 100
             reader.run_for(1)
+        assert {each.point for each in reader.result.values()} == {RunPoint(0, read)}, "each names its step"
         now[0] += interval / 10
     assert 7 <= rounds <= 11
     reader.set_model(QUERY, SUBJECT, report(100), OWN[:3])

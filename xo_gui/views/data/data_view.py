@@ -178,7 +178,9 @@ class DataView(View):
             samples = snapshot.result(SamplesQuery(self._settings.data.generator))
             if samples is not None:
                 self.generator_page.set_samples(samples)
-        if self.drawings_page.set_predictions(snapshot.result(DrawingPredictionsQuery()) or {}):
+        shown_point = None if snapshot.training is None else snapshot.training.shown_point
+        predictions = snapshot.result(DrawingPredictionsQuery()) or {}
+        if self.drawings_page.set_predictions(predictions, shown_point):
             self._update_summary()
         self.batch_page.set_training_report(snapshot.training)
 
@@ -211,11 +213,11 @@ class DataView(View):
             text = self.tr("Trains on {0} generated drawings.").format(generated)
         elif self.stack.currentWidget() is self.drawings_page:
             text = label_counts_text(document.labelled_drawings, document.labels)
-            text += (
-                self.tr("; {0} predicted correctly.").format(self.drawings_page.correct_count)
-                if self.drawings_page.has_predictions
-                else "."
-            )
+            late, said = self.drawings_page.late_step, self.tr("; {0} predicted correctly.")
+            if late is not None:
+                said = self.tr("; after step {1}, {0} predicted correctly.")
+            has_predictions = self.drawings_page.has_predictions
+            text += said.format(self.drawings_page.correct_count, late) if has_predictions else "."
         elif on_generator_page:
             text = self.tr("{0}, and {1} of yours.").format(
                 generated_counts_text(settings.data),

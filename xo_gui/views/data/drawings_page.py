@@ -14,7 +14,7 @@ from engine.backends import HostArray
 from engine.data import MAX_WEIGHT, NO_CLASS, LabelledDrawing, PoolSettings, class_phrase
 from engine.documents import Document
 from engine.drawings import Drawing, render
-from engine.nn import UNSURE, Network
+from engine.nn import UNSURE, Network, RunPoint
 from engine.runtime import DrawingPrediction
 from xo_gui.widgets import CompactButton, HintLabel, SliderRow, Thumbnail, Thumbnails, scroll_area, vote_text
 
@@ -83,6 +83,8 @@ class DrawingsPage(QWidget):
         self._labels: tuple[str, ...] = ()
         self._pictures: dict[LabelledDrawing, HostArray] = {}
         self._predictions: Mapping[Drawing, DrawingPrediction] = {}
+        # The step that the oldest of the predictions is of, where it is not the one that the window shows.
+        self.late_step: int | None = None
         # The tiles, each with the prediction that it shows, and the network and has_predictions that they are of.
         self._tiles: dict[LabelledDrawing, tuple[DrawingPrediction | None, Thumbnail]] = {}
         self._tiles_of: tuple[Network, bool] | None = None
@@ -119,10 +121,20 @@ class DrawingsPage(QWidget):
         self._pages.setCurrentIndex(1 if document.labelled_drawings else 0)
         self._update_tools()
 
-    def set_predictions(self, predictions: Mapping[Drawing, DrawingPrediction]) -> bool:
-        """Shows the predictions for the drawings; returns whether they have changed."""
-        if predictions == self._predictions or self._document is None:
+    def set_predictions(
+        self, predictions: Mapping[Drawing, DrawingPrediction], shown_point: RunPoint | None
+    ) -> bool:
+        """Shows the predictions for the drawings; returns whether they, or what is said of them, have changed.
+
+        shown_point: the point of the run that the window shows.
+        """
+        if self._document is None:
             return False
+        late = [each.point for each in predictions.values() if each.point not in (None, shown_point)]
+        late_step = min((point.step for point in late if point is not None), default=None)
+        said_before, self.late_step = self.late_step, late_step
+        if predictions == self._predictions:
+            return late_step != said_before
         self._predictions = predictions
         self._show_tiles(self._document)
         return True
@@ -168,7 +180,7 @@ class DrawingsPage(QWidget):
         if prediction is not None and self._document is not None:
             network = self._document.models[0].network
             vote = vote_text(network, prediction.vote)
-            description = self.tr("prediction: {0}, {1}").format(prediction.predicted_class, vote)
+            description = self.tr("predicted {0}, {1}").format(prediction.predicted_class, vote)
             if is_evaluated and not self._is_correct(labelled):
                 badge = f"→ {'?' if prediction.predicted_class == UNSURE else prediction.predicted_class}"
         label, classes = labelled.label, self._labels[:-1]

@@ -98,6 +98,8 @@ def test_the_tab_says_what_to_do_and_a_preset_is_compared_with(driver: CompareDr
     open_tab(driver)
     assert driver.window.last.predictions[1:] == ()
     driver.press("Walk-through")
+    driver.hand.settle()
+    assert driver.window.windowTitle() == "A · Default network and B · Walk-through network — XO"
     assert [one.name for one in driver.subjects] == ["Default", "Walk-through"]
     driver.hand.settle()
     assert not driver.view.start.isVisible()

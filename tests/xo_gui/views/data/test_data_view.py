@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication, QMenu, QWidget
 from engine.data import GeneratorSamples, LabelledDrawing, generate_samples
 from engine.documents import Document
 from engine.drawings import Drawing
+from engine.nn import RunPoint
 from engine.runtime import DrawingPrediction, DrawingPredictionsQuery
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
@@ -205,9 +206,18 @@ def test_each_shows_how_it_is_read_and_those_read_otherwise_stand_out(reader: Re
     reader.qtbot.waitUntil(lambda: all(tile.details for tile in wall.tiles), timeout=10_000)
     assert [tile.badge for tile in wall.tiles] == ["", "→ X", "→ X"]
     word, vote = wall.tiles[0].details.split(", ")
-    assert word == "prediction: X"
+    assert word == "predicted X"
     assert f"X, {vote}" in reader.hand.votes_text
-    assert f"prediction: X, {vote}" in wall.accessibleDescription()
+    assert f"neither, predicted X, {vote}" in wall.accessibleDescription(), "the last is selected"
+    assert wall._tip_of(wall.tiles[1]).startswith(f"O, predicted X, {vote}"), "truth first"
+    assert reader.view.summary.text() == "1 X, 1 O, 1 neither; 1 predicted correctly."
+    # While it trains, they may be of an earlier step than the one shown.
+    read = dict(reader.predictions)
+    last = replace(reader.window.last, training=None)
+    late = {drawing: replace(each, point=RunPoint(0, 120)) for drawing, each in read.items()}
+    reader.view.set_snapshot(replace(last, results={DrawingPredictionsQuery(): late}))
+    assert reader.view.summary.text() == "1 X, 1 O, 1 neither; after step 120, 1 predicted correctly."
+    reader.view.set_snapshot(replace(last, results={DrawingPredictionsQuery(): read}))
     assert reader.view.summary.text() == "1 X, 1 O, 1 neither; 1 predicted correctly."
     reader.key(Qt.Key.Key_Home, "n")
     assert [tile.badge for tile in wall.tiles] == ["→ X", "→ X", "→ X"]
@@ -215,7 +225,7 @@ def test_each_shows_how_it_is_read_and_those_read_otherwise_stand_out(reader: Re
     reader.window.use_preset("walkthrough")
     reader.qtbot.waitUntil(lambda: reader.window.last.predictions[0].model.name != "Default", timeout=10_000)
     reader.qtbot.waitUntil(lambda: len(reader.predictions) == 1, timeout=10_000)
-    assert wall.tiles[0].details == f"prediction: X, {reader.hand.votes['X']:.2f}"
+    assert wall.tiles[0].details == f"predicted X, {reader.hand.votes['X']:.2f}"
     reader.turn(GENERATED)
     reader.qtbot.waitUntil(lambda: not reader.predictions, timeout=10_000)
 
