@@ -99,9 +99,12 @@ def configs_up_to(branches: Sequence[Branch], point: RunPoint) -> tuple[tuple[in
 
 
 def best_point(branch: Branch) -> RunPoint | None:
-    """The point with the lowest loss on the held-out examples, None if they were never evaluated."""
+    """The point with the lowest loss on the held-out examples, the first of equal ones; None without any loss that
+    is a number."""
     losses = branch.curves.held_out_losses
-    return RunPoint(branch.number, int(branch.curves.held_out_steps[int(losses.argmin())])) if len(losses) else None
+    if np.isnan(losses).all():
+        return None
+    return RunPoint(branch.number, int(branch.curves.held_out_steps[int(np.nanargmin(losses))]))
 
 
 def last_stable_point(branch: Branch, classes: int) -> RunPoint:

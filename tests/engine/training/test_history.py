@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engine.nn import RunPoint
-from engine.training import Checkpoint, History, TrainingConfig, configs_up_to
-from engine.training.history import GrowingArray
+from engine.training import Checkpoint, History, TrainingConfig, best_point, configs_up_to
+from engine.training.history import GrowingArray, last_stable_point
 from tests.engine.small_runs import SMALL
 
 CONFIG = TrainingConfig()
@@ -102,6 +102,30 @@ def test_what_a_branch_came_from_is_told_with_it() -> None:
     assert configs_up_to(seen, RunPoint(branch, 11)) == ((0, CONFIG), (6, TrainingConfig(batch=7)))
     assert configs_up_to(seen, RunPoint(branch, 4)) == configs_up_to(seen, RunPoint(0, 4)) == ((0, CONFIG),)
     assert history.config_at(RunPoint(branch, 4)) == (CONFIG, 6)
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [([], None), ([0.5, 0.3, 0.3, 0.4], 20), ([np.nan, 0.7, 0.6], 30), ([0.7, np.nan], 10), ([np.nan], None)],
+)
+def test_the_best_point_is_the_first_of_the_lowest_losses_that_are_numbers(
+    losses: list[float], best: int | None
+) -> None:
+    history = History(keyframe_bytes=100)
+    number = trained(history, 40)
+    for at, loss in enumerate(losses, 1):
+        history.record_evaluation(number, 10 * at, loss, 0.5)
+    assert best_point(history.branches()[number]) == (None if best is None else RunPoint(number, best))
+
+
+def test_the_last_stable_point_is_before_the_last_step_whose_loss_was_at_most_twice_that_of_uniform_votes() -> None:
+    limit = float(np.float32(2 * np.log(2)))
+    for losses, last in (([0.7, limit * 0.999, limit * 1.01], 1), ([0.7, 9.0, 0.7, np.nan], 2), ([9.0], 0)):
+        history = History(keyframe_bytes=100)
+        number = history.add_branch("a", SMALL, CONFIG, 0, kept(0))
+        for step, loss in enumerate(losses, 1):
+            history.record_step(number, step, loss, 0.1, lambda step=step: kept(step))
+        assert last_stable_point(history.branches()[number], 2) == RunPoint(number, last)
 
 
 def test_a_branch_that_is_not_there_is_refused() -> None:
