@@ -12,15 +12,18 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
+from engine.backends import choose_backend
 from engine.documents import DEFAULT, save_model, shipped_model
-from engine.nn import Model, Network, RunPoint
+from engine.explain import ModelDifference
+from engine.nn import Model, Network, Prediction, Predictor, RunPoint
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from tests.xo_gui.views.training.test_training_view import Coach, stroke_by_stroke
 from xo_gui.state import CellRef, ShowPoint
 from xo_gui.views.compare import CompareView
+from xo_gui.views.compare.text import _both_values, difference_text
 from xo_gui.views.inspector import InspectorView
-from xo_gui.views.network import NetworkView
+from xo_gui.views.network import CellSummary, NetworkView
 from xo_gui.window import MainWindow
 from xo_gui.window.main_window import MIN_SIZE
 
@@ -426,3 +429,33 @@ def test_in_the_smallest_window_the_votes_of_two_lie_over_nothing(driver: Compar
         for block in votes.blocks
     )
     assert not votes.agreement.visibleRegion().isEmpty()
+
+
+def test_the_sentence_says_the_same_only_of_what_was_compared() -> None:
+    picture = np.random.default_rng(0).uniform(-1, 1, (12, 12)).astype(np.float32)
+
+    def read(network: Network, seed: int) -> Prediction:
+        model = Model(str(seed), network, network.initial_parameters(seed))
+        return Predictor(model, choose_backend("cpu")).predict(picture)
+
+    one = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+    other = Network((1, 12, 12), (Conv2D(6, 4), MaxPool2D(), Flatten(), Dense(3)), ("X", "O", "T"))
+    only_input = difference_text(ModelDifference.between(read(one, 1), read(other, 1)))
+    assert only_input == "only their inputs can be compared, and these are the same"
+    same = difference_text(ModelDifference.between(read(one, 1), read(one, 1)))
+    assert same == "the same in every value that both have"
+    differing = difference_text(ModelDifference.between(read(one, 1), read(one, 2)))
+    assert "the same" not in differing
+
+
+def test_a_value_of_both_and_their_difference_agree_as_shown() -> None:
+    rng, single = np.random.default_rng(1), CellSummary("here", "")
+    for _ in range(300):
+        first = float(rng.normal(0, 10.0 ** rng.integers(-4, 3)))
+        second = first + float(rng.normal(0, 10.0 ** rng.integers(-6, 2)))
+        shown = _both_values(single, first, second).value
+        assert "≈" not in shown
+        a, b, difference = three(shown)
+        places = len(shown.split("B − A ")[1].partition("e")[0].partition(".")[2])
+        power = int(shown.split("B − A ")[1].replace("−", "-").partition("e")[2] or 0)
+        assert b - a == pytest.approx(difference, abs=0.5000001 * 10.0 ** (power - places))

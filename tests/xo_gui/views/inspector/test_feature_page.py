@@ -9,14 +9,18 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from engine.explain import value_formula
+from engine.explain import Query, Result, value_formula
+from engine.explain.perturbation import AblationEffect
 from engine.nn import Model, weight_editing
 from engine.nn.layers import WeightedSum
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.inspector.test_inspector_view import InspectorDriver
 from tests.xo_gui.views.training.test_training_view import Coach
+from xo_gui.app import current_theme
 from xo_gui.state import CellRef
 from xo_gui.views.inspector.feature_page import FeaturePage
+from xo_gui.views.inspector.sheet_blocks import RankedList
+from xo_gui.views.inspector.sheet_painting import RANK
 from xo_gui.widgets import NumberEdit
 from xo_gui.window import MainWindow
 
@@ -304,3 +308,28 @@ def test_what_is_typed_or_painted_ends_with_its_feature(driver: WeightDriver, ha
     driver.window.use_preset("walkthrough")
     assert session.selection.pinned is None
     assert not driver.panel.value_page.animation.is_playing
+
+
+def test_a_bar_s_length_and_colour_say_the_harm_of_an_ablation(driver: WeightDriver) -> None:
+    page, theme = driver.page, current_theme()
+    effects = (AblationEffect(0, 0.25, 0.1), AblationEffect(1, -0.125, -0.02), AblationEffect(2, 0.5, 0.3))
+    query = Query("ablation", 0, 1)
+    page.set_ablation(Result(query, 0, 1.0, ablations=effects, example_count=60))
+    listed = next(block for block in page.sheet.blocks if isinstance(block, RankedList))
+    assert [(row.label, row.factors) for row in listed.rows] == [
+        ("feature 3", "+0.50"), ("feature 1", "+0.25"), ("feature 2", "−0.12"),
+    ]  # fmt: skip
+    sheet = page.sheet
+    sheet.set_blocks([RankedList(listed.rows)], False)
+    image = sheet.grab().toImage()
+    middle = sheet.width() - 74
+    bars = []
+    for row in range(3):
+        colours = [image.pixelColor(x, round((row + 0.5) * RANK)).name() for x in range(middle - 26, middle + 26)]
+        left, right = colours[:26], colours[27:]
+        bars.append((left.count(theme.value_stops[0].lower()), right.count(theme.value_stops[4].lower())))
+    (worst, none), (half, no), (nothing, helps) = bars
+    assert (none, no, nothing) == (0, 0, 0), "harm is violet and to the left, help is green and to the right"
+    assert worst == pytest.approx(24, abs=1)
+    assert half == pytest.approx(worst / 2, abs=1)
+    assert helps == pytest.approx(worst / 4, abs=1)
