@@ -194,10 +194,13 @@ class TrainingController(QObject):
                 self._adopting = False
                 self._commit(model, training)
         elif not self._stopped:
-            if at_end and model is not self._trained:
+            stops = at_end and model is not self._trained
+            if stops:
                 self._stop(model, training)
             if self.request.running:
                 self._set(replace(self.request, running=False))
+            if stops and training.state == "diverged":
+                self._state_until_running(training.message)
         if training.request is self.request and self.request.shown_point is not None and at_end and at_goal:
             self._set(replace(self.request, shown_point=None))  # to show the last step made is not to look back
 
@@ -208,8 +211,6 @@ class TrainingController(QObject):
     def _stop(self, model: Model, training: TrainingReport) -> None:
         """Make the weights that training has stopped at the Document's, unless it ended without a step."""
         trained, self._stopped = self._trained, True
-        if training.state == "diverged":
-            self._state_until_running(training.message)
         if trained not in self._known or trained is None or trained.run_point != training.current_point:
             self._commit(model, training)
 
