@@ -107,7 +107,7 @@ class AttributionOverlay(QWidget):
         """The meanings of violet and green."""
         name = classes[result.target] if result.target < len(classes) else ""
         if result.query.cell:
-            name = self.tr("the pinned value")
+            name = self.tr("it")
         if result.query.kind == "flip":
             return self.tr("taken away"), self.tr("added")
         if result.query.kind == "gradient":

@@ -113,7 +113,7 @@ class AttributionPage(QWidget):
         self._set_classes(prediction.model.network.classes)
         target, kind = self.target_box.currentData(), self.method_box.currentData()
         self._pinned = pinned if kind in VALUE_KINDS and target is None else None
-        self.target_box.setItemText(0, self.tr("predicted") if self._pinned is None else self.tr("pinned value"))
+        self.target_box.setItemText(0, self.tr("predicted") if self._pinned is None else self.tr("pinned"))
         if self._pinned is not None:
             cell = self._pinned
             place = cell_index(prediction.model.network, cell.layer, cell.channel, cell.row, cell.column)

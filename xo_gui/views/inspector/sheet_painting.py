@@ -95,7 +95,7 @@ def block_height(block: SheetBlock, width: float) -> float:
     if isinstance(block, TextLines):
         return _lines_height(block.lines) + GAP
     if isinstance(block, Heading):
-        return TITLE + 4
+        return max(TITLE, _paragraph_box(block.text, width).height()) + 4
     if isinstance(block, Paragraph):
         return _paragraph_box(block.text, width).height() + GAP
     if isinstance(block, RankedList):
@@ -118,14 +118,9 @@ def paint_block(block: SheetBlock, top: float, context: PaintContext) -> None:
     elif isinstance(block, TextLines):
         _paint_lines(block.lines, QRectF(0, top, context.width, 0), context)
     elif isinstance(block, Heading):
-        context.draw_text(QRectF(0, top + 2, context.width, TITLE), block.text, context.theme.secondary_text)
+        _paint_paragraph(block.text, top + 2, context)
     elif isinstance(block, Paragraph):
-        face, _ = cached_font(SMALL_PX)
-        context.painter.setFont(face)
-        context.painter.setPen(QColor(context.theme.secondary_text))
-        context.painter.drawText(
-            _paragraph_box(block.text, context.width).translated(0, top), Qt.TextFlag.TextWordWrap, block.text
-        )
+        _paint_paragraph(block.text, top, context)
     elif isinstance(block, RankedList):
         _paint_ranked(block, top, context)
     elif isinstance(block, HeatMap):
@@ -138,6 +133,13 @@ def paint_block(block: SheetBlock, top: float, context: PaintContext) -> None:
         _paint_table(block, top, context)
     else:
         _paint_class_bars(block, top, context)
+
+
+def _paint_paragraph(text: str, top: float, context: PaintContext) -> None:
+    context.painter.setFont(cached_font(SMALL_PX)[0])
+    context.painter.setPen(QColor(context.theme.secondary_text))
+    box = _paragraph_box(text, context.width).translated(0, top)
+    context.painter.drawText(box, Qt.TextFlag.TextWordWrap, text)
 
 
 @lru_cache(maxsize=512)
