@@ -190,8 +190,8 @@ def test_nothing_outside_its_package_knows_x_and_o_by_name() -> None:
         if file.startswith("engine/data/xo/"):
             continue
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            is_class = isinstance(node, ast.Constant) and node.value in ("X", "O")
-            if is_class or (isinstance(node, ast.Name | ast.alias) and getattr(node, "id", None) == "CLASSES"):
+            called = getattr(node, "id", getattr(node, "name", ""))
+            if (isinstance(node, ast.Constant) and node.value in ("X", "O")) or called == "CLASSES":
                 named.add(file)
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("engine.data.xo"):
                 imported.add(file)
