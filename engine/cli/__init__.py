@@ -2,10 +2,7 @@
 
 import os
 import signal
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from engine.cli.train_options import command_arguments
+from typing import Any
 
 __all__ = ["command_arguments", "exit_at_once_on_interrupt", "start"]
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engine.backends import choose_backend
+from engine.charts import Plot, small_multiples_chart
 from engine.cli.classify import add_model_arguments, chosen_model
 from engine.cli.json_text import json_text
-
-if TYPE_CHECKING:
-    from engine.data import VariedProperty
-    from engine.explain import RobustnessResult
-    from engine.nn import Model
+from engine.data import VariedProperty
+from engine.explain import RobustnessResult, RobustnessTest
+from engine.formats import write_atomically
+from engine.nn import Model
 
 
 def add(subparsers: Any) -> None:
@@ -30,10 +31,6 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run all tests and print the result. Raises ValueError for a network with another input or other classes."""
-    from engine.backends import choose_backend
-    from engine.explain import RobustnessTest
-    from engine.formats import write_atomically
-
     model = chosen_model(args)
     test = RobustnessTest(model.network, model.parameters, choose_backend(args.device))
     while not test.is_done:
@@ -88,8 +85,6 @@ def _table(result: RobustnessResult) -> str:
 
 def _picture(model: Model, result: RobustnessResult) -> str:
     """The curves as SVG."""
-    from engine.charts import Plot, small_multiples_chart
-
     network, template = result.accuracy(result.network_correct), result.accuracy(result.template_correct)
     plots = [
         Plot(

@@ -15,10 +15,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, NoReturn, TextIO
 
 from xo_gui.bootstrap.installer import apt_install, can_use_apt, exit_with, print_status, run
 from xo_gui.bootstrap.requirements import (
@@ -28,10 +29,6 @@ from xo_gui.bootstrap.requirements import (
     read_project,
     requested_extras,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import NoReturn, TextIO
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 OLDEST_PYTHON = (3, 11)

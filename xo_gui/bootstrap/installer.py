@@ -8,12 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import NoReturn, TextIO
+from typing import NoReturn, TextIO
 
 # Prefixes of the lines of pip, uv and apt that are shown as progress.
 PROGRESS = ("Downloading", "Installing collected packages", "Prepared", "Installed", "Unpacking")

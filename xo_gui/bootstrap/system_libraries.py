@@ -7,12 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from xo_gui.bootstrap.installer import apt_install, can_use_apt, exit_with
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 # Platforms of Qt that work everywhere, and those that are what they are named after.
 OFFSCREEN_PLATFORMS = ("offscreen", "minimal", "vnc")

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from PIL import Image
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
+from engine.runtime import Snapshot
 from xo_gui.state import Pause, SetSpeedLimit, Start
 from xo_gui.window import import_export
-
-if TYPE_CHECKING:
-    from engine.runtime import Snapshot
-    from xo_gui.window.main_window import MainWindow
+from xo_gui.window.main_window import MainWindow
 
 # The first part is slow, as most changes then: its steps per second, and the number of frames of both parts.
 SLOW_PACE: Final = 40.0
