@@ -237,10 +237,9 @@ class Autosave(QObject):
             lock.release()
         self._locks.clear()
 
-    def _save_failed(self) -> None:
-        for thread in (*self._finishing, self._thread):
-            if thread is not None and thread is self.sender() and thread.error:
-                self.message.emit(thread.error)
+    def _save_failed(self, text: str) -> None:
+        if self._thread is not None:  # the window is not closing
+            self.message.emit(text)
 
     # -- restoring ---------------------------------------------------------------------------------------------
 
@@ -335,10 +334,10 @@ class Autosave(QObject):
 class AutosaveThread(QObject):
     """Saves the latest project it was given in a thread of its own, at most once per interval.
 
-    failed: a save failed with a new message. error: that message; "" after a successful save.
+    failed(text): a save failed with a new message. error: that message; "" after a successful save.
     """
 
-    failed = Signal()
+    failed = Signal(str)
 
     def __init__(self, path: Path, interval: float = SAVE_INTERVAL, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -390,7 +389,7 @@ class AutosaveThread(QObject):
                 message = f"Autosave failed, {type(error).__name__}: {error}. The log has more."
             if self.error != message:
                 self.error = message
-                self.failed.emit()
+                self.failed.emit(message)
             return
         self.error = ""
 

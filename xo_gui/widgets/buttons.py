@@ -108,7 +108,7 @@ class CompactButton(QPushButton):
     """A button with little padding.
 
     tip: tooltip and status tip.
-    on_click: the slot of a click.
+    on_click: the slot of a click; None for a button of a group.
     padding: vertical and horizontal, in pixels.
     small: whether to use the small font.
     """
@@ -117,7 +117,7 @@ class CompactButton(QPushButton):
         self,
         text: str,
         tip: str,
-        on_click: Callable[[], object],
+        on_click: Callable[[], object] | None,
         parent: QWidget,
         padding: tuple[int, int] = (5, 8),
         small: bool = False,
@@ -125,7 +125,8 @@ class CompactButton(QPushButton):
         super().__init__(text, parent)
         self.setToolTip(tip)
         self.setStatusTip(tip)
-        self.clicked.connect(on_click)
+        if on_click is not None:
+            self.clicked.connect(on_click)
         style = f"padding: {padding[0]}px {padding[1]}px; min-width: 10px"
         if small:
             self.setFont(font(SMALL_PX))

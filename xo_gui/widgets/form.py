@@ -57,28 +57,26 @@ class SettingsForm(QWidget):
         self._kind, hints = kind, get_type_hints(kind)
         self.rows = {}
         for at, (name, setting) in enumerate(form_fields_of(kind, self._group).items()):
-            row = FormRow(setting, hints[name], self)
-            row.setObjectName(name)
-            row.chosen.connect(self._chosen)
+            row = FormRow(name, setting, hints[name], self)
+            row.chosen.connect(self.chosen)
             row.rejected.connect(self.rejected)
             row.add_to_grid(self._grid, at)
             self.rows[name] = row
-
-    def _chosen(self, value: object) -> None:
-        self.chosen.emit(self.sender().objectName(), value)
 
 
 class FormRow(QObject):
     """The row of one setting: a check box for a bool, a labelled number input, or both for an optional number.
 
-    chosen(value): the user changes the value. rejected(text): why what was typed is no number.
+    chosen(key, value): the user changes the value. rejected(text): why what was typed is no number.
     """
 
-    chosen = Signal(object)
+    chosen = Signal(str, object)
     rejected = Signal(str)
 
-    def __init__(self, setting: FormField, hint: Any, parent: QWidget) -> None:
+    def __init__(self, key: str, setting: FormField, hint: Any, parent: QWidget) -> None:
+        """key: the name of the field in the settings. hint: its type."""
         super().__init__(parent)
+        self._key = key
         self.setting, self._is_optional = setting, type(None) in get_args(hint)
         kinds = {*(get_args(hint) or (hint,))} - {type(None)}
         self.box = None if bool in kinds else NumberEdit(setting, float not in kinds, parent)
@@ -136,15 +134,18 @@ class FormRow(QObject):
             self.box.setStyleSheet(COMPACT_STYLE)
             self.box.setFixedWidth(BOX_WIDTH)
             self.box.setAccessibleName(translated(self.setting.name))
-            self.box.chosen.connect(self.chosen)
+            self.box.chosen.connect(self._choose)
             self.box.rejected.connect(self.rejected)
 
     def _toggled(self, on: bool) -> None:
         if self.box is None:
-            self.chosen.emit(on)
+            self._choose(on)
             return
         start_value = self.setting.start_value or 1
-        self.chosen.emit(start_value if on else None)
+        self._choose(start_value if on else None)
+
+    def _choose(self, value: object) -> None:
+        self.chosen.emit(self._key, value)
 
 
 class ComboBox(QComboBox):

@@ -75,17 +75,24 @@ class ThinSlider(QSlider):
 
 
 class SliderRow(QObject):
-    """A name, a slider and a value in a row of a grid. reset: a double click on name or value."""
+    """A name, a slider and a value in a row of a grid.
 
-    reset = Signal()
+    changed(key, place): the user moves the slider. reset(key): a double click on name or value.
+    """
 
-    def __init__(self, name: str, widest: str, parent: QWidget) -> None:
-        """widest: the widest value text, which fixes the width of the value."""
+    changed = Signal(str, int)
+    reset = Signal(str)
+
+    def __init__(self, name: str, widest: str, parent: QWidget, key: str = "") -> None:
+        """widest: the widest value text, which fixes the width of the value. key: names the row in its signals."""
         super().__init__(parent)
+        self._key = key
         self.label, self.slider, self.value = QLabel(name, parent), ThinSlider(parent), QLabel(parent)
         self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.label.setBuddy(self.slider)
         self.slider.setAccessibleName(name)
+        self.slider.setObjectName(key)
+        self.slider.valueChanged.connect(self._slid)
         self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.value.setMinimumWidth(self.value.fontMetrics().horizontalAdvance(widest))
         for label in (self.label, self.value):
@@ -110,9 +117,12 @@ class SliderRow(QObject):
         self.value.setText(text)
         self.slider.setAccessibleDescription(text)
 
+    def _slid(self, place: int) -> None:
+        self.changed.emit(self._key, place)
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.MouseButtonDblClick:
-            self.reset.emit()
+            self.reset.emit(self._key)
             return True
         return super().eventFilter(watched, event)
 
@@ -143,15 +153,13 @@ class TransformSliders(QWidget):
         self._controls = {control.field: control for control in transform_controls()}
         grid = slider_grid(self)
         for place, control in enumerate(self._controls.values()):
-            row = SliderRow(control.name, MINUS + "10.0 %", self)
-            row.slider.setObjectName(control.field)
+            row = SliderRow(control.name, MINUS + "10.0 %", self, control.field)
             row.slider.setRange(control.low, control.high)
             row.slider.setPageStep(10)
             row.set_help(self.tr("{} (double-click the name to reset)").format(control.tip))
             row.slider.change_started.connect(self._begin_change)
-            row.slider.valueChanged.connect(self._slid)
+            row.changed.connect(self._slid)
             row.reset.connect(self._reset)
-            row.setObjectName(control.field)
             row.add_to_grid(grid, place)
             self.rows[control.field] = row
         self.show_transform(self._transform)
@@ -166,13 +174,13 @@ class TransformSliders(QWidget):
     def _begin_change(self) -> None:
         self._drags += 1
 
-    def _slid(self, place: int) -> None:
-        control = self._controls[self.sender().objectName()]
+    def _slid(self, field: str, place: int) -> None:
+        control = self._controls[field]
         self._move(control, control.to_value(place))
 
-    def _reset(self) -> None:
+    def _reset(self, field: str) -> None:
         self._begin_change()
-        control = self._controls[self.sender().objectName()]
+        control = self._controls[field]
         if control(self._transform) != control(DrawingTransform()):
             self._move(control, control(DrawingTransform()))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QPainter, QPixmap, QResizeEvent, QShowEvent, QWheelEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QScrollBar, QVBoxLayout, QWidget
 
 from engine.documents import PRESETS, Document
 from engine.explain import ModelDifference
@@ -349,6 +349,9 @@ class CompareStart(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.buttons: list[QPushButton] = []
+        self._commands: list[Command] = []  # of the buttons
+        self._group = QButtonGroup(self)
+        self._group.idClicked.connect(self._clicked)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
@@ -387,14 +390,12 @@ class CompareStart(QWidget):
             button.setToolTip(tip)
             button.setStatusTip(tip)
             button.setAccessibleName(f"{title} {text}")
-            button.setProperty("command", command)
-            button.clicked.connect(self._clicked)
             row.addWidget(button)
+            self._group.addButton(button, len(self.buttons))
             self.buttons.append(button)
+            self._commands.append(command)
         row.addStretch()
         return row
 
-    def _clicked(self) -> None:
-        button = self.sender()
-        if isinstance(button, QPushButton):
-            self.commanded.emit(button.property("command"))
+    def _clicked(self, at: int) -> None:
+        self.commanded.emit(self._commands[at])

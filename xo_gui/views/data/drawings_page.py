@@ -7,8 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import QCoreApplication, QPoint, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QMenu, QStackedLayout, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QButtonGroup,
+    QHBoxLayout,
+    QMenu,
+    QStackedLayout,
+    QVBoxLayout,
+    QWidget,
+)
 
 from engine.backends import HostArray
 from engine.data import MAX_WEIGHT, NO_CLASS, LabelledDrawing, PoolSettings, class_phrase
@@ -262,12 +270,14 @@ class DrawingsPage(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction(self.tr("&Put on the canvas"), self.put_on_canvas)
         menu.addSeparator()
+        labels = QActionGroup(menu)
+        labels.triggered.connect(self._relabel_by_menu)
         for label in self._labels:
             action = menu.addAction(self.tr("Label as {0}").format(with_mnemonic(label, label_keys(self._labels))))
             action.setCheckable(True)
             action.setChecked(self._selected is not None and self._selected.label == label)
             action.setData(label)
-            action.triggered.connect(self._relabel_by_menu)
+            labels.addAction(action)
         menu.addSeparator()
         menu.addAction(self.tr("&Increase weight (+)"), self._increase_weight)
         menu.addAction(self.tr("D&ecrease weight (−)"), self._decrease_weight)
@@ -275,10 +285,8 @@ class DrawingsPage(QWidget):
         menu.addAction(self.tr("&Delete (Del)"), self.delete_selected)
         menu.popup(position)
 
-    def _relabel_by_menu(self) -> None:
-        action = self.sender()
-        if isinstance(action, QAction):
-            self.relabel(str(action.data()))
+    def _relabel_by_menu(self, action: QAction) -> None:
+        self.relabel(str(action.data()))
 
     def _increase_weight(self) -> None:
         if self._selected is not None:
@@ -288,8 +296,8 @@ class DrawingsPage(QWidget):
         if self._selected is not None:
             self.set_weight(self._selected.weight - 1)
 
-    def _relabel_by_button(self) -> None:
-        self.relabel(self.sender().objectName())
+    def _relabel_by_button(self, button: QAbstractButton) -> None:
+        self.relabel(button.objectName())
 
     def _on_slider_changed(self, weight: int) -> None:
         self.set_weight(weight, f"weight of drawing {self.thumbnails.current} {self._drag_count}")
@@ -316,6 +324,9 @@ class DrawingsPage(QWidget):
 
     def _create_tools(self) -> None:
         self.label_buttons: dict[str, CompactButton] = {}
+        self._label_group = QButtonGroup(self)
+        self._label_group.setExclusive(False)  # Tab would skip the unchecked ones
+        self._label_group.buttonClicked.connect(self._relabel_by_button)
         self._label_row = QHBoxLayout()
         self._label_row.setSpacing(4)
         tip = self.tr("Delete the selected drawing (Del); it can be undone")
@@ -336,13 +347,15 @@ class DrawingsPage(QWidget):
         """Makes a button for each label."""
         for button in self.label_buttons.values():
             self._label_row.removeWidget(button)
+            self._label_group.removeButton(button)
             button.hide()
             button.deleteLater()
         self.label_buttons = {}
         for label in self._labels:
             tip = self.tr("Label the selected drawing as {0}").format(label)
             text = "?" if label == NO_CLASS else label
-            button = CompactButton(text, tip, self._relabel_by_button, self, (3, 7))
+            button = CompactButton(text, tip, None, self, (3, 7))
+            self._label_group.addButton(button)
             button.setObjectName(label)
             button.setCheckable(True)
             button.setAccessibleName(tip)

@@ -75,17 +75,17 @@ def setting_text(setting: FormField, value: Any) -> str:
 class SettingRow(QObject):
     """Label, slider and value of a setting; the slider has two handles if the setting is a range.
 
-    Signals: changed(value); reset, on a double click on the label or the value.
+    Signals: changed(key, value); reset(key), on a double click on the label or the value.
     """
 
-    changed = Signal(object)
-    reset = Signal()
+    changed = Signal(str, object)
+    reset = Signal(str)
 
     def __init__(self, setting: FormField, key: str, default: Any, parent: QWidget) -> None:
         """key: the name of the field in the settings."""
         super().__init__(parent)
         self.setting, self.name = setting, translated(setting.name)
-        self.setObjectName(key)
+        self._key = key
         self._value: Any = default
         least, most = _limits(setting)
         # The value of a whole number is one, so that no position is between two.
@@ -137,7 +137,7 @@ class SettingRow(QObject):
         self.value.setMinimumWidth(self.value.fontMetrics().horizontalAdvance(widest))
         self.value.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.slider.setAccessibleName(self.name)
-        self.slider.setObjectName(self.objectName())
+        self.slider.setObjectName(self._key)
         for widget in (self.label, self.slider, self.value):
             widget.setToolTip(tip)
             widget.setStatusTip(tip)
@@ -165,11 +165,11 @@ class SettingRow(QObject):
 
     def _change(self, value: Any) -> None:
         self.set_value(value)
-        self.changed.emit(value)
+        self.changed.emit(self._key, value)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.MouseButtonDblClick:
-            self.reset.emit()
+            self.reset.emit(self._key)
             return True
         return super().eventFilter(watched, event)
 
@@ -211,7 +211,7 @@ class SettingRows(QWidget):
         # What the network's input decides has another group.
         for name, setting in form_fields_of(settings).items():
             row = SettingRow(setting, name, getattr(settings, name), self)
-            row.changed.connect(self._on_row_changed)
+            row.changed.connect(self._change)
             row.reset.connect(self._on_reset)
             self.rows[name] = row
         self._arrange()
@@ -246,11 +246,7 @@ class SettingRows(QWidget):
         for name, row in self.rows.items():
             row.set_value(getattr(settings, name))
 
-    def _on_row_changed(self, value: object) -> None:
-        self._change(self.sender().objectName(), value)
-
-    def _on_reset(self) -> None:
-        name = self.sender().objectName()
+    def _on_reset(self, name: str) -> None:
         if self.defaults is not None:
             self._change(name, getattr(self.defaults, name))
 
@@ -364,11 +360,10 @@ class GeneratorPage(QWidget):
         if self._training_settings is not None:
             self._set_data(replace(self._training_settings.data, seed=seed))
 
-    def _on_reset_count(self) -> None:
+    def _on_reset_count(self, name: str) -> None:
         settings = self._training_settings
         if settings is not None and settings.default_data is not None:
             defaults = settings.default_data
-            name = self.sender().objectName()
             self._set_data(replace(settings.data, **{name: getattr(defaults, name)}))
 
     def _on_reset_all(self) -> None:
@@ -391,8 +386,7 @@ class GeneratorPage(QWidget):
         )
 
     def _create_count_row(self, name: str, text: str, slot: object) -> SliderRow:
-        row = SliderRow(text, "32 000", self)
-        row.setObjectName(name)
+        row = SliderRow(text, "32 000", self, name)
         row.slider.setMinimumWidth(44)
         for label in (row.label, row.value):
             label.setFont(font(SMALL_PX))

@@ -10,6 +10,8 @@ import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage, QResizeEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
+    QButtonGroup,
     QHBoxLayout,
     QPushButton,
     QVBoxLayout,
@@ -59,6 +61,8 @@ class DrawingView(View):
         self._labels: tuple[str, ...] = ()
         self._turns: Counter[str] = Counter()  # examples shown, by label
         self.example_buttons: dict[str, QPushButton] = {}
+        self._example_group = QButtonGroup(self)
+        self._example_group.buttonClicked.connect(self._load_example_of_button)
         self.canvas = Canvas(self)
         self.overlay = AttributionOverlay(self.canvas)
         self._make_buttons()
@@ -94,6 +98,8 @@ class DrawingView(View):
 
     def _make_example_buttons(self) -> None:
         """Make a button for an example of each label, in the Tab order of those before."""
+        for button in self.example_buttons.values():
+            self._example_group.removeButton(button)
         self.example_buttons = {}
         for label in self._labels:
             phrase = class_phrase(label)
@@ -103,7 +109,8 @@ class DrawingView(View):
             else:
                 text, name = label, self.tr("Example of {0}").format(phrase)
                 tip = self.tr("Put an example of {0} on the canvas, another one with each click").format(phrase)
-            button = self._button(text, tip, self._load_example_of_button, name)
+            button = self._button(text, tip, None, name)
+            self._example_group.addButton(button)
             button.setObjectName(label)
             self.example_buttons[label] = button
         self.buttons.set_second(tuple(self.example_buttons.values()))
@@ -175,13 +182,15 @@ class DrawingView(View):
         column.addWidget(self.pixels_box)
         column.addStretch()
 
-    def _button(self, text: str, tip: str, on_click: object, name: str = "") -> QPushButton:
+    def _button(self, text: str, tip: str, on_click: object | None, name: str = "") -> QPushButton:
+        """on_click: None for a button of a group."""
         button = QPushButton(text, self)
         # A click leaves the focus on the canvas.
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setAccessibleName(name or text)
         self._explain(button, tip)
-        button.clicked.connect(on_click)
+        if on_click is not None:
+            button.clicked.connect(on_click)
         return button
 
     @staticmethod
@@ -254,8 +263,8 @@ class DrawingView(View):
         if example.caption:
             self.stated.emit(Statement(example.caption, lambda: self._is_drawing(example.source)))
 
-    def _load_example_of_button(self) -> None:
-        self.load_example(self.sender().objectName())
+    def _load_example_of_button(self, button: QAbstractButton) -> None:
+        self.load_example(button.objectName())
 
     def use_pen(self) -> None:
         self.canvas.set_erasing(False)

@@ -248,10 +248,11 @@ class FeatureProfilePage(QWidget):
             self.draw_requested.emit(self.profile.lowest[at].picture, self.tr("Least activating example"))
 
     def _scroll_to_selected(self) -> None:
-        view, inside = self.sender(), self.scroll_area.widget()
-        if isinstance(view, Thumbnails) and inside is not None and view.hasFocus():
-            middle = view.mapTo(inside, view.tile_rect(view.current).center())
-            self.scroll_area.ensureVisible(middle.x(), middle.y(), THUMBNAIL_SIDE, THUMBNAIL_SIDE)
+        inside = self.scroll_area.widget()
+        for view in (self.top_examples, self.bottom_examples):
+            if inside is not None and view.hasFocus():
+                middle = view.mapTo(inside, view.tile_rect(view.current).center())
+                self.scroll_area.ensureVisible(middle.x(), middle.y(), THUMBNAIL_SIDE, THUMBNAIL_SIDE)
 
 
 def _training_data(settings: TrainingSettings | None) -> TrainingData | None:
