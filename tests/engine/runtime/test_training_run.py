@@ -172,12 +172,22 @@ def test_an_edit_of_the_network_begins_a_branch_and_the_history_before_it_stays_
         model = run.shown_model(SUBJECT)
         assert model is not None
         assert (model.network, shown.evaluated_point) == (network, point if point.step != 5 else RunPoint(0, 5))
-        assert shown.statistics is None or shown.statistics.network == network
+        assert shown.statistics is not None
+        assert shown.statistics.network == network
         if steps is not None:
             assert_same(dict(model.parameters), straight(steps))
     back = replace(GOAL, run_id=3, origin=RunPoint(0, 12), branch_name="back", running=True, stop_at_step=20)
     assert [branch.network for branch in following(run, back).branches] == [NETWORK, EDITED, NETWORK]
     assert_same(dict(run.shown_parameters() or {}), straight(20))
+
+
+def test_steps_before_an_edit_are_replayed_with_the_network_that_made_them() -> None:
+    run = TrainingRun(CPU, 1)  # a budget for the fewest keyframes
+    following(run, replace(GOAL, running=True, stop_at_step=30))
+    following(run, EDIT)
+    for point in (RunPoint(0, 29), RunPoint(1, 11)):
+        assert following(run, replace(EDIT, shown_point=point)).is_exact
+        assert_same(dict(run.shown_parameters() or {}), straight(point.step))
 
 
 def test_branches_of_edited_networks_are_saved_and_go_on(tmp_path: Path) -> None:
