@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from engine.documents import Document, OpenRequest, OpenResult
 from engine.drawings import Drawing
-from engine.explain import Answer, ResultQuery, TemplateMatch
+from engine.explain import Answer, ResultQuery, StepQuery, TemplateMatch
 from engine.nn import ChannelRanges, Prediction
 from engine.runtime.scheduler import AnyQuery
+from engine.runtime.training_jobs import LayerStatisticsQuery
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest
 
 ResultType = TypeVar("ResultType")
@@ -95,6 +96,15 @@ class Snapshot:
         """The result of a query so far, None if there is none yet, or for None."""
         found: Answer | None = None if query is None else self.results.get(query)
         return found
+
+    def without_training(self) -> Snapshot:
+        """The Snapshot without the training run and what it answers."""
+        results = {
+            query: result
+            for query, result in self.results.items()
+            if not isinstance(query, (StepQuery, LayerStatisticsQuery))
+        }
+        return replace(self, training=None, results=results)
 
     def result_of_type(self, kind: type[ResultType]) -> ResultType | None:
         """The first result of this type, whatever its query."""

@@ -291,7 +291,7 @@ class MainWindow(QMainWindow):
             self.menus.train.refresh()
 
     def _show(self, snapshot: Snapshot, views: list[View]) -> None:
-        shown = snapshot if self.training.live else replace(snapshot, training=None)
+        shown = snapshot if self.training.live else snapshot.without_training()
         call_all(partial(view.set_snapshot, snapshot if view.lists_all_runs else shown) for view in views)
 
     def catch_up(self) -> None:
