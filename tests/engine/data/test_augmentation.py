@@ -35,6 +35,10 @@ def test_a_view_shows_what_lies_there() -> None:
     np.testing.assert_array_equal(moved[1:, :-2], picture[0, :-1, 2:])
     np.testing.assert_array_equal(moved[0], -1)
     np.testing.assert_array_equal(moved[:, -2:], -1)
+    moved = warp_affine(picture, view(1, 0, -1.5, 0, 1, 2.5))[0]  # to the left and below there is nothing either
+    np.testing.assert_array_equal(moved[:, 0], -1)
+    np.testing.assert_array_equal(moved[3:], -1)
+    np.testing.assert_allclose(moved[2, 1], (picture[0, 4, 0] - 1 - 2) / 4, atol=1e-6)
     half = warp_affine(picture, view(1, 0, 0.5, 0, 1, 0))[0]
     np.testing.assert_allclose(half[:, :-1], (picture[0, :, :-1] + picture[0, :, 1:]) / 2, atol=1e-6)
 

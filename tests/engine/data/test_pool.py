@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.data import Dataset, FixedSource, GeneratedSource
+from engine.data import (
+    Dataset,
+    ExamplePool,
+    FixedSource,
+    GeneratedSource,
+    PoolCache,
+    PoolSettings,
+    TrainingData,
+)
 from tests.engine.small_runs import DATA
 
 
@@ -74,3 +82,30 @@ def test_a_split_is_drawn_from_its_seed() -> None:
 def test_a_share_that_is_none_is_refused(share: float) -> None:
     with pytest.raises(ValueError, match="held out must be from 0 to 1"):
         NUMBERED.split(share, 1)
+
+
+def test_a_split_holds_out_more_of_the_class_with_the_larger_remainder() -> None:
+    labels = np.repeat([0, 1], [10, 13])
+    dataset = Dataset(np.zeros((23, 1, 1, 1), np.float32), labels, ("X", "O"))
+    for seed in range(3):  # shares of 2.5 and 3.25, six in all
+        assert np.bincount(dataset.split(0.25, seed)[1].labels).tolist() == [3, 3]
+
+
+def test_a_pool_has_as_many_examples_as_asked_for_and_holds_out_none_that_it_trains_on() -> None:
+    pool = ExamplePool(PoolSettings(DATA, 150, 130, seed=4))
+    pool.generate_all()
+    assert (len(pool.training), len(pool.held_out)) == (150, 130)
+    learnt, held_out = ({image.tobytes() for image in part.images} for part in (pool.training, pool.held_out))
+    assert not learnt & held_out
+
+
+def test_pools_that_just_fit_the_budget_are_kept() -> None:
+    several = [TrainingData(PoolSettings(DATA, 10, 10, seed=seed)) for seed in (1, 2, 3)]
+    cache = PoolCache(2 * several[0].nbytes)
+    first, second = (cache.get(each) for each in several[:2])
+    cache.retain()
+    assert cache.get(several[0]) is first
+    cache.get(several[2])
+    cache.retain(several[2])
+    assert cache.get(several[0]) is first, "the least recently used is made again"
+    assert cache.get(several[1]) is not second

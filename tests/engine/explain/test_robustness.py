@@ -187,6 +187,28 @@ def test_parameters_that_diverged_read_nothing_rightly_and_give_no_warning() -> 
     assert found.template_correct.max() == DRAWINGS_PER_ROUND
 
 
+def test_one_score_that_is_no_number_is_enough_to_read_nothing() -> None:
+    network = Network((1, SIDE, SIDE), (Flatten(), Dense(2)))
+    values = {name: np.zeros_like(array) for name, array in network.initial_parameters(0).items()}
+    weight = next(name for name in values if name.endswith("weight"))
+    values[weight][0] = 3e38
+    found = whole(RobustnessTest(network, values, CPU), 1)
+    assert found.network_correct.max() == 0
+
+
+def test_progress_is_the_share_of_the_cells_tested() -> None:
+    trial, seen = RobustnessTest(SMALL, SUBJECT.parameters, CPU), []
+    while trial.rounds_done < 1:
+        trial.advance()
+        result = trial.result()
+        tested = np.unique(np.where(result.counts > 0)[0] * 100 + np.where(result.counts > 0)[1]).size
+        seen.append((result.progress, tested))
+    shares = {progress for progress, _ in seen}
+    assert len(shares) == 52, "0, the default value of all five properties at once, and ten others of each"
+    assert max(shares) == pytest.approx(1 / ROUNDS)
+    assert sorted(shares)[1] == pytest.approx(1 / 51 / ROUNDS)
+
+
 # -- what a Runner does of it
 
 

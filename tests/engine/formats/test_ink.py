@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from engine.formats import as_ink, pixels_as_ink, read_picture
+from engine.formats.ink import transparent_as_ink
 
 
 def letter(side: int, shape: str, ink: int = 20, paper: int = 240) -> Image.Image:
@@ -81,6 +82,56 @@ def test_where_as_much_is_dark_as_light_the_dark_is_ink(turns: int) -> None:
     more_dark = grey.copy()
     more_dark[tuple(np.argwhere(grey[1:-1, 1:-1] == 1)[0] + 1)] = 0
     np.testing.assert_array_equal(as_ink(more_dark), 2 * more_dark - 1)
+
+
+def test_half_the_range_is_full_contrast() -> None:
+    grey = np.zeros((8, 8), np.float32)
+    grey[3:5, 3:5] = 0.5
+    assert as_ink(grey)[3, 3] == 0, "half of white"
+    grey[3:5, 3:5] = 0.49
+    assert as_ink(grey)[3, 3] == 1, "stretched"
+
+
+def bordered(dark: int, inside: float) -> np.ndarray:
+    """A picture of 8 × 8 with so many dark pixels in its border of 28, first of all its corners."""
+    grey = np.full((8, 8), inside, np.float32)
+    corners = [(0, 0), (0, 7), (7, 0), (7, 7)]
+    rest = [(row, column) for row in range(8) for column in range(8) if not (0 < row < 7 and 0 < column < 7)]
+    places = corners + [place for place in rest if place not in corners]
+    for at, place in enumerate(places):
+        grey[place] = at >= dark
+    return grey
+
+
+@pytest.mark.parametrize(
+    ("dark", "inside", "ink_is_dark"),
+    [
+        (5, 0.0, True),
+        (6, 0.0, True),
+        (7, 0.0, False),
+        (7, 1.0, True),
+        (22, 1.0, False),
+        (21, 1.0, True),
+        (14, 0.55, True),
+    ],
+)
+def test_a_quarter_of_the_border_makes_it_mixed_and_the_whole_picture_decides(
+    dark: int, inside: float, ink_is_dark: bool
+) -> None:
+    """Each pixel of the border counts once, and lightness from the middle on is light."""
+    picture = as_ink(bordered(dark, inside))
+    assert (picture[0, 0] > 0) == ink_is_dark
+
+
+def test_half_opaque_is_visible() -> None:
+    page = np.asarray(letter(40, "X")) / 255
+    alpha = np.zeros((60, 60), np.float32)
+    alpha[10:50, 10:50] = 0.5
+    grey = np.zeros((60, 60), np.float32)
+    grey[10:50, 10:50] = page
+    picture = transparent_as_ink(grey, alpha)
+    assert picture[12, 12] == -1, "the page is ground"
+    assert (picture[10:50, 10:50][page < 0.5] > -1).all()
 
 
 def test_one_framed_page_among_many() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from engine.data import Dataset
-from engine.nn import Network, cross_entropy, softmax, targets
+from engine.nn import Network, RunPoint, cross_entropy, softmax, targets
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, ReLU
 from engine.training import calibrate_threshold, evaluate
-from engine.training.evaluation import compute_metrics
+from engine.training.evaluation import MAX_EVALUATIONS, Evaluation, EvaluationCache, Metrics, compute_metrics
 from tests.engine.small_runs import CPU
 
 
@@ -111,3 +111,19 @@ def test_among_many_classes_less_than_half_of_the_votes_may_be_sure() -> None:
     found = calibrate_threshold(votes, np.array([0, 1, 2, 3, 4, -1]), ("a", "b", "c", "d", "e"))
     assert 0.2 < found.threshold <= 0.4
     assert set(found.recall_by_class.values()) == {1.0}
+
+
+def test_a_vote_of_exactly_the_threshold_is_sure() -> None:
+    votes = np.array([[0.75, 0.25], [0.25, 0.75], [0.746, 0.254]])
+    found = calibrate_threshold(votes, np.array([0, 1, -1]), ("X", "O"))
+    assert found.threshold == 0.75
+    assert found.recall_by_class == {"X": 1, "O": 1, "neither": 1}
+    assert found.misclassified == 0
+
+
+def test_of_more_evaluations_than_are_kept_the_oldest_is_dropped() -> None:
+    cache, evaluation = EvaluationCache(), Evaluation(np.zeros((0, 2)), Metrics(0, 0, {}, np.zeros((3, 2))))
+    for step in range(MAX_EVALUATIONS + 1):
+        cache.add(RunPoint(0, step), evaluation)
+        assert RunPoint(0, 0) in cache or step == MAX_EVALUATIONS
+    assert RunPoint(0, 1) in cache

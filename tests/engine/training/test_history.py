@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.nn import RunPoint
-from engine.training import Checkpoint, History, TrainingConfig, best_point, configs_up_to
+from engine.training import Checkpoint, History, SavedRun, TrainingConfig, ancestry, best_point, configs_up_to
 from engine.training.history import GrowingArray, last_stable_point
 from tests.engine.small_runs import SMALL
 
@@ -126,6 +126,44 @@ def test_the_last_stable_point_is_before_the_last_step_whose_loss_was_at_most_tw
         for step, loss in enumerate(losses, 1):
             history.record_step(number, step, loss, 0.1, lambda step=step: kept(step))
         assert last_stable_point(history.branches()[number], 2) == RunPoint(number, last)
+
+
+def test_a_branch_begins_at_its_parents_point() -> None:
+    history = History(keyframe_bytes=100)
+    trained(history, 10)
+    trained(history, 5, 4, RunPoint(0, 4))
+    branches = history.branches()
+    assert ancestry(branches, RunPoint(1, 4)) == (RunPoint(0, 4),)
+    assert ancestry(branches, RunPoint(1, 5)) == (RunPoint(0, 4), RunPoint(1, 5))
+
+
+def test_keyframes_that_just_fit_the_budget_are_all_kept() -> None:
+    history = History(keyframe_bytes=100, budget=6_400)
+    trained(history, 63)
+    assert (history.keyframe_count, history.spacing) == (64, 1)
+    history.record_step(0, 64, 0.1, 0.1, lambda: kept(64))
+    assert history.spacing == 2
+
+
+def test_a_config_that_made_no_step_is_replaced() -> None:
+    history = History(keyframe_bytes=100)
+    trained(history, 3)
+    for seed in (2, 3):
+        history.change_config(0, 3, TrainingConfig(seed=seed), f"seed {seed}")
+    (branch,) = history.branches()
+    assert [(step, config.seed) for step, config in branch.configs] == [(0, 1), (3, 3)]
+    assert [mark.text for mark in branch.marks] == ["seed 2", "seed 3"]
+
+
+def test_a_saved_run_has_the_points_up_to_its_last_step() -> None:
+    history = History(keyframe_bytes=100)
+    trained(history, 3)
+    saved = SavedRun(history.records(), (), RunPoint(0, 3), history.spacing)
+    assert [RunPoint(*at) in saved for at in ((0, 0), (0, 3), (0, 4), (1, 0), (-1, 0))] == [
+        True,
+        True,
+        *[False] * 3,
+    ]
 
 
 def test_a_branch_that_is_not_there_is_refused() -> None:

@@ -97,3 +97,7 @@ def test_every_schedule_starts_full_and_stays_between_0_and_1(kind: str) -> None
 def test_settings_that_mean_nothing_are_refused(make: Callable[[], object], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         make()
+
+
+def test_steps_have_no_further_step_at_the_very_end() -> None:
+    assert [StepDecay(3, 0.1).shape(done) for done in (0.0, 0.99, 1.0)] == pytest.approx([1, 0.01, 0.01])

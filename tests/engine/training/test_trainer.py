@@ -315,6 +315,13 @@ def test_configs_that_mean_nothing_are_refused(make: Callable[[], object], sente
     assert str(raised.value).endswith(".")
 
 
+def test_configs_at_their_limits_are_taken() -> None:
+    least = TrainingConfig(
+        batch=1, epochs=1, examples=1, held_out=0, seed=0, data_seed=0, l2=0.0, steps=1, patience=1, target=1.0
+    )
+    assert TrainingConfig.from_json(least.to_json()) == least
+
+
 def test_what_does_not_fit_the_network_is_refused() -> None:
     wide = Dataset(np.zeros((1, 1, 2, 1), np.float32), np.array([0]), ("X", "O"))
     others = replace(picture(0), classes=("a", "b"))
