@@ -114,9 +114,9 @@ def test_among_many_classes_less_than_half_of_the_votes_may_be_sure() -> None:
 
 
 def test_a_vote_of_exactly_the_threshold_is_sure() -> None:
-    votes = np.array([[0.75, 0.25], [0.25, 0.75], [0.746, 0.254]])
+    votes = np.array([[0.55, 0.45], [0.45, 0.55], [0.546, 0.454]])
     found = calibrate_threshold(votes, np.array([0, 1, -1]), ("X", "O"))
-    assert found.threshold == 0.75
+    assert found.threshold == 0.55
     assert found.recall_by_class == {"X": 1, "O": 1, "neither": 1}
     assert found.misclassified == 0
 
