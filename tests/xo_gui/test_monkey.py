@@ -32,7 +32,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.documents import save_model, shipped_model
+from engine.documents import PRESETS, save_model, shipped_model
 from engine.nn import Model
 from engine.training import OPTIMIZERS, SCHEDULES
 from tests.conftest import Effort
@@ -290,8 +290,9 @@ class Monkey:
 
     def compare(self) -> str:
         """Begin, swap or end a comparison, by a random action of its menu."""
-        comparing = self.window.menus.compare
-        action = self.random.choice((*comparing.menu.actions(), comparing.swap, comparing.stop))
+        made = self.window.menus
+        others = made.actions["swap"], made.actions["stop-comparing"]
+        action = self.random.choice((*made.menus["compare"].actions(), *others))
         action.trigger()
         return f"compare {action.text()}"
 
@@ -302,12 +303,12 @@ class Monkey:
 
     def theme(self) -> str:
         name = self.random.choice(("dark", "light", "system"))
-        self.window.menus.themes[name].trigger()
+        self.window.menus.actions[f"theme-{name}"].trigger()
         return f"theme {name}"
 
     def preset(self) -> str:
-        name = self.random.choice(list(self.window.menus.presets))
-        self.window.menus.presets[name].trigger()
+        name = self.random.choice(list(PRESETS))
+        self.window.menus.actions[f"preset-{name}"].trigger()
         return f"preset {name}"
 
     def hide(self) -> str:

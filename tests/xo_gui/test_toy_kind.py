@@ -46,7 +46,7 @@ def bars() -> Model:
 
 
 def menu_texts(hand: Hand) -> list[str]:
-    return [action.text().replace("&", "") for action in hand.window.menus.classes.actions]
+    return [action.text().replace("&", "") for action in hand.window.menus.menus["data"].actions()]
 
 
 def test_a_new_kind_is_seen_everywhere_in_the_window(

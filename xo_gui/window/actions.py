@@ -1,17 +1,20 @@
-"""The menus: every action of the window with its text, status tip, shortcut and place."""
+"""ACTIONS: every action of the window, and PANEL_KEYS: what a panel does with a key or the mouse.
+
+Menus, shortcuts, status tips and the list of keys are made from these tables (`menus.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, TypeAlias
 
-from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
-from PySide6.QtGui import QAction, QActionGroup, QGuiApplication, QKeySequence
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QMainWindow, QMenu, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import QMenu
 
 from engine.data import NO_CLASS, class_phrase
 from engine.documents import PRESETS
-from engine.form_fields import FormField
+from engine.nn import RunPoint
 from xo_gui.state import (
     Command,
     CompareWithCurrent,
@@ -30,554 +33,500 @@ from xo_gui.state import (
     TrainFromCurrentWeights,
     TrainingController,
 )
-from xo_gui.views import View
 from xo_gui.views.data import label_keys, with_mnemonic
 from xo_gui.views.drawing import DrawingView
 from xo_gui.views.inspector import InspectorView
-from xo_gui.widgets import NumberEdit, menu_text
-from xo_gui.window.docks import Docks
+from xo_gui.widgets import menu_text
+from xo_gui.window.docks import CentralTabs, Docks
 from xo_gui.window.import_export import ImportExport
-
-# Makes an action from its menu, text, status tip, slot and shortcut.
-ActionMaker: TypeAlias = Callable[[QMenu, str, str, Callable[..., object], str | None], QAction]
-
-MAX_SEED = 999_999
 
 Key = QKeySequence.StandardKey
 Role = QAction.MenuRole
 
-# Qt gives some standard actions no shortcut on a desktop that it does not know, and never Ctrl+Y outside Windows.
-EXTRA_SHORTCUTS = {Key.FullScreen: "F11", Key.Redo: "Ctrl+Y", Key.Quit: "Ctrl+Q", Key.SaveAs: "Ctrl+Shift+S"}
-
 
 class ActionWindow(Protocol):
-    """What the actions use of the main window: its parts, its slots and the name of the device."""
+    """What the actions use of the main window: its parts and its slots."""
 
     session: Session
     training: TrainingController
     comparison: ComparisonController
     import_export: ImportExport
     panels: Docks
-    views: list[View]
+    central_tabs: CentralTabs
+    theme_name: str
 
     @property
     def drawing_view(self) -> DrawingView: ...
     @property
-    def device_name(self) -> str: ...
-    def show_message(self, text: str) -> None: ...
+    def inspector_view(self) -> InspectorView: ...
+    def isFullScreen(self) -> bool: ...
     def close(self) -> bool: ...
+    def execute(self, command: Command) -> None: ...
     def open_last_session(self) -> None: ...
-    def theme_chosen(self) -> None: ...
+    def choose_theme(self, name: str) -> None: ...
     def reset_layout(self) -> None: ...
     def toggle_full_screen(self) -> None: ...
-    def preset_chosen(self) -> None: ...
+    def use_preset(self, name: str) -> None: ...
     def find_layer(self) -> None: ...
+    def ask_seed(self) -> None: ...
+    def copy_command(self) -> None: ...
     def show_data(self) -> None: ...
     def show_keys(self) -> None: ...
     def show_about(self) -> None: ...
 
 
-class Menus:
-    """Fills the menu bar of `parent`, the main window. Actions whose state changes are attributes."""
+@dataclass(frozen=True)
+class WindowState:
+    """What decides which actions are possible, checked, and what they are called.
 
-    def __init__(self, window: ActionWindow, parent: QMainWindow) -> None:
-        self._window, self._parent = window, parent
-        self._file()
-        self._edit()
-        self._view()
-        self._network()
-        self.train = TrainMenu(window, parent, self._menu(tr("&Train")), self._action)
-        self._data()
-        self.explain = ExplainMenu(window, parent, self._menu(tr("E&xplain")), self._action)
-        self._help()
+    begun: there is a run. live: the weights shown are of that run. is_past: they are of an earlier step.
+    stuck: training diverged or failed. last_good: the last step before that, unless it is shown.
+    undo, redo: what would be undone and redone; None if there is nothing.
+    """
 
-    def check_theme(self, name: str) -> None:
-        """Check the action of the theme `name`."""
-        self.themes[name].setChecked(True)
-
-    def check_preset(self, name: str) -> None:
-        """Check the action of the preset `name`; none if it is not a preset."""
-        for known, action in self.presets.items():
-            action.setChecked(known == name)
-
-    def _menu(self, title: str) -> QMenu:
-        menu = self._parent.menuBar().addMenu(title)
-        menu.setToolTipsVisible(True)
-        return menu
-
-    def _action(
-        self,
-        menu: QMenu,
-        text: str,
-        tip: str,
-        slot: Callable[..., object],
-        keys: Key | str | None = None,
-        role: Role = Role.NoRole,
-    ) -> QAction:
-        action = QAction(text, self._parent)
-        action.setStatusTip(tip)
-        action.setMenuRole(role)
-        if isinstance(keys, str):
-            action.setShortcut(QKeySequence(keys))
-        elif keys is not None:
-            action.setShortcuts(keys_for(keys))
-        action.triggered.connect(slot)
-        menu.addAction(action)
-        return action
-
-    def _file(self) -> None:
-        files, menu = self._window.import_export, self._menu(tr("&File"))
-        self._action(menu, tr("&Open…"), tr("Open a picture or a trained model"), files.ask_open, Key.Open)
-        self.recent = files.recent_menu
-        menu.addMenu(self.recent)
-        self._action(
-            menu, tr("Open &last session"), tr("Restore drawing, network and training of the last session"),
-            self._window.open_last_session,
-        )  # fmt: skip
-        menu.addSeparator()
-        self._action(
-            menu, tr("Save &drawing as picture…"), tr("Save the drawing as a PNG picture"),
-            files.ask_save_drawing, Key.Save,
-        )  # fmt: skip
-        self._action(
-            menu, tr("Save &network…"), tr("Save the network with its weights as a model file"),
-            files.ask_save_model, Key.SaveAs,
-        )  # fmt: skip
-        self._action(
-            menu, tr("Save picture of the &window…"), tr("Save what the window shows as a PNG picture"),
-            files.ask_save_window, Key.Print,
-        )  # fmt: skip
-        menu.addSeparator()
-        self._action(menu, tr("&Quit"), tr("Close the program"), self._window.close, Key.Quit, Role.QuitRole)
-
-    def _edit(self) -> None:
-        window, menu = self._window, self._menu(tr("&Edit"))
-        files = window.import_export
-        stack = window.session.undo_stack
-        for action, key, title, changed in (
-            (stack.createUndoAction(self._parent), Key.Undo, tr("&Undo"), stack.undoTextChanged),
-            (stack.createRedoAction(self._parent), Key.Redo, tr("&Redo"), stack.redoTextChanged),
-        ):
-            changed.connect(ChangeTitle(action, title).show_change)
-            action.setShortcuts(keys_for(key))
-            action.setStatusTip(
-                tr("Undo the last change") if key is Key.Undo else tr("Redo the last undone change")
-            )
-            menu.addAction(action)
-        menu.addSeparator()
-        self._action(menu, tr("&Copy"), tr("Copy a picture of the focused panel"), files.copy, Key.Copy)
-        self._action(menu, tr("&Paste"), tr("Make the copied picture the drawing"), files.paste, Key.Paste)
-        menu.addSeparator()
-        drawing = window.drawing_view
-        self._action(menu, tr("C&lear drawing"), tr("Clear the canvas"), drawing.clear, "Ctrl+L")
-        self._action(
-            menu, tr("Reset &transform"), tr("Reset shift, size, rotation, bend, thickness, invert and crop"),
-            drawing.reset_transform, "Ctrl+0",
-        )  # fmt: skip
-        menu.addSeparator()
-        self._action(
-            menu,
-            tr("&Invert picture"),
-            tr("Swap ink and background of the opened picture"),
-            drawing.invert,
-            "Ctrl+J",
-        )
-        self._action(
-            menu, tr("Cr&op picture…"), tr("Choose the part of the opened picture to keep"), drawing.crop, "Ctrl+K"
-        )
-
-    def _view(self) -> None:
-        window, menu = self._window, self._menu(tr("&View"))
-        theme, group = menu.addMenu(tr("&Theme")), QActionGroup(self._parent)
-        self.themes = {}
-        for name, text in (("system", tr("&System")), ("dark", tr("&Dark")), ("light", tr("&Light"))):
-            action = self._action(theme, text, tr("Change the colours of the window"), window.theme_chosen)
-            action.setCheckable(True)
-            action.setData(name)
-            group.addAction(action)
-            self.themes[name] = action
-        self.panels = menu.addMenu(tr("&Panels"))
-        for dock in window.panels.all:
-            action = dock.toggleViewAction()
-            action.setStatusTip(tr("Show or hide this panel"))
-            self.panels.addAction(action)
-        self._action(
-            menu, tr("&Reset layout"), tr("Move all panels back to their first places"), window.reset_layout
-        )
-        full = self._action(
-            menu, tr("&Full screen"), tr("Use the whole screen"), window.toggle_full_screen, Key.FullScreen
-        )
-        full.setCheckable(True)
-
-    def _network(self) -> None:
-        window, menu = self._window, self._menu(tr("&Network"))
-        self.presets = {}
-        for number, known in enumerate(PRESETS.values(), 1):
-            action = self._action(menu, f"&{known.title}", known.summary, window.preset_chosen, f"Ctrl+{number}")
-            action.setCheckable(True)
-            action.setData(known.name)
-            self.presets[known.name] = action
-        menu.addSeparator()
-        self._action(
-            menu, tr("&Find layer…"), tr("Go to a layer by its name, kind or number"), window.find_layer, Key.Find
-        )
-        self.compare = CompareMenu(window, self._parent, menu, self._action)
-
-    def _data(self) -> None:
-        menu = self._menu(tr("&Data"))
-        show = self._action(
-            menu, tr("Show the &data"), tr("Show the training data"), self._window.show_data, "Ctrl+D"
-        )
-        menu.addSeparator()
-        self.classes = ClassActions(self._window, self._parent, menu, show)
-
-    def _help(self) -> None:
-        window, menu = self._window, self._menu(tr("&Help"))
-        self._action(
-            menu, tr("&Keys and mouse"), tr("List all keys and mouse buttons"), window.show_keys, Key.HelpContents
-        )
-        self._action(
-            menu, tr("&About"), tr("Show version, licences and the folder of the log"), window.show_about,
-            role=Role.AboutRole,
-        )  # fmt: skip
+    running: bool
+    begun: bool
+    live: bool
+    is_past: bool
+    stuck: bool
+    last_good: RunPoint | None
+    comparing: bool
+    network: str
+    theme: str
+    full_screen: bool
+    labels: tuple[str, ...]
+    undo: str | None
+    redo: str | None
 
 
-class ClassActions(QObject):
-    """The actions of the menu Data for each label: to save the drawing as one, and to show an example."""
-
-    def __init__(self, window: ActionWindow, parent: QMainWindow, menu: QMenu, show: QAction) -> None:
-        """show: the action that those that save stand above."""
-        super().__init__(parent)
-        self._window, self._parent, self._menu, self._show = window, parent, menu, show
-        self._labels: tuple[str, ...] = ()
-        self.actions: list[QAction] = []
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Make the actions anew if the labels have changed."""
-        labels = self._window.session.document.labels
-        if labels == self._labels:
-            return
-        self._labels, canvas = labels, self._window.drawing_view.canvas
-        for action in self.actions:
-            self._menu.removeAction(action)
-            canvas.removeAction(action)
-            action.deleteLater()
-        self.actions, keys = [], label_keys(labels)
-        others = [action for action in self._parent.findChildren(QAction) if action.parent() is not self]
-        taken = {keys.toString() for action in others for keys in action.shortcuts()}
-        for label in labels:
-            action = self._create(tr("Save as {0}").format(with_mnemonic(label, keys)), label)
-            action.setStatusTip(tr("Add the drawing to the training data as {0}").format(class_phrase(label)))
-            action.setShortcut(QKeySequence(keys.get(label, "")))
-            # A single letter acts only while the canvas has the focus.
-            action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
-            action.setAutoRepeat(False)
-            action.triggered.connect(self._save)
-            self._menu.insertAction(self._show, action)
-            canvas.addAction(action)
-        for label in labels:
-            action = self._create(tr("Example of {0}").format(label.replace("&", "&&")), label)
-            tip = tr("Draw something that is neither") if label == NO_CLASS else tr("Draw {0} at random")
-            action.setStatusTip(tip.format(class_phrase(label)))
-            shortcut = f"Ctrl+Shift+{keys.get(label, '')}"
-            if label in keys and shortcut not in taken:
-                action.setShortcut(QKeySequence(shortcut))
-            action.triggered.connect(self._show_example)
-            self._menu.addAction(action)
-
-    def _create(self, text: str, label: str) -> QAction:
-        action = QAction(text, self)
-        action.setData(label)
-        self.actions.append(action)
-        return action
-
-    def _save(self) -> None:
-        self._window.drawing_view.save_as(self._label_of_sender())
-
-    def _show_example(self) -> None:
-        self._window.drawing_view.load_example(self._label_of_sender())
-
-    def _label_of_sender(self) -> str:
-        action = self.sender()
-        assert isinstance(action, QAction)
-        return str(action.data())
+def state_of(window: ActionWindow) -> WindowState:
+    """The present WindowState."""
+    controller, stack = window.training, window.session.undo_stack
+    settings, document = controller.settings, window.session.document
+    training = controller.training if controller.live else None
+    good = training.restart_point if training is not None else None
+    return WindowState(
+        running=settings.running,
+        begun=controller.request is not None,
+        live=controller.live,
+        is_past=settings.shown_point is not None,
+        stuck=training is not None and training.state in ("diverged", "failed"),
+        last_good=good if settings.shown_point != good else None,
+        comparing=window.comparison.is_comparing,
+        network=document.models[0].name,
+        theme=window.theme_name,
+        full_screen=window.isFullScreen(),
+        labels=document.labels,
+        undo=stack.undoText() if stack.canUndo() else None,
+        redo=stack.redoText() if stack.canRedo() else None,
+    )
 
 
-class TrainMenu(QObject):
-    """Fills `menu` with the training commands. refresh is called whenever their settings or results change."""
+class Words(NamedTuple):
+    """The text and the status tip of an action, not translated yet; `about` takes the place of {0}, {1} in them."""
 
-    def __init__(self, window: ActionWindow, parent: QWidget, menu: QMenu, make: ActionMaker) -> None:
-        super().__init__(parent)
-        self._window, self._parent, self.menu = window, parent, menu
-        self._shown: tuple[object, ...] = ()
-        tr = self.tr
-        self.train = make(menu, "", "", self._train, "Ctrl+Return")
-        self.step = make(menu, tr("One &step"), tr("Train on one batch, then pause"), self._step, "Ctrl+T")
-        self.epoch = make(
-            menu, tr("One &epoch"), tr("Train to the end of this pass over all examples, then pause"), self._epoch,
-            "Ctrl+E",
-        )  # fmt: skip
-        menu.addSeparator()
-        self.restart = make(
-            menu, tr("Rest&art"), tr("Start a new run from the same initial weights; earlier runs are kept"),
-            self._restart, "Ctrl+R",
-        )  # fmt: skip
-        self.new_run = make(
-            menu, tr("&New seed…"), tr("Start a new run from other random weights, of a seed that you choose"),
-            self._ask_seed, "Ctrl+Shift+R",
-        )  # fmt: skip
-        self.from_weights = make(
-            menu, tr("Train from these &weights"), tr("Start a new run from the weights shown"),
-            self._train_from_weights, "Ctrl+Shift+T",
-        )  # fmt: skip
-        menu.addSeparator()
-        self.branch_here = make(
-            menu, tr("Continue &from here"), tr("Train from the step shown, as a new branch"), self._branch_here,
-            "Ctrl+Shift+Return",
-        )  # fmt: skip
-        self.back_to_now = make(
-            menu, tr("&Back to the latest step"), tr("Show the latest step again"), self._show_latest, "Ctrl+B"
-        )
-        self.last_good = make(
-            menu,
-            tr("Last &good step"),
-            tr("Show the last step before training got worse"),
-            self._show_last_good,
-            "Ctrl+G",
-        )
-        menu.addSeparator()
-        self.copy_command = make(
-            menu, tr("&Copy as command"), tr("Copy the xo train command that reproduces these weights"),
-            self._copy, "Ctrl+Shift+C",
-        )  # fmt: skip
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Enable the actions that are possible now, and set the text of the first."""
-        controller = self._window.training
-        request, settings = controller.request, controller.settings
-        training = controller.training if controller.live else None
-        back = settings.shown_point is not None
-        stuck = training is not None and training.state in ("diverged", "failed")
-        good = training.restart_point if training is not None else None
-        state = (settings.running, request is None, back, stuck, good, controller.live)
-        if state == self._shown:
-            return
-        self._shown = state
-        self._set_train_text(settings.running, request is None or not controller.live)
-        self.restart.setEnabled(request is not None)
-        self.from_weights.setEnabled(not settings.running and not back)
-        self.branch_here.setEnabled(back or stuck)
-        self.back_to_now.setEnabled(back)
-        self.last_good.setEnabled(good is not None and settings.shown_point != good)
-
-    def _set_train_text(self, running: bool, fresh: bool) -> None:
-        text, tip = self.tr("&Resume"), self.tr("Resume training")
-        if running:
-            text, tip = self.tr("&Pause"), self.tr("Pause training")
-        elif fresh:
-            text, tip = self.tr("&Train from scratch"), self.tr("Train from random weights, and see features form")
-        self.train.setText(text)
-        self.train.setStatusTip(tip)
-
-    # -- slots -------------------------------------------------------------------------------------------------
-
-    def _execute(self, command: Command) -> None:
-        self._window.training.execute(command)
-
-    def _train(self) -> None:
-        self._execute(Pause() if self._window.training.settings.running else Start())
-
-    def _step(self) -> None:
-        self._execute(OneStep())
-
-    def _epoch(self) -> None:
-        self._execute(OneEpoch())
-
-    def _restart(self) -> None:
-        self._execute(Restart())
-
-    def _train_from_weights(self) -> None:
-        self._execute(TrainFromCurrentWeights())
-
-    def _branch_here(self) -> None:
-        self._execute(Start())
-
-    def _show_latest(self) -> None:
-        self._execute(ShowPoint(None))
-
-    def _show_last_good(self) -> None:
-        training = self._window.training.training
-        if training is not None and training.restart_point is not None:
-            self._execute(ShowPoint(training.restart_point))
-
-    def _ask_seed(self) -> None:
-        """Ask for a seed in a dialog that blocks nothing."""
-        dialog = SeedDialog(self._window.training.settings.config.seed % MAX_SEED + 1, self._parent)
-        dialog.chosen.connect(self._restart_with_seed)
-        dialog.open()
-
-    def _restart_with_seed(self, seed: int) -> None:
-        self._execute(Restart(seed))
-
-    def _copy(self) -> None:
-        """Copy the command to the clipboard, and report what it does not include."""
-        try:
-            line = self._window.training.as_command_line(self._window.device_name)
-        except ValueError as error:
-            self._window.show_message(str(error))
-            return
-        QGuiApplication.clipboard().setText(line.command)
-        message = self.tr("Copied: it makes the whole run that Train would begin.")
-        if line.step is not None:
-            message = self.tr("Copied: it makes these weights, those of step {0}.").format(line.step)
-        if line.missing:
-            message += self.tr(" It does not include {0}.").format("; ".join(line.missing))
-        self._window.show_message(message)
+    text: str
+    tip: str
+    about: tuple[str, ...] = ()
 
 
-class SeedDialog(QDialog):
-    """Asks for the seed of a new run, blocking nothing. chosen(seed): it was confirmed."""
-
-    chosen = Signal(int)
-
-    def __init__(self, seed: int, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self.tr("New seed"))
-        name = self.tr("Seed of the initial weights, the drawings and their order")
-        self.box = NumberEdit(FormField(name, "", 1), True, self, limits=(0, MAX_SEED))
-        self.box.show_number(seed)
-        self.box.selectAll()
-        self.box.chosen.connect(self.box.show_number)
-        self.box.returnPressed.connect(self.accept)
-        self.message_label = QLabel(self)
-        self.box.rejected.connect(self.message_label.setText)
-        choices = QDialogButtonBox.StandardButton
-        buttons = QDialogButtonBox(choices.Ok | choices.Cancel)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        layout = QVBoxLayout(self)
-        for widget in (QLabel(name), self.box, self.message_label, buttons):
-            layout.addWidget(widget)
-
-    def accept(self) -> None:
-        """Confirm the seed, unless what is typed is none: then it stays open and says why."""
-        if self.box.finish() and self.box.value is not None:
-            self.chosen.emit(int(self.box.value))
-            super().accept()
+Slot: TypeAlias = Callable[[ActionWindow], object]
 
 
-class ExplainMenu(QObject):
-    """Fills `menu` with the actions of the inspector."""
+@dataclass(frozen=True)
+class ActionSpec:
+    """A row of ACTIONS.
 
-    def __init__(self, window: ActionWindow, parent: QWidget, menu: QMenu, make: ActionMaker) -> None:
-        super().__init__(parent)
-        self._window = window
-        inspector = self._inspector = next(view for view in window.views if isinstance(view, InspectorView))
-        for text, tip, slot, key in (
-            (self.tr("&Inspector"), self.tr("Show the arithmetic of a value"), self._show_inspector, "Ctrl+I"),
-            (
-                self.tr("&Slide the window"),
-                self.tr("Slide the pinned value's window over its map, or pause it"),
-                inspector.value_page.toggle_playing,
-                "Ctrl+Space",
-            ),
-            (
-                self.tr("S&tep the window"),
-                self.tr("Move the pinned value's window on by one value"),
-                inspector.value_page.animation.advance,
-                "Ctrl+.",
-            ),
-            (
-                self.tr("&Maximally activating input"),
-                self.tr("Show which inputs activate the pinned feature map or vote most"),
-                self._show_profile,
-                "Ctrl+Shift+I",
-            ),
-            (self.tr("&Deselect"), self.tr("Deselect the pinned value (Esc in the network)"), self._deselect, None),
-        ):
-            make(menu, text, tip, slot, key)
+    id: its name in `Menus.actions`.
+    menu: the id of its menu; "" for an action that has only keys.
+    text, tip, about: its Words, unless `words` says others; the list of keys shows this text.
+    does: the command that it gives, or a function that calls slots of the window.
+    keys: its shortcuts; a standard one stands for those of the platform.
+    section: within its menu; a line divides sections.
+    enabled, checked, words: of the present state. An action with `checked` is checkable.
+    exclusive: it is one of several of its menu, of which one is checked.
+    on_canvas: its keys act only while the canvas has the focus.
+    """
 
-    def _show_inspector(self) -> None:
-        self._window.panels.show_panel(InspectorView)
-
-    def _show_profile(self) -> None:
-        self._show_inspector()
-        self._inspector.show_profile_page()
-
-    def _deselect(self) -> None:
-        self._window.session.pin(None)
+    id: str
+    menu: str
+    text: str
+    tip: str
+    does: Command | Slot
+    keys: tuple[Key | str, ...] = ()
+    section: int = 0
+    about: tuple[str, ...] = ()
+    role: Role = Role.NoRole
+    enabled: Callable[[WindowState], bool] | None = None
+    checked: Callable[[WindowState], bool] | None = None
+    words: Callable[[WindowState], Words] | None = None
+    exclusive: bool = False
+    on_canvas: bool = False
 
 
-class CompareMenu(QObject):
-    """Adds the actions of a comparison to `menu`. refresh is called whenever the Document changes."""
+@dataclass(frozen=True)
+class LabelActions:
+    """A row of ACTIONS that stands for one action a label of the Document: `make(label, keys of the labels)`.
 
-    def __init__(self, window: ActionWindow, parent: QWidget, menu: QMenu, make: ActionMaker) -> None:
-        super().__init__(parent)
-        self._window = window
-        tr = self.tr
-        self.menu = menu.addMenu(tr("Compare &with"))
-        self.menu.setToolTipsVisible(True)
-        for known in PRESETS.values():
-            tip = tr("Run the {0} network on the drawing as well, and see where the two differ").format(known.title)
-            self._add(make, self.menu, f"&{known.title}", tip, CompareWithPreset(known.name))
-        self.menu.addSeparator()
-        self._add(
-            make, self.menu, tr("A &model file…"), tr("Run the network of a file on the drawing as well"),
-            CompareWithFile(),
-        )  # fmt: skip
-        self._add(
-            make, self.menu, tr("&These weights"),
-            tr("Keep a copy of the weights shown, and see what further training changes"),
-            CompareWithCurrent(), "Ctrl+H",
-        )  # fmt: skip
-        self.swap = self._add(
-            make, menu, tr("S&wap the two"), tr("Swap the two compared networks"), SwapModels(), "Ctrl+Shift+W",
-        )  # fmt: skip
-        self.stop = self._add(
-            make, menu, tr("&Stop comparing"), tr("Keep only the first network"), StopComparing(), "Ctrl+Shift+H",
-        )  # fmt: skip
-        self.refresh()
+    Keys that another action has are left out."""
 
-    def refresh(self) -> None:
-        """Enable the actions that need two models."""
-        for action in (self.swap, self.stop):
-            action.setEnabled(self._window.comparison.is_comparing)
+    make: Callable[[str, dict[str, str]], ActionSpec]
 
-    def _add(
-        self, make: ActionMaker, menu: QMenu, text: str, tip: str, command: Command, key: str | None = None
-    ) -> QAction:
-        action = make(menu, text, tip, self._execute, key)
-        action.setData(command)
-        return action
-
-    def _execute(self) -> None:
-        action = self.sender()
-        if isinstance(action, QAction):
-            self._window.comparison.execute(action.data())
+    def rows(self, labels: Sequence[str]) -> Iterator[ActionSpec]:
+        keys = label_keys(labels)
+        return (self.make(label, keys) for label in labels)
 
 
-def keys_for(key: Key) -> list[QKeySequence]:
-    """The platform's shortcuts of a standard action, and the extra one that users expect everywhere."""
-    shortcuts, extra = QKeySequence.keyBindings(key), EXTRA_SHORTCUTS.get(key)
-    if extra and QKeySequence(extra) not in shortcuts:
-        shortcuts.append(QKeySequence(extra))
-    return shortcuts
+@dataclass(frozen=True)
+class MenuSpec:
+    """A menu of the menu bar, or of the menu `parent`, where it stands above the action `above`.
+
+    fill: fills a menu whose actions are no rows of ACTIONS.
+    """
+
+    id: str
+    text: str
+    parent: str = ""
+    above: str = ""
+    fill: Callable[[ActionWindow, QMenu], None] | None = None
 
 
-class ChangeTitle(QObject):
-    """Titles Qt's undo or redo action; unlike Qt's own text, it shows an & in the name of a file."""
+class PanelKey(NamedTuple):
+    """A row of PANEL_KEYS: where, which keys or buttons, and what they do."""
 
-    def __init__(self, action: QAction, title: str) -> None:
-        super().__init__(action)
-        self._action, self._title = action, title
-        self.show_change("")
-
-    def show_change(self, text: str) -> None:
-        self._action.setText(f"{self._title} {menu_text(text)}".rstrip())
+    where: str
+    keys: str
+    meaning: str
 
 
-def tr(text: str) -> str:
-    return QCoreApplication.translate("Menus", text)
+def QT_TR_NOOP(text: str) -> str:
+    """Mark a text for Qt's lupdate, which knows this name; the menus translate it when they are made."""
+    return text
+
+
+def preset_id(name: str) -> str:
+    """The id of the action that chooses a preset."""
+    return f"preset-{name}"
+
+
+def _undo(state: WindowState) -> Words:
+    tip = QT_TR_NOOP("Undo the last change")
+    return Words(QT_TR_NOOP("&Undo {0}"), tip, (menu_text(state.undo),)) if state.undo else Words("&Undo", tip)
+
+
+def _redo(state: WindowState) -> Words:
+    tip = QT_TR_NOOP("Redo the last undone change")
+    return Words(QT_TR_NOOP("&Redo {0}"), tip, (menu_text(state.redo),)) if state.redo else Words("&Redo", tip)
+
+
+def _train(state: WindowState) -> Words:
+    if state.running:
+        return Words(QT_TR_NOOP("&Pause"), QT_TR_NOOP("Pause training"))
+    if state.begun and state.live:
+        return Words(QT_TR_NOOP("&Resume"), QT_TR_NOOP("Resume training"))
+    return Words(QT_TR_NOOP("&Train from scratch"), QT_TR_NOOP("Train from random weights, and see features form"))
+
+
+def _start_or_pause(window: ActionWindow) -> None:
+    window.execute(Pause() if window.training.settings.running else Start())
+
+
+def _show_profile(window: ActionWindow) -> None:
+    window.panels.show_panel(InspectorView)
+    window.inspector_view.show_profile_page()
+
+
+def _theme(name: str, text: str) -> ActionSpec:
+    return ActionSpec(
+        f"theme-{name}", "theme", text, QT_TR_NOOP("Change the colours of the window"),
+        lambda window: window.choose_theme(name), checked=lambda state: state.theme == name, exclusive=True,
+    )  # fmt: skip
+
+
+def _preset(number: int, name: str, title: str, summary: str) -> ActionSpec:
+    return ActionSpec(
+        preset_id(name), "network", f"&{title}", summary, lambda window: window.use_preset(name),
+        (f"Ctrl+{number}",), checked=lambda state: state.network == title,
+    )  # fmt: skip
+
+
+def _compare(name: str, title: str) -> ActionSpec:
+    tip = QT_TR_NOOP("Run the {0} network on the drawing as well, and see where the two differ")
+    return ActionSpec(f"compare-{name}", "compare", f"&{title}", tip, CompareWithPreset(name), about=(title,))
+
+
+def _save_as(label: str, keys: dict[str, str]) -> ActionSpec:
+    return ActionSpec(
+        f"save-as-{label}", "data", QT_TR_NOOP("Save as {0}"),
+        QT_TR_NOOP("Add the drawing to the training data as {1}"),
+        lambda window: window.drawing_view.save_as(label),
+        (keys[label],) if label in keys else (), about=(with_mnemonic(label, keys), class_phrase(label)),
+        on_canvas=True,
+    )  # fmt: skip
+
+
+def _example(label: str, keys: dict[str, str]) -> ActionSpec:
+    one, none = QT_TR_NOOP("Draw {1} at random"), QT_TR_NOOP("Draw something that is neither")
+    return ActionSpec(
+        f"example-{label}", "data", QT_TR_NOOP("Example of {0}"), none if label == NO_CLASS else one,
+        lambda window: window.drawing_view.load_example(label),
+        (f"Ctrl+Shift+{keys[label]}",) if label in keys else (), section=1,
+        about=(menu_text(label), class_phrase(label)),
+    )  # fmt: skip
+
+
+MENUS: tuple[MenuSpec, ...] = (
+    MenuSpec("file", QT_TR_NOOP("&File")),
+    MenuSpec(
+        "recent", QT_TR_NOOP("Open &recent"), "file", "open-last-session",
+        lambda window, menu: window.import_export.set_recent_menu(menu),
+    ),
+    MenuSpec("edit", QT_TR_NOOP("&Edit")),
+    MenuSpec("view", QT_TR_NOOP("&View")),
+    MenuSpec("theme", QT_TR_NOOP("&Theme"), "view", "reset-layout"),
+    MenuSpec(
+        "panels", QT_TR_NOOP("&Panels"), "view", "reset-layout",
+        lambda window, menu: window.panels.list_in(menu),
+    ),
+    MenuSpec("network", QT_TR_NOOP("&Network")),
+    MenuSpec("compare", QT_TR_NOOP("Compare &with"), "network", "swap"),
+    MenuSpec("train", QT_TR_NOOP("&Train")),
+    MenuSpec("data", QT_TR_NOOP("&Data")),
+    MenuSpec("explain", QT_TR_NOOP("E&xplain")),
+    MenuSpec("help", QT_TR_NOOP("&Help")),
+)  # fmt: skip
+
+# Qt gives some standard actions no shortcut on a desktop that it does not know, hence F11, Ctrl+Q and Ctrl+Shift+S;
+# and never Ctrl+Y outside Windows.
+ACTIONS: tuple[ActionSpec | LabelActions, ...] = (
+    # -- File
+    ActionSpec(
+        "open", "file", QT_TR_NOOP("&Open…"), QT_TR_NOOP("Open a picture or a trained model"),
+        lambda window: window.import_export.ask_open(), (Key.Open,),
+    ),
+    ActionSpec(
+        "open-last-session", "file", QT_TR_NOOP("Open &last session"),
+        QT_TR_NOOP("Restore drawing, network and training of the last session"),
+        lambda window: window.open_last_session(),
+    ),
+    ActionSpec(
+        "save-drawing", "file", QT_TR_NOOP("Save &drawing as picture…"),
+        QT_TR_NOOP("Save the drawing as a PNG picture"),
+        lambda window: window.import_export.ask_save_drawing(), (Key.Save,), section=1,
+    ),
+    ActionSpec(
+        "save-network", "file", QT_TR_NOOP("Save &network…"),
+        QT_TR_NOOP("Save the network with its weights as a model file"),
+        lambda window: window.import_export.ask_save_model(), (Key.SaveAs, "Ctrl+Shift+S"), section=1,
+    ),
+    ActionSpec(
+        "save-window", "file", QT_TR_NOOP("Save picture of the &window…"),
+        QT_TR_NOOP("Save what the window shows as a PNG picture"),
+        lambda window: window.import_export.ask_save_window(), (Key.Print,), section=1,
+    ),
+    ActionSpec(
+        "quit", "file", QT_TR_NOOP("&Quit"), QT_TR_NOOP("Close the program"), lambda window: window.close(),
+        (Key.Quit, "Ctrl+Q"), section=2, role=Role.QuitRole,
+    ),
+    # -- Edit
+    ActionSpec(
+        "undo", "edit", QT_TR_NOOP("&Undo"), QT_TR_NOOP("Undo the last change"),
+        lambda window: window.session.undo_stack.undo(), (Key.Undo,),
+        enabled=lambda state: state.undo is not None, words=_undo,
+    ),
+    ActionSpec(
+        "redo", "edit", QT_TR_NOOP("&Redo"), QT_TR_NOOP("Redo the last undone change"),
+        lambda window: window.session.undo_stack.redo(), (Key.Redo, "Ctrl+Y"),
+        enabled=lambda state: state.redo is not None, words=_redo,
+    ),
+    ActionSpec(
+        "copy", "edit", QT_TR_NOOP("&Copy"), QT_TR_NOOP("Copy a picture of the focused panel"),
+        lambda window: window.import_export.copy(), (Key.Copy,), section=1,
+    ),
+    ActionSpec(
+        "paste", "edit", QT_TR_NOOP("&Paste"), QT_TR_NOOP("Make the copied picture the drawing"),
+        lambda window: window.import_export.paste(), (Key.Paste,), section=1,
+    ),
+    ActionSpec(
+        "clear", "edit", QT_TR_NOOP("C&lear drawing"), QT_TR_NOOP("Clear the canvas"),
+        lambda window: window.drawing_view.clear(), ("Ctrl+L",), section=2,
+    ),
+    ActionSpec(
+        "reset-transform", "edit", QT_TR_NOOP("Reset &transform"),
+        QT_TR_NOOP("Reset shift, size, rotation, bend, thickness, invert and crop"),
+        lambda window: window.drawing_view.reset_transform(), ("Ctrl+0",), section=2,
+    ),
+    ActionSpec(
+        "invert", "edit", QT_TR_NOOP("&Invert picture"),
+        QT_TR_NOOP("Swap ink and background of the opened picture"),
+        lambda window: window.drawing_view.invert(), ("Ctrl+J",), section=3,
+    ),
+    ActionSpec(
+        "crop", "edit", QT_TR_NOOP("Cr&op picture…"),
+        QT_TR_NOOP("Choose the part of the opened picture to keep"),
+        lambda window: window.drawing_view.crop(), ("Ctrl+K",), section=3,
+    ),
+    # -- View
+    _theme("system", QT_TR_NOOP("&System")),
+    _theme("dark", QT_TR_NOOP("&Dark")),
+    _theme("light", QT_TR_NOOP("&Light")),
+    ActionSpec(
+        "reset-layout", "view", QT_TR_NOOP("&Reset layout"),
+        QT_TR_NOOP("Move all panels back to their first places"), lambda window: window.reset_layout(),
+    ),
+    ActionSpec(
+        "full-screen", "view", QT_TR_NOOP("&Full screen"), QT_TR_NOOP("Use the whole screen"),
+        lambda window: window.toggle_full_screen(), (Key.FullScreen, "F11"),
+        checked=lambda state: state.full_screen,
+    ),
+    ActionSpec(
+        "next-tab", "", QT_TR_NOOP("Next tab of the middle"), QT_TR_NOOP("Show the next tab of the middle"),
+        lambda window: window.central_tabs.move_by(1), ("Ctrl+PgDown",),
+    ),
+    ActionSpec(
+        "previous-tab", "", QT_TR_NOOP("Previous tab of the middle"),
+        QT_TR_NOOP("Show the previous tab of the middle"),
+        lambda window: window.central_tabs.move_by(-1), ("Ctrl+PgUp",),
+    ),
+    # -- Network
+    *(_preset(number, one.name, one.title, one.summary) for number, one in enumerate(PRESETS.values(), 1)),
+    ActionSpec(
+        "find-layer", "network", QT_TR_NOOP("&Find layer…"),
+        QT_TR_NOOP("Go to a layer by its name, kind or number"),
+        lambda window: window.find_layer(), (Key.Find,), section=1,
+    ),
+    *(_compare(one.name, one.title) for one in PRESETS.values()),
+    ActionSpec(
+        "compare-file", "compare", QT_TR_NOOP("A &model file…"),
+        QT_TR_NOOP("Run the network of a file on the drawing as well"), CompareWithFile(), section=1,
+    ),
+    ActionSpec(
+        "compare-current", "compare", QT_TR_NOOP("&These weights"),
+        QT_TR_NOOP("Keep a copy of the weights shown, and see what further training changes"),
+        CompareWithCurrent(), ("Ctrl+H",), section=1,
+    ),
+    ActionSpec(
+        "swap", "network", QT_TR_NOOP("S&wap the two"), QT_TR_NOOP("Swap the two compared networks"),
+        SwapModels(), ("Ctrl+Shift+W",), section=1, enabled=lambda state: state.comparing,
+    ),
+    ActionSpec(
+        "stop-comparing", "network", QT_TR_NOOP("&Stop comparing"), QT_TR_NOOP("Keep only the first network"),
+        StopComparing(), ("Ctrl+Shift+H",), section=1, enabled=lambda state: state.comparing,
+    ),
+    # -- Train
+    ActionSpec(
+        "train", "train", QT_TR_NOOP("Train, pause or resume"), QT_TR_NOOP("Train, or pause training"),
+        _start_or_pause, ("Ctrl+Return",), words=_train,
+    ),
+    ActionSpec(
+        "step", "train", QT_TR_NOOP("One &step"), QT_TR_NOOP("Train on one batch, then pause"), OneStep(),
+        ("Ctrl+T",),
+    ),
+    ActionSpec(
+        "epoch", "train", QT_TR_NOOP("One &epoch"),
+        QT_TR_NOOP("Train to the end of this pass over all examples, then pause"), OneEpoch(), ("Ctrl+E",),
+    ),
+    ActionSpec(
+        "restart", "train", QT_TR_NOOP("Rest&art"),
+        QT_TR_NOOP("Start a new run from the same initial weights; earlier runs are kept"), Restart(),
+        ("Ctrl+R",), section=1, enabled=lambda state: state.begun,
+    ),
+    ActionSpec(
+        "new-seed", "train", QT_TR_NOOP("&New seed…"),
+        QT_TR_NOOP("Start a new run from other random weights, of a seed that you choose"),
+        lambda window: window.ask_seed(), ("Ctrl+Shift+R",), section=1,
+    ),
+    ActionSpec(
+        "train-from-weights", "train", QT_TR_NOOP("Train from these &weights"),
+        QT_TR_NOOP("Start a new run from the weights shown"), TrainFromCurrentWeights(), ("Ctrl+Shift+T",),
+        section=1, enabled=lambda state: not state.running and not state.is_past,
+    ),
+    ActionSpec(
+        "branch-here", "train", QT_TR_NOOP("Continue &from here"),
+        QT_TR_NOOP("Train from the step shown, as a new branch"), Start(), ("Ctrl+Shift+Return",),
+        section=2, enabled=lambda state: state.is_past or state.stuck,
+    ),
+    ActionSpec(
+        "back-to-now", "train", QT_TR_NOOP("&Back to the latest step"), QT_TR_NOOP("Show the latest step again"),
+        ShowPoint(None), ("Ctrl+B",), section=2, enabled=lambda state: state.is_past,
+    ),
+    ActionSpec(
+        "last-good", "train", QT_TR_NOOP("Last &good step"),
+        QT_TR_NOOP("Show the last step before training got worse"),
+        lambda window: window.execute(ShowPoint(state_of(window).last_good)), ("Ctrl+G",),
+        section=2, enabled=lambda state: state.last_good is not None,
+    ),
+    ActionSpec(
+        "copy-command", "train", QT_TR_NOOP("&Copy as command"),
+        QT_TR_NOOP("Copy the xo train command that reproduces these weights"),
+        lambda window: window.copy_command(), ("Ctrl+Shift+C",), section=3,
+    ),
+    # -- Data
+    LabelActions(_save_as),
+    ActionSpec(
+        "show-data", "data", QT_TR_NOOP("Show the &data"), QT_TR_NOOP("Show the training data"),
+        lambda window: window.show_data(), ("Ctrl+D",),
+    ),
+    LabelActions(_example),
+    # -- Explain
+    ActionSpec(
+        "inspector", "explain", QT_TR_NOOP("&Inspector"), QT_TR_NOOP("Show the arithmetic of a value"),
+        lambda window: window.panels.show_panel(InspectorView), ("Ctrl+I",),
+    ),
+    ActionSpec(
+        "slide", "explain", QT_TR_NOOP("&Slide the window"),
+        QT_TR_NOOP("Slide the pinned value's window over its map, or pause it"),
+        lambda window: window.inspector_view.value_page.toggle_playing(), ("Ctrl+Space",),
+    ),
+    ActionSpec(
+        "slide-one", "explain", QT_TR_NOOP("S&tep the window"),
+        QT_TR_NOOP("Move the pinned value's window on by one value"),
+        lambda window: window.inspector_view.value_page.animation.advance(), ("Ctrl+.",),
+    ),
+    ActionSpec(
+        "profile", "explain", QT_TR_NOOP("&Maximally activating input"),
+        QT_TR_NOOP("Show which inputs activate the pinned feature map or vote most"),
+        _show_profile, ("Ctrl+Shift+I",),
+    ),
+    ActionSpec(
+        "deselect", "explain", QT_TR_NOOP("&Deselect"),
+        QT_TR_NOOP("Deselect the pinned value (Esc in the network)"),
+        lambda window: window.session.pin(None),
+    ),
+    # -- Help
+    ActionSpec(
+        "keys", "help", QT_TR_NOOP("&Keys and mouse"), QT_TR_NOOP("List all keys and mouse buttons"),
+        lambda window: window.show_keys(), (Key.HelpContents,),
+    ),
+    ActionSpec(
+        "about", "help", QT_TR_NOOP("&About"), QT_TR_NOOP("Show version, licences and the folder of the log"),
+        lambda window: window.show_about(), role=Role.AboutRole,
+    ),
+)  # fmt: skip
+
+_CANVAS = QT_TR_NOOP("Canvas")
+_NETWORK = QT_TR_NOOP("Values of the network")
+_COMPARISON = QT_TR_NOOP("Comparison")
+_TIMELINE = QT_TR_NOOP("Timeline")
+
+PANEL_KEYS: tuple[PanelKey, ...] = (
+    PanelKey(_CANVAS, QT_TR_NOOP("Left button"), QT_TR_NOOP("Draw, or erase with the eraser")),
+    PanelKey(_CANVAS, QT_TR_NOOP("Right button, eraser end of a pen"), QT_TR_NOOP("Erase")),
+    PanelKey(_CANVAS, QT_TR_NOOP("P, E"), QT_TR_NOOP("Pen, eraser")),
+    PanelKey(_CANVAS, QT_TR_NOOP("[ ]"), QT_TR_NOOP("Thinner pen, thicker pen")),
+    PanelKey(_CANVAS, QT_TR_NOOP("Del"), QT_TR_NOOP("Clear the canvas")),
+    PanelKey(_CANVAS, QT_TR_NOOP("Arrows, Space"), QT_TR_NOOP("Move the pen by keyboard, lower or lift it")),
+    PanelKey(_CANVAS, QT_TR_NOOP("Esc"), QT_TR_NOOP("Cancel the stroke")),
+    PanelKey(_CANVAS, QT_TR_NOOP("Arrows, Shift+arrows"), QT_TR_NOOP("While cropping: move or size the part")),
+    PanelKey(_CANVAS, QT_TR_NOOP("Enter, Esc"), QT_TR_NOOP("While cropping: crop, or cancel that")),
+    PanelKey(_NETWORK, QT_TR_NOOP("Click on a value, Enter"), QT_TR_NOOP("Pin it, and see its arithmetic")),
+    PanelKey(_NETWORK, QT_TR_NOOP("Esc"), QT_TR_NOOP("Deselect")),
+    PanelKey(_NETWORK, QT_TR_NOOP("F"), QT_TR_NOOP("Fold a ReLU into the column before it, or unfold it")),
+    PanelKey(_NETWORK, QT_TR_NOOP("Double click, Space"), QT_TR_NOOP("Enlarge a map; the wheel zooms, Esc closes")),
+    PanelKey(_NETWORK, QT_TR_NOOP("Page Up, Page Down"), QT_TR_NOOP("Previous or next maps of a layer")),
+    PanelKey(_COMPARISON, QT_TR_NOOP("A, B"), QT_TR_NOOP("Same value of the first, or of the second network")),
+    PanelKey(_TIMELINE, QT_TR_NOOP("Left, Right"), QT_TR_NOOP("Show the step before or after")),
+    PanelKey(_TIMELINE, QT_TR_NOOP("Page Up, Page Down"), QT_TR_NOOP("Go back or on by 50 steps")),
+    PanelKey(_TIMELINE, QT_TR_NOOP("Home, End"), QT_TR_NOOP("First or last step of the branch")),
+    PanelKey(_TIMELINE, QT_TR_NOOP("Esc"), QT_TR_NOOP("Show the latest step again")),
+)  # fmt: skip

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shiboken6
 from PySide6.QtCore import QEvent, QMargins, QObject, QSize, Qt, QTimer
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QDockWidget,
     QFrame,
     QLabel,
     QMainWindow,
+    QMenu,
     QScrollArea,
     QStackedLayout,
     QTabBar,
@@ -127,6 +128,13 @@ class Docks(QObject):
         for dock in self.all:
             if self._window.dockWidgetArea(dock) == _RIGHT:
                 dock.setVisible(width >= WIDE_WINDOW)
+
+    def list_in(self, menu: QMenu) -> None:
+        """Fill a menu with the actions that show or hide the panels."""
+        for dock in self.all:
+            action = dock.toggleViewAction()
+            action.setStatusTip(self.tr("Show or hide this panel"))
+            menu.addAction(action)
 
     def dock_of(self, kind: type[View]) -> QDockWidget:
         """The dock of the view of this class. Raises StopIteration if there is none."""
@@ -321,9 +329,6 @@ class CentralTabs(QWidget):
         self.tabs.setExpanding(False)
         self.tabs.setAccessibleName(self.tr("Main view"))
         self.tabs.currentChanged.connect(self._tab_changed)
-        for key, slot in (("Ctrl+PgDown", self._next), ("Ctrl+PgUp", self._previous)):
-            shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.activated.connect(slot)
 
     def add(self, view: View) -> None:
         """Add a view as the last tab."""
@@ -362,11 +367,6 @@ class CentralTabs(QWidget):
         self._stack.setCurrentIndex(at)
         self.tabs.raise_()
 
-    def _next(self) -> None:
-        self._move_by(1)
-
-    def _previous(self) -> None:
-        self._move_by(-1)
-
-    def _move_by(self, offset: int) -> None:
+    def move_by(self, offset: int) -> None:
+        """Show the tab that is `offset` further, in a circle."""
         self.tabs.setCurrentIndex((self.tabs.currentIndex() + offset) % self.tabs.count())

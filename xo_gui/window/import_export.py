@@ -53,8 +53,7 @@ class ImportExport(QObject):
         self._window, self._session, self._settings, self._training = window, session, settings, training
         self._comparing, self._views, self._drawing_view = comparing, views, drawing_view
         self.autosave: Autosave | None = None
-        self.recent_menu = QMenu(self.tr("Open &recent"), window)
-        self.recent_menu.aboutToShow.connect(self.fill_recent)
+        self._recent_menu: QMenu | None = None
         self._comparison_request: OpenRequest | None = None
         self._first_request: OpenRequest | None = None  # of several dropped files
 
@@ -147,9 +146,16 @@ class ImportExport(QObject):
         if name:
             self.open_path(Path(name))
 
+    def set_recent_menu(self, menu: QMenu) -> None:
+        """List the recent files in `menu` whenever it is opened, and open the one chosen there."""
+        self._recent_menu = menu
+        menu.aboutToShow.connect(self.fill_recent)
+        menu.triggered.connect(self._recent_chosen)
+
     def fill_recent(self) -> None:
         """List the recent files; those that no longer exist are disabled."""
-        menu = self.recent_menu
+        menu = self._recent_menu
+        assert menu is not None
         menu.clear()
         recent = self._settings.recent
         for path, name in zip(recent, distinct_names(recent), strict=True):
@@ -157,17 +163,15 @@ class ImportExport(QObject):
             action.setStatusTip(str(path))
             action.setData(str(path))
             action.setEnabled(path.exists())
-            action.triggered.connect(self._recent_chosen)
         menu.addSeparator()
         forget = menu.addAction(self.tr("&Clear list"))
         forget.setStatusTip(self.tr("Clear this list; the files stay where they are"))
         forget.setEnabled(bool(self._settings.recent))
         forget.triggered.connect(self._settings.clear_recent)
 
-    def _recent_chosen(self) -> None:
-        action = self.sender()
-        if isinstance(action, QAction):
-            self.open_path(Path(str(action.data())))
+    def _recent_chosen(self, action: QAction) -> None:
+        if action.data() is not None:  # what clears the list has none
+            self.open_path(Path(action.data()))
 
     def ask_save_drawing(self) -> None:
         """Ask where to save the canvas as a picture, as it is now."""

@@ -10,14 +10,23 @@ from statistics import median
 from time import perf_counter
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QMainWindow, QToolButton, QWidget
 
 from engine.documents import PRESETS, check_input, preset, shipped_model
 from engine.nn import Model
 from engine.runtime import AnyQuery, Notice, Snapshot
 from xo_gui.app import Preferences, SavedLayout, call_all, resolve_theme, theme_service
-from xo_gui.state import Autosave, ComparisonController, EngineThread, Session, Statement, TrainingController
+from xo_gui.state import (
+    Autosave,
+    Command,
+    ComparisonController,
+    EngineThread,
+    Restart,
+    Session,
+    Statement,
+    TrainingController,
+)
 from xo_gui.views import View
 from xo_gui.views.compare import CompareView
 from xo_gui.views.data import DataView
@@ -25,11 +34,12 @@ from xo_gui.views.drawing import DrawingView
 from xo_gui.views.inspector import InspectorView
 from xo_gui.views.network import MODEL_LETTERS, LayerStripView, NetworkView
 from xo_gui.views.votes import VotesView
-from xo_gui.window import about_dialog
+from xo_gui.window import dialogs
 from xo_gui.window.accessible_names import name_parts
-from xo_gui.window.actions import Menus
+from xo_gui.window.actions import preset_id
 from xo_gui.window.docks import MARGIN, CentralTabs, Docks, PanelFrame
 from xo_gui.window.import_export import ImportExport
+from xo_gui.window.menus import Menus
 from xo_gui.window.panels import INPUT_VIEWS, PANELS
 from xo_gui.window.recovery_bar import RecoveryBar, with_bar_above
 from xo_gui.window.status_bar import StatusBar
@@ -76,6 +86,7 @@ class MainWindow(QMainWindow):
         self.import_export = ImportExport(
             self, session, settings, self.training, self.comparison, self.views, self.drawing_view
         )
+        self.theme_name = theme
         self.menus = Menus(self, self)
         self._build_preset_buttons()
         self._build_status()
@@ -148,6 +159,12 @@ class MainWindow(QMainWindow):
         return view
 
     @property
+    def inspector_view(self) -> InspectorView:
+        view = self._view(InspectorView)
+        assert isinstance(view, InspectorView)
+        return view
+
+    @property
     def votes_view(self) -> VotesView:
         view = self._view(VotesView)
         assert isinstance(view, VotesView)
@@ -165,7 +182,7 @@ class MainWindow(QMainWindow):
         layout = QHBoxLayout(box)
         layout.setContentsMargins(0, 0, MARGIN, 0)
         layout.setSpacing(4)
-        for action in self.menus.presets.values():
+        for action in (self.menus.actions[preset_id(name)] for name in PRESETS):
             button = QToolButton()
             button.setObjectName("choice")
             button.setDefaultAction(action)
@@ -189,8 +206,7 @@ class MainWindow(QMainWindow):
             view.pinned.connect(self.session.pin)
             view.stepped_to.connect(self.session.step_to)
             view.queries_changed.connect(self.send_request)
-            view.commanded.connect(self.training.execute)
-            view.commanded.connect(self.comparison.execute)
+            view.commanded.connect(self.execute)
             view.message.connect(self.show_message)
             view.stated.connect(self.show_message)
             view.visible_maps_changed.connect(partial(self.session.set_visible_maps, view.title))
@@ -226,6 +242,7 @@ class MainWindow(QMainWindow):
         self.import_export.model_opened.connect(self.use_model)
         self.import_export.picture_wanted.connect(self.catch_up)
         self.session.changed.connect(self._document_changed)
+        self.session.undo_stack.indexChanged.connect(self.menus.refresh)
         self.session.selection_changed.connect(self._selection_changed)
         self.session.request_changed.connect(self.send_request)
         self.session.notice_received.connect(self._noticed)
@@ -241,8 +258,7 @@ class MainWindow(QMainWindow):
         self._bar.end_untrue()
         self.send_request()
         self._name_network()
-        self.menus.compare.refresh()
-        self.menus.classes.refresh()
+        self.menus.refresh()
         self.setMinimumHeight(MIN_SIZE[1] if len(document.models) == 1 else MIN_HEIGHT_OF_TWO)
 
     def send_request(self) -> None:
@@ -257,7 +273,7 @@ class MainWindow(QMainWindow):
     def _training_settings_changed(self) -> None:
         settings = self.training.settings
         call_all(partial(view.set_training, settings) for view in self.views)
-        self.menus.train.refresh()
+        self.menus.refresh()
         self.session.restart_latency_clock()
         self.send_request()
 
@@ -288,7 +304,7 @@ class MainWindow(QMainWindow):
             call_all([self.autosave.save_if_changed])
         if not self._throttled:
             self._shown_in_all_at = perf_counter()
-            self.menus.train.refresh()
+            self.menus.refresh()
 
     def _show(self, snapshot: Snapshot, views: list[View]) -> None:
         shown = snapshot if self.training.live else snapshot.without_training()
@@ -364,19 +380,8 @@ class MainWindow(QMainWindow):
         first = title.format(names[0] if others else model.name, point)
         both = self.tr("{0} and {1} network — XO").format(first, names[-1])
         self.setWindowTitle(both if others else self.tr("{0} — XO").format(first))
-        self._check_preset()
-
-    def _check_preset(self) -> None:
-        name = self.session.document.models[0].name
-        self.menus.check_preset(next((p.name for p in PRESETS.values() if p.title == name), ""))
 
     # -- actions: networks -------------------------------------------------------------------------------------
-
-    def preset_chosen(self) -> None:
-        """Use the preset of the triggered action."""
-        action = self.sender()
-        if isinstance(action, QAction):
-            self.use_preset(str(action.data()))
 
     def use_preset(self, name: str) -> None:
         """Use the preset `name` as the first model: as it was left, if it was trained before another network was
@@ -394,7 +399,6 @@ class MainWindow(QMainWindow):
                 self.show_message(Statement(text, partial(self.session.has_model, model)))
         except (ValueError, OSError) as error:
             self.show_message(str(error))
-            self._check_preset()
 
     def use_model(self, model: Model) -> None:
         """Replace the first model, as one undo; a stroke in progress is ended before, as an undo of its own.
@@ -422,22 +426,52 @@ class MainWindow(QMainWindow):
     def focusNextPrevChild(self, forward: bool) -> bool:
         return move_focus(self, forward)
 
+    # -- actions: training -------------------------------------------------------------------------------------
+
+    def execute(self, command: Command) -> None:
+        """Execute a command of training or of the comparison."""
+        self.training.execute(command)
+        self.comparison.execute(command)
+
+    def ask_seed(self) -> None:
+        """Ask for the seed of a new run, in a dialog that blocks nothing."""
+        dialog = dialogs.SeedDialog(self.training.settings.config.seed % dialogs.MAX_SEED + 1, self)
+        dialog.chosen.connect(self._restart_with_seed)
+        dialog.open()
+
+    def _restart_with_seed(self, seed: int) -> None:
+        self.execute(Restart(seed))
+
+    def copy_command(self) -> None:
+        """Copy the xo train command that makes these weights, and report what it does not include."""
+        try:
+            line = self.training.as_command_line(self.device_name)
+        except ValueError as error:
+            self.show_message(str(error))
+            return
+        QGuiApplication.clipboard().setText(line.command)
+        message = self.tr("Copied: it makes the whole run that Train would begin.")
+        if line.step is not None:
+            message = self.tr("Copied: it makes these weights, those of step {0}.").format(line.step)
+        if line.missing:
+            message += self.tr(" It does not include {0}.").format("; ".join(line.missing))
+        self.show_message(message)
+
     # -- actions: theme, layout, help --------------------------------------------------------------------------
 
-    def theme_chosen(self) -> None:
-        """Use the theme of the triggered action."""
-        action = self.sender()
-        if isinstance(action, QAction):
-            self._settings.theme = str(action.data())
-            self.set_theme(self._settings.theme)
+    def choose_theme(self, name: str) -> None:
+        """Use the theme "system", "dark" or "light", from now on."""
+        self._settings.theme = name
+        self.set_theme(name)
 
     def set_theme(self, name: str) -> None:
         """Apply the theme "system", "dark" or "light"."""
-        self.menus.check_theme(name)
+        self.theme_name = name
+        self.menus.refresh()
         theme_service.set_theme(resolve_theme(name))
 
     def _scheme_changed(self) -> None:
-        if self.menus.themes["system"].isChecked():
+        if self.theme_name == "system":
             self.set_theme("system")
 
     def show_comparison(self) -> None:
@@ -471,10 +505,10 @@ class MainWindow(QMainWindow):
             self.restoreState(QByteArray(saved.panels))
 
     def show_keys(self) -> None:
-        about_dialog.show_keys(self)
+        dialogs.show_keys(self, self.menus.listed_keys())
 
     def show_about(self) -> None:
-        about_dialog.show_about(self, self._device.text())
+        dialogs.show_about(self, self._device.text())
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Save the layout, stop the engine thread, and save the project as the last session: each, also if another

@@ -145,7 +145,7 @@ def test_names_are_shown_as_they_are(hand: Hand, tmp_path: Path) -> None:
         window.import_export.open_path(folder / name)
         hand.qtbot.waitUntil(lambda before=before: window.session.document is not before, timeout=5000)
     window.import_export.fill_recent()
-    shown = [action.text() for action in window.menus.recent.actions()[:4]]
+    shown = [action.text() for action in window.menus.menus["recent"].actions()[:4]]
     assert shown == ["<b>.png", "R&&D.png — c", "R&&D.png — b/same", "R&&D.png — a/same"]
     assert "&lt;b&gt;.png" in window.statusBar().toolTip()
     undo = next(action for action in window.findChildren(QAction) if "&Undo" in action.text())

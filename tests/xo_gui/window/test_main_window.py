@@ -117,7 +117,7 @@ def test_twenty_edits_undone_and_redone_give_the_same_bytes(hand: Hand) -> None:
 def test_the_networks_can_be_switched_and_the_drawing_stays(hand: Hand) -> None:
     hand.draw(X_ARMS)
     drawing = hand.window.session.document.drawing
-    hand.window.menus.presets["walkthrough"].trigger()
+    hand.window.menus.actions["preset-walkthrough"].trigger()
     hand.settle()
     assert hand.window.last.predictions[0].activations[0].shape == (1, 9, 9)
     assert hand.window.last.predictions[0].predicted_class == "X"
@@ -125,12 +125,12 @@ def test_the_networks_can_be_switched_and_the_drawing_stays(hand: Hand) -> None:
     hand.window.session.undo_stack.undo()
     hand.settle()
     assert hand.window.last.predictions[0].activations[0].shape == (1, 32, 32)
-    assert hand.window.menus.presets["default"].isChecked()
+    assert hand.window.menus.actions["preset-default"].isChecked()
 
 
 def test_a_network_without_shipped_weights_opens_with_fresh_ones_and_says_so(hand: Hand) -> None:
     hand.draw(X_ARMS)
-    hand.window.menus.presets["hanuschkin"].trigger()
+    hand.window.menus.actions["preset-hanuschkin"].trigger()
     hand.settle()
     assert "fresh weights only" in hand.window.statusBar().currentMessage()
     assert [output.shape[-1] for output in hand.window.last.predictions[0].activations[:4]] == [116, 116, 115, 115]
@@ -197,7 +197,7 @@ def test_numbers_that_change_all_the_time_move_nothing_beside_them(hand: Hand) -
 
 def test_light_and_dark_switch_live(hand: Hand) -> None:
     for name, theme in (("light", LIGHT), ("dark", DARK)):
-        hand.window.menus.themes[name].trigger()
+        hand.window.menus.actions[f"theme-{name}"].trigger()
         hand.qtbot.wait(30)
         image = hand.window.grab().toImage()
         corner = QColor(image.pixel(hand.window.width() - 3, hand.window.height() // 2))
@@ -234,7 +234,7 @@ def test_a_dropped_picture_becomes_the_drawing_and_is_read(hand: Hand, tmp_path,
     hand.settle()
     assert hand.window.last.predictions[0].predicted_class == "X"
     hand.window.import_export.fill_recent()
-    assert hand.window.menus.recent.actions()[0].statusTip() == str(tmp_path / "cross.png")
+    assert hand.window.menus.menus["recent"].actions()[0].statusTip() == str(tmp_path / "cross.png")
 
 
 def test_of_several_files_the_first_is_opened_and_that_is_said(hand: Hand, tmp_path) -> None:
@@ -418,9 +418,9 @@ def test_a_sentence_is_not_wiped_out_by_what_the_mouse_passes_over(hand: Hand) -
 
 def test_a_sentence_ends_with_what_it_is_about(hand: Hand, tmp_path) -> None:
     window, bar = hand.window, hand.window.statusBar()
-    window.menus.presets["hanuschkin"].trigger()
+    window.menus.actions["preset-hanuschkin"].trigger()
     assert "fresh weights only" in bar.currentMessage()
-    window.menus.presets["default"].trigger()
+    window.menus.actions["preset-default"].trigger()
     assert bar.currentMessage() == "", "of the network left"
     drop(window, picture_file(tmp_path / "cross.png", True))
     hand.qtbot.waitUntil(lambda: bar.currentMessage().startswith("cross.png is the drawing now"), timeout=5000)

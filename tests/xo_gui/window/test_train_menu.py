@@ -23,7 +23,7 @@ from tests.xo_gui.conftest import X_ARMS, Hand, OpenWindow
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import SetConfig, ShowPoint
 from xo_gui.window import MainWindow
-from xo_gui.window.actions import SeedDialog
+from xo_gui.window.dialogs import SeedDialog
 
 
 @pytest.fixture
@@ -141,26 +141,26 @@ def test_own_drawings_are_not_in_the_command(coach: Coach, hand: Hand) -> None:
 
 
 def test_only_actions_that_apply_are_enabled(coach: Coach, hand: Hand) -> None:
-    menu = coach.window.menus.train
+    made = coach.window.menus.actions
     hand.settle()
 
     def enabled() -> set[str]:
-        actions = {"train": menu.train, "over": menu.restart, "on": menu.from_weights, "here": menu.branch_here}
-        actions |= {"now": menu.back_to_now, "good": menu.last_good}
-        return {name for name, action in actions.items() if action.isEnabled()}
+        names = {"train": "train", "over": "restart", "on": "train-from-weights", "here": "branch-here"}
+        names |= {"now": "back-to-now", "good": "last-good"}
+        return {name for name, known in names.items() if made[known].isEnabled()}
 
-    assert (enabled(), menu.train.text()) == ({"train", "on"}, "&Train from scratch")
+    assert (enabled(), made["train"].text()) == ({"train", "on"}, "&Train from scratch")
     press(coach.window, "Ctrl+Return")
     coach.until(lambda training: training.current_point.step >= 3)
-    assert (enabled(), menu.train.text()) == ({"train", "over"}, "&Pause")
+    assert (enabled(), made["train"].text()) == ({"train", "over"}, "&Pause")
     press(coach.window, "Ctrl+Return")
-    made = coach.stand().current_point.step
-    assert (enabled(), menu.train.text()) == ({"train", "over", "on"}, "&Resume")
+    last = coach.stand().current_point.step
+    assert (enabled(), made["train"].text()) == ({"train", "over", "on"}, "&Resume")
     coach.window.training.execute(ShowPoint(replace(coach.training.current_point, step=2)))
     coach.until(lambda training: training.is_exact and training.shown_point.step == 2)
     assert enabled() == {"train", "over", "here", "now"}
     press(coach.window, "Ctrl+B")
-    coach.until(lambda training: training.shown_point.step == made)
+    coach.until(lambda training: training.shown_point.step == last)
     assert enabled() == {"train", "over", "on"}
     coach.window.training.execute(ShowPoint(replace(coach.training.current_point, step=2)))
     coach.until(lambda training: training.is_exact and training.shown_point.step == 2)
@@ -220,6 +220,6 @@ def test_a_network_that_is_no_preset_is_named_as_a_file(
     assert said.endswith("the network, which it reads from Walk-through.safetensors: save it there first.")
     save_model(tmp_path / "Walk-through.safetensors", shipped_model("walkthrough"))
     assert_same_bytes(coach, made_again(command, tmp_path, monkeypatch))
-    coach.window.menus.presets["hanuschkin"].trigger()
+    coach.window.menus.actions["preset-hanuschkin"].trigger()
     assert copied(coach) == command
     assert coach.window.statusBar().currentMessage().endswith("give xo train its own pictures with --data.")

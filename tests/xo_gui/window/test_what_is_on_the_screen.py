@@ -49,7 +49,7 @@ def same(weights: dict[str, np.ndarray], model: object) -> bool:
 
 
 def copied(window: MainWindow) -> list[str]:
-    window.menus.train.copy_command.trigger()
+    window.menus.actions["copy-command"].trigger()
     return shlex.split(QGuiApplication.clipboard().text())
 
 

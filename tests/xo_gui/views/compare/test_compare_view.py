@@ -44,8 +44,8 @@ class CompareDriver(Coach):
 
     def choose(self, text: str) -> None:
         """Trigger the menu action with this text."""
-        compare = self.window.menus.compare
-        actions = [*compare.menu.actions(), compare.swap, compare.stop]
+        made = self.window.menus
+        actions = [*made.menus["compare"].actions(), made.actions["swap"], made.actions["stop-comparing"]]
         next(one for one in actions if one.text().replace("&", "") == text).trigger()
 
     def compare_with(self, name: str) -> None:

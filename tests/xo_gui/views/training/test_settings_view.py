@@ -178,7 +178,7 @@ def test_frozen_layers_do_not_change_and_are_named_as_on_the_screen(tuner: Tuner
     for name in ("conv2d-2", "dense-1", "dense-2"):
         tuner.tick_box(boxes[name])
     assert "training changes nothing" in tuner.view.status_label.text()
-    tuner.window.menus.presets["walkthrough"].trigger()
+    tuner.window.menus.actions["preset-walkthrough"].trigger()
     assert [box.text() for box in tuner.view.layer_boxes.values()] == ["Features"]
     assert tuner.config.frozen == ()
 

@@ -212,7 +212,7 @@ def test_other_weights_are_not_said_to_be_trained_on(coach: Coach) -> None:
     assert coach.panel.main_button.text() == "▶ Resume"
     coach.window.session.undo_stack.undo()
     assert coach.panel.main_button.text() == "▶ Train from scratch"
-    assert coach.window.menus.train.train.text() == "&Train from scratch"
+    assert coach.window.menus.actions["train"].text() == "&Train from scratch"
     coach.click(coach.panel.step_button)
     coach.until(lambda training: len(training.branches) == 2)
     assert coach.stand().branches[1].start == 0
