@@ -8,6 +8,7 @@ from xo_gui.app.process import (
     call_all,
     install_exception_hook,
 )
+from xo_gui.app.texts import translate
 from xo_gui.app.theme import (
     DARK,
     LARGE_PX,
@@ -47,4 +48,5 @@ __all__ = [
     "resolve_theme",
     "theme_service",
     "to_qimage",
+    "translate",
 ]

@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from PySide6.QtCore import QCoreApplication
-
 from engine.cli import command_arguments
 from engine.data import PoolSettings, TrainingData
 from engine.documents import PRESETS
@@ -22,6 +20,7 @@ from engine.training import (
     describe_changes,
     without_stop_conditions,
 )
+from xo_gui.app import translate
 from xo_gui.state.commands import TrainingSettings
 
 
@@ -51,7 +50,10 @@ def command_of_run(model: Model, training: TrainingReport, device: str) -> Train
     at = training.shown_point
     if not at.step:
         raise ValueError(
-            _tr("No xo train makes these weights: they are those before the first step. Go to a later one.")
+            translate(
+                "AsCommand",
+                "No xo train makes these weights: they are those before the first step. Go to a later one.",
+            )
         )
     path, configs = ancestry(training.branches, at), configs_up_to(training.branches, at)
     changes_made = [*_config_changes(configs), *_data_changes(training.branches, training.branch_origins, path)]
@@ -62,8 +64,10 @@ def command_of_run(model: Model, training: TrainingReport, device: str) -> Train
 def _check(model: Model, data: PoolSettings) -> None:
     """Raises ValueError for a network with other classes than its generated examples."""
     if model.network.classes != data.classes:
-        message = _tr("{0} has the classes {1}, which no drawing is: give xo train its own pictures with --data.")
-        raise ValueError(message.format(model.name, _tr(" and ").join(model.network.classes)))
+        message = translate(
+            "AsCommand", "{0} has the classes {1}, which no drawing is: give xo train its own pictures with --data."
+        )
+        raise ValueError(message.format(model.name, translate("AsCommand", " and ").join(model.network.classes)))
 
 
 def _command_line(
@@ -92,7 +96,7 @@ def _command_line(
     ]
     missing += changes_made
     if own := origin.training_data.count - data.count:
-        missing.insert(0, _tr("your own drawings ({0} of the examples)").format(own))
+        missing.insert(0, translate("AsCommand", "your own drawings ({0} of the examples)").format(own))
     return TrainCommandLine(shlex.join(arguments), step, tuple(missing))
 
 
@@ -103,9 +107,9 @@ def _start(model: Model, origin: BranchOrigin) -> tuple[list[str], list[str]]:
         return ["--preset", presets[0]], []
     file = f"{origin.initial_model or model.name}.safetensors"
     if origin.initial_model is None:
-        network = _tr("the network, which it reads from {0}: save it there first").format(file)
+        network = translate("AsCommand", "the network, which it reads from {0}: save it there first").format(file)
         return ["--model", file, "--from-scratch"], [network]
-    return ["--model", file], [_tr("the initial weights, which it reads from {0}").format(file)]
+    return ["--model", file], [translate("AsCommand", "the initial weights, which it reads from {0}").format(file)]
 
 
 def _config_changes(configs: Sequence[tuple[int, TrainingConfig]]) -> list[str]:
@@ -113,7 +117,7 @@ def _config_changes(configs: Sequence[tuple[int, TrainingConfig]]) -> list[str]:
     found, (_, before) = [], configs[0]
     for step, config in configs[1:]:
         if text := ", ".join(describe_changes(without_stop_conditions(before), without_stop_conditions(config))):
-            found.append(_tr("the change at step {0}: {1}").format(step, text))
+            found.append(translate("AsCommand", "the change at step {0}: {1}").format(step, text))
         before = config
     return found
 
@@ -126,10 +130,8 @@ def _data_changes(
     for at in path[1:]:
         training_data = origins[at.branch].training_data
         if training_data != before:
-            found.append(_tr("the other examples from step {0} on").format(branches[at.branch].start))
+            found.append(
+                translate("AsCommand", "the other examples from step {0} on").format(branches[at.branch].start)
+            )
         before = training_data
     return found
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("AsCommand", text)

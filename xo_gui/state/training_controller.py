@@ -10,13 +10,14 @@ from itertools import count
 from typing import Literal, TypeAlias
 from weakref import WeakSet
 
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 
 from engine.data import PoolSettings, TrainingData, input_kind, kind_of
 from engine.documents import PRESETS, ProjectState
 from engine.nn import Model, Network, RunPoint
 from engine.runtime import Snapshot, TrainingReport, TrainingRequest
 from engine.training import AdamW, Branch, Cosine, SavedRun, TrainingConfig, ancestry
+from xo_gui.app import translate
 from xo_gui.state.as_command import TrainCommandLine, command_of_new_run, command_of_run
 from xo_gui.state.commands import (
     BranchWithNewData,
@@ -622,25 +623,33 @@ def stop_reason_text(training: TrainingReport) -> str:
     config = training.request.config
     match training.stop_reason:
         case "epochs":
-            text = _tr("Epoch {0} of {0} is done: raise the number of epochs to resume.").format(config.epochs)
+            text = translate(
+                "StopReasons", "Epoch {0} of {0} is done: raise the number of epochs to resume."
+            ).format(config.epochs)
         case "steps":
-            text = _tr("Step {0} was the last one set: raise the limit or remove it to resume.")
+            text = translate(
+                "StopReasons", "Step {0} was the last one set: raise the limit or remove it to resume."
+            )
             text = text.format(config.steps)
         case "target":
-            text = _tr("Accuracy on held-out drawings is {0} %: raise the target or remove it to resume.")
+            text = translate(
+                "StopReasons", "Accuracy on held-out drawings is {0} %: raise the target or remove it to resume."
+            )
             text = text.format(f"{100 * training.accuracy:.4g}")
         case "patience":
-            text = _tr("No lower error in {0} epochs: raise the patience or remove it to resume.")
+            text = translate(
+                "StopReasons", "No lower error in {0} epochs: raise the patience or remove it to resume."
+            )
             if config.patience == 1:
-                text = _tr("No lower error in the last epoch: raise the patience or remove it to resume.")
+                text = translate(
+                    "StopReasons", "No lower error in the last epoch: raise the patience or remove it to resume."
+                )
             text = text.format(config.patience)
         case "seconds":
-            text = _tr("The {0} s of training are over: raise the limit or remove it to resume.")
+            text = translate(
+                "StopReasons", "The {0} s of training are over: raise the limit or remove it to resume."
+            )
             text = text.format(f"{config.seconds:g}")
         case None:
             text = ""
     return text
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("StopReasons", text)

@@ -9,7 +9,7 @@ from xo_gui.widgets.class_symbols import (
     paint_class_name,
     paint_class_symbol,
 )
-from xo_gui.widgets.form import COMPACT_STYLE, ComboBox, SettingsForm, translated
+from xo_gui.widgets.form import COMPACT_STYLE, ComboBox, SettingsForm
 from xo_gui.widgets.formula_text import (
     APPROXIMATELY,
     Computation,
@@ -112,7 +112,6 @@ __all__ = [
     "signed_text",
     "slider_grid",
     "tooltip_text",
-    "translated",
     "vote_text",
     "vote_texts",
 ]

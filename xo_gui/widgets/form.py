@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final, get_args, get_type_hints
 
-from PySide6.QtCore import QCoreApplication, QObject, QPointF, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QObject, QPointF, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QPen, QPolygonF, QWheelEvent
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QWidget
 
 from engine.form_fields import FormField, form_fields_of
-from xo_gui.app import SMALL_PX, font
+from xo_gui.app import SMALL_PX, font, translate
 from xo_gui.widgets.buttons import CheckBox
 from xo_gui.widgets.number_edit import NumberEdit
 
@@ -80,8 +80,10 @@ class FormRow(QObject):
         self.setting, self._is_optional = setting, type(None) in get_args(hint)
         kinds = {*(get_args(hint) or (hint,))} - {type(None)}
         self.box = None if bool in kinds else NumberEdit(setting, float not in kinds, parent)
-        self.check = CheckBox(translated(setting.name), parent) if self.box is None or self._is_optional else None
-        self.label = None if self.check is not None else QLabel(translated(setting.name), parent)
+        self.check = (
+            CheckBox(translate("Settings", setting.name), parent) if self.box is None or self._is_optional else None
+        )
+        self.label = None if self.check is not None else QLabel(translate("Settings", setting.name), parent)
         self._set_up_widgets()
 
     @property
@@ -117,9 +119,9 @@ class FormRow(QObject):
         name.setFont(font(SMALL_PX, strong=on))
 
     def _set_up_widgets(self) -> None:
-        tip = translated(self.setting.description)
+        tip = translate("Settings", self.setting.description)
         if self.box is not None:
-            tip += translated(" Type it, or use the arrow keys.")
+            tip += translate("Settings", " Type it, or use the arrow keys.")
         for widget in self.widgets:
             widget.setToolTip(tip)
             widget.setStatusTip(tip)
@@ -128,12 +130,12 @@ class FormRow(QObject):
             self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
             self.label.setBuddy(self.box)
         if self.check is not None:
-            self.check.setAccessibleName(translated(self.setting.name))
+            self.check.setAccessibleName(translate("Settings", self.setting.name))
             self.check.toggled.connect(self._toggled)
         if self.box is not None:
             self.box.setStyleSheet(COMPACT_STYLE)
             self.box.setFixedWidth(BOX_WIDTH)
-            self.box.setAccessibleName(translated(self.setting.name))
+            self.box.setAccessibleName(translate("Settings", self.setting.name))
             self.box.chosen.connect(self._choose)
             self.box.rejected.connect(self.rejected)
 
@@ -171,8 +173,3 @@ class ComboBox(QComboBox):
             painter.drawPolyline(
                 QPolygonF([QPointF(x - half, y), QPointF(x, y + _ARROW_HEIGHT), QPointF(x + half, y)])
             )
-
-
-def translated(text: str) -> str:
-    """A name or sentence of the engine in the user's language."""
-    return QCoreApplication.translate("Settings", text)

@@ -7,11 +7,12 @@ import re
 import unicodedata
 from typing import Any, Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent, QKeySequence, QWheelEvent
 from PySide6.QtWidgets import QLineEdit, QWidget
 
 from engine.form_fields import FormField
+from xo_gui.app import translate
 from xo_gui.widgets.number_text import MINUS
 
 _MIN_POSITIVE: Final = 1e-6  # the first value above 0 of a number that steps through 1, 2, 5, 10
@@ -151,7 +152,7 @@ class NumberEdit(QLineEdit):
         least, largest = self.limits
         if not least <= value <= largest:
             ends = (self._text(least), self._text(largest))
-            sentence = _tr("“{0}” is out of range here; type a number from {1} to {2}.")
+            sentence = translate("NumberEdit", "“{0}” is out of range here; type a number from {1} to {2}.")
             raise ValueError(sentence.format(text, *ends))
 
     def _commit(self, value: float) -> None:
@@ -194,16 +195,22 @@ def parse_number(text: str, whole: bool, unit: str = "") -> float:
     if _GROUPED.match(figures):
         figures = figures.replace(" ", "")
     if whole and not _WHOLE.fullmatch(figures):
-        raise ValueError(_tr("“{0}” is not a valid number here; type a whole number such as 20.").format(text))
+        raise ValueError(
+            translate("NumberEdit", "“{0}” is not a valid number here; type a whole number such as 20.").format(
+                text
+            )
+        )
     if not _DECIMAL.fullmatch(figures):
-        raise ValueError(_tr("“{0}” is not a valid number here; type one such as 0.01 or 20.").format(text))
+        raise ValueError(
+            translate("NumberEdit", "“{0}” is not a valid number here; type one such as 0.01 or 20.").format(text)
+        )
     if _AMBIGUOUS.fullmatch(figures):
         predictions = figures.replace(",", "."), figures.replace(",", "")
-        sentence = _tr("“{0}” may mean {1} or {2}; type the one that you mean.")
+        sentence = translate("NumberEdit", "“{0}” may mean {1} or {2}; type the one that you mean.")
         raise ValueError(sentence.format(text, *predictions))
     value = float(figures.replace(",", "."))
     if not math.isfinite(value):
-        raise ValueError(_tr("“{0}” is too large a number.").format(text))
+        raise ValueError(translate("NumberEdit", "“{0}” is too large a number.").format(text))
     return int(figures) if figures.lstrip("+-").isdigit() else value
 
 
@@ -239,7 +246,3 @@ def _smaller(value: float) -> float:
 def _round(power: int) -> tuple[float, ...]:
     """1, 2 and 5 times a power of ten, parsed from decimal text so that they are exact."""
     return tuple(float(f"{first:g}e{power}") for first in _MANTISSAS)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("NumberEdit", text)

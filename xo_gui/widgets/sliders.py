@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -22,6 +22,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QSlider, QStyle, QStyleOptionSlider, QWidget
 
 from engine.drawings import DrawingTransform
+from xo_gui.app import translate
 from xo_gui.widgets.buttons import FocusFrameWidget
 from xo_gui.widgets.number_text import MINUS
 
@@ -223,20 +224,67 @@ def transform_controls() -> tuple[TransformControl, ...]:
     hundredths, degrees, thousandths = _in_steps(0.01), _in_steps(1), _in_steps(0.004)
     triple: Final = (lambda place: round(3 ** (place / 50), 4)), (lambda value: 50 * math.log(value, 3))
     return (
-        TransformControl("shift_x", _tr("across"), _tr("Move across"), _tr("Moves the drawing left or right"),
-                -50, 50, *hundredths, _percent),
-        TransformControl("shift_y", _tr("down"), _tr("Move down"), _tr("Moves the drawing up or down"),
-                -50, 50, *hundredths, _percent),
-        TransformControl("size", _tr("size"), _tr("Size"), _tr("Shrinks or enlarges the drawing, pen included"),
-                -50, 50, *triple, lambda value: f"{100 * value:.0f} %"),
-        TransformControl("rotate", _tr("rotate"), _tr("Rotate"),
-                _tr("Turns the drawing about the middle of the frame"),
-                -90, 90, *degrees, lambda value: signed_with_unit(value, 0, "°")),
-        TransformControl("bend", _tr("bend"), _tr("Bend"), _tr("Bends the drawing like a bow"),
-                -50, 50, *_in_steps(0.02), lambda value: signed_with_unit(value, 2, "")),
-        TransformControl("thicken", _tr("thickness"), _tr("Thickness"), _tr("Makes the lines thicker or thinner"),
-                -25, 25, *thousandths, lambda value: signed_with_unit(100 * value, 1, " %")),
-    )  # fmt: skip
+        TransformControl(
+            "shift_x",
+            translate("TransformSliders", "across"),
+            translate("TransformSliders", "Move across"),
+            translate("TransformSliders", "Moves the drawing left or right"),
+            -50,
+            50,
+            *hundredths,
+            _percent,
+        ),
+        TransformControl(
+            "shift_y",
+            translate("TransformSliders", "down"),
+            translate("TransformSliders", "Move down"),
+            translate("TransformSliders", "Moves the drawing up or down"),
+            -50,
+            50,
+            *hundredths,
+            _percent,
+        ),
+        TransformControl(
+            "size",
+            translate("TransformSliders", "size"),
+            translate("TransformSliders", "Size"),
+            translate("TransformSliders", "Shrinks or enlarges the drawing, pen included"),
+            -50,
+            50,
+            *triple,
+            lambda value: f"{100 * value:.0f} %",
+        ),
+        TransformControl(
+            "rotate",
+            translate("TransformSliders", "rotate"),
+            translate("TransformSliders", "Rotate"),
+            translate("TransformSliders", "Turns the drawing about the middle of the frame"),
+            -90,
+            90,
+            *degrees,
+            lambda value: signed_with_unit(value, 0, "°"),
+        ),
+        TransformControl(
+            "bend",
+            translate("TransformSliders", "bend"),
+            translate("TransformSliders", "Bend"),
+            translate("TransformSliders", "Bends the drawing like a bow"),
+            -50,
+            50,
+            *_in_steps(0.02),
+            lambda value: signed_with_unit(value, 2, ""),
+        ),
+        TransformControl(
+            "thicken",
+            translate("TransformSliders", "thickness"),
+            translate("TransformSliders", "Thickness"),
+            translate("TransformSliders", "Makes the lines thicker or thinner"),
+            -25,
+            25,
+            *thousandths,
+            lambda value: signed_with_unit(100 * value, 1, " %"),
+        ),
+    )
 
 
 class RangeSlider(FocusFrameWidget):
@@ -389,7 +437,3 @@ def _in_steps(step: float) -> tuple[Callable[[int], float], Callable[[float], fl
 
 def _percent(value: float) -> str:
     return signed_with_unit(100 * value, 0, " %")
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("TransformSliders", text)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from itertools import groupby
 
-from PySide6.QtCore import QCoreApplication, Qt, Signal, qVersion
+from PySide6.QtCore import Qt, Signal, qVersion
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from engine.form_fields import FormField
-from xo_gui.app import LARGE_PX, font
+from xo_gui.app import LARGE_PX, font, translate
 from xo_gui.log import log_folder
 from xo_gui.widgets import NumberEdit
 from xo_gui.window.actions import PanelKey
@@ -30,13 +30,9 @@ MAX_SEED = 999_999
 LEAST_LIST = 240  # pixels of the list of keys that are seen at once
 
 
-def tr(text: str) -> str:
-    return QCoreApplication.translate("About", text)
-
-
 def show_keys(parent: QWidget, rows: Iterable[PanelKey]) -> None:
     """Open the list of keys and mouse buttons: two columns, which scroll if the screen is small."""
-    dialog, layout = _dialog(parent, tr("Keys and mouse"))
+    dialog, layout = _dialog(parent, translate("About", "Keys and mouse"))
     groups = {where: list(group) for where, group in groupby(rows, lambda row: row.where)}
     total, listed = sum(len(group) + 1 for group in groups.values()), 0
     content, columns = QWidget(), (QGridLayout(), QGridLayout())
@@ -65,7 +61,10 @@ def show_keys(parent: QWidget, rows: Iterable[PanelKey]) -> None:
     area.viewport().setAutoFillBackground(False)
     content.setAutoFillBackground(False)
     area.setMinimumSize(content.sizeHint().width() + area.verticalScrollBar().sizeHint().width(), LEAST_LIST)
-    text = tr("Keys of a panel act while it has the focus, single letters while the canvas has it: click it once.")
+    text = translate(
+        "About",
+        "Keys of a panel act while it has the focus, single letters while the canvas has it: click it once.",
+    )
     layout.insertWidget(1, area)
     layout.insertWidget(2, QLabel(text))
     height = content.sizeHint().height() + dialog.sizeHint().height() - max(area.sizeHint().height(), LEAST_LIST)
@@ -84,14 +83,14 @@ def show_about(parent: QWidget, device: str) -> None:
     """Open the about dialog: version, licences, device and the folder of the log, as text that can be copied."""
     dialog, layout = _dialog(parent, f"XO {version('xo-gui')}")
     lines = (
-        tr("See how a convolutional neural network recognizes what you draw."),
-        tr("After Brandon Rohrer's article “How do Convolutional Neural Networks work?”."),
+        translate("About", "See how a convolutional neural network recognizes what you draw."),
+        translate("About", "After Brandon Rohrer's article “How do Convolutional Neural Networks work?”."),
         "",
         f"Python {platform.python_version()}, Qt {qVersion()}, NumPy {version('numpy')}",
-        tr("Device: {0}").format(device),
-        tr("Log: {0}").format(log_folder()),
+        translate("About", "Device: {0}").format(device),
+        translate("About", "Log: {0}").format(log_folder()),
         "",
-        tr("MIT licence. Qt for Python is under the LGPL, the font Inter under the OFL."),
+        translate("About", "MIT licence. Qt for Python is under the LGPL, the font Inter under the OFL."),
     )
     text = QLabel("\n".join(lines))
     text.setTextInteractionFlags(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from PySide6.QtCore import QCoreApplication, QObject, Qt
+from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar
 
+from xo_gui.app import translate
 from xo_gui.window.actions import (
     ACTIONS,
     MENUS,
@@ -190,7 +191,7 @@ def _sequences(keys: Iterable[Key | str]) -> Iterator[QKeySequence]:
 
 def translated(text: str, about: Iterable[str] = ()) -> str:
     """A text that the tables mark, in the user's language; `about` takes the place of {0}, {1} in it."""
-    shown, names = QCoreApplication.translate("", text), tuple(about)
+    shown, names = translate("", text), tuple(about)
     return shown.format(*names) if names else shown
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
-from PySide6.QtCore import QByteArray, QCoreApplication, QMimeData, QUrl
+from PySide6.QtCore import QByteArray, QMimeData, QUrl
 from PySide6.QtGui import QImage, QPixmap
 
 from engine.backends import HostArray
 from engine.formats import decode_picture, pixels_as_ink
+from xo_gui.app import translate
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:\S", re.IGNORECASE)
 _MAX_TEXT = 80  # characters of an address that a sentence quotes
@@ -62,7 +63,7 @@ def _urls(data: QMimeData) -> list[QUrl]:
 
 def _picture(data: QMimeData, urls: Iterable[QUrl]) -> HostArray | None:
     """The picture itself: of the system, encoded as a file, or inside a data address; None without one."""
-    name = _tr("The picture")
+    name = translate("ImportExport", "The picture")
     if data.hasImage():
         image = data.imageData()
         image = image.toImage() if isinstance(image, QPixmap) else image
@@ -83,9 +84,10 @@ def _picture(data: QMimeData, urls: Iterable[QUrl]) -> HostArray | None:
 def ink_of_image(image: QImage) -> HostArray:
     """A picture as ink, read as from a file. Raises ValueError, one sentence, if it is too large."""
     if image.format() == QImage.Format.Format_Grayscale16:
-        return pixels_as_ink(_pixels(image, np.uint16, 1)[..., 0], _tr("The picture"))
+        return pixels_as_ink(_pixels(image, np.uint16, 1)[..., 0], translate("ImportExport", "The picture"))
     return pixels_as_ink(
-        _pixels(image.convertToFormat(QImage.Format.Format_RGBA8888), np.uint8, 4), _tr("The picture")
+        _pixels(image.convertToFormat(QImage.Format.Format_RGBA8888), np.uint8, 4),
+        translate("ImportExport", "The picture"),
     )
 
 
@@ -99,12 +101,11 @@ def _found_instead(data: QMimeData, urls: list[QUrl]) -> str:
     if urls:
         address = urls[0].toDisplayString()
         address = address if len(address) <= _MAX_TEXT else address[: _MAX_TEXT - 1] + "…"
-        text = _tr("{0} is an address, and this program uses no network; save the picture as a file and open that.")
+        text = translate(
+            "ImportExport",
+            "{0} is an address, and this program uses no network; save the picture as a file and open that.",
+        )
         return text.format(address)
     if data.hasText() and data.text().strip():
-        return _tr("That is text and no picture; copy or drop a picture, or a file.")
-    return _tr("There is no picture to paste or drop; copy a picture or a file first.")
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("ImportExport", text)
+        return translate("ImportExport", "That is text and no picture; copy or drop a picture, or a file.")
+    return translate("ImportExport", "There is no picture to paste or drop; copy a picture or a file first.")

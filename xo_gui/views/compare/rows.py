@@ -6,12 +6,12 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QObject, QPointF, Qt, Signal
+from PySide6.QtCore import QObject, QPointF, Qt, Signal
 from PySide6.QtWidgets import QToolButton, QWidget
 
 from engine.backends import HostArray
 from engine.explain import ModelDifference
-from xo_gui.app import SMALL_PX, TEXT_PX, current_theme, font
+from xo_gui.app import SMALL_PX, TEXT_PX, current_theme, font, translate
 from xo_gui.views.compare.text import DIFFERENCE_LABEL
 from xo_gui.views.network import (
     FOOTER_SPACE,
@@ -245,7 +245,9 @@ class DifferencePainter(StripPainter):
         # The tiles' frames are a pixel wider than the tiles.
         box = Box(column.x - 2, column.y - 2, column.width + 4, last.bottom - column.y + 4)
         self._brush.fill(box, current_theme().background)
-        self._brush.text(column.x, column.y + 12, _tr("the same"), current_theme().secondary_text)
+        self._brush.text(
+            column.x, column.y + 12, translate("CompareView", "the same"), current_theme().secondary_text
+        )
 
     def _legend(self, column: ColumnLayout) -> None:
         shown = self._strip
@@ -266,19 +268,17 @@ class DifferencePainter(StripPainter):
             centre = QPointF(row.x + SYMBOL_SIZE / 2, line - 5)
             paint_class_symbol(self._brush.painter, current_theme(), index, name, centre, SYMBOL_SIZE)
             text = (
-                _tr("{0} points").format(f"{100 * vote:+.1f}".replace("-", MINUS)) if shares else signed_text(score)
+                translate("CompareView", "{0} points").format(f"{100 * vote:+.1f}".replace("-", MINUS))
+                if shares
+                else signed_text(score)
             )
             end = self._brush.text(row.x + 20, line, text, current_theme().text, TEXT_PX)
             paint_name_after(self._brush, index, name, end, line, row.right)
             if shares and column.tile_height >= 56:
-                text = _tr("score {0}").format(signed_text(score))
+                text = translate("CompareView", "score {0}").format(signed_text(score))
                 self._brush.text(row.x + 20, line + 16, text, current_theme().secondary_text)
 
 
 def _signed(stage: DisplayColumn) -> DisplayColumn:
     """The column with signed values; the difference of two pictures is shown as maps."""
     return replace(stage, signed=True, kind="maps" if stage.kind == "picture" else stage.kind)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("CompareView", text)

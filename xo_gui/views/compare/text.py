@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QCoreApplication
-
 from engine.explain import ModelDifference
 from engine.nn.layers import shape_text
+from xo_gui.app import translate
 from xo_gui.state import CellRef
 from xo_gui.views.network import MODEL_LETTERS, CellSummary, cell_summary, layer_names, weight_summary
 from xo_gui.widgets import MINUS, operands, signed_text
@@ -19,16 +18,16 @@ def difference_text(difference: ModelDifference) -> str:
         first, second = (
             prediction.model.network.input_shape for prediction in (difference.first, difference.second)
         )
-        return _tr("The input of A is {0} pixels and that of B {1}, so their values do not correspond.").format(
-            shape_text(first[1:]), shape_text(second[1:])
-        )
+        return translate(
+            "CompareView", "The input of A is {0} pixels and that of B {1}, so their values do not correspond."
+        ).format(shape_text(first[1:]), shape_text(second[1:]))
     if all(difference.largest(layer) == 0 for layer in difference.layers):
         if difference.layers == {0}:
-            return _tr("only their inputs can be compared, and these are the same")
+            return translate("CompareView", "only their inputs can be compared, and these are the same")
         if not difference.is_complete:
-            return _tr("the same in every value that is shown")
-        return _tr("the same in every value that both have")
-    return _tr("green where B is larger, violet where A is")
+            return translate("CompareView", "the same in every value that is shown")
+        return translate("CompareView", "the same in every value that both have")
+    return translate("CompareView", "green where B is larger, violet where A is")
 
 
 def mismatch_text(difference: ModelDifference) -> str:
@@ -43,12 +42,15 @@ def mismatch_text(difference: ModelDifference) -> str:
     for letter, network in zip(MODEL_LETTERS, (first, second), strict=True):
         if at < len(network.shapes):
             name = layer_names(network)[at]
-            parts.append(_tr("{0} has {1}, {2}").format(letter, name, shape_text(network.shapes[at])))
+            parts.append(
+                translate("CompareView", "{0} has {1}, {2}").format(letter, name, shape_text(network.shapes[at]))
+            )
         else:
-            parts.append(_tr("{0} has no such layer").format(letter))
-    text = _tr(
+            parts.append(translate("CompareView", "{0} has no such layer").format(letter))
+    text = translate(
+        "CompareView",
         "Layers are subtracted if their index, counted from the input, and their shape are equal. At layer {0} "
-        "they are not: {1}."
+        "they are not: {1}.",
     )
     return text.format(at, "; ".join(parts))
 
@@ -58,7 +60,7 @@ def difference_summary(difference: ModelDifference, cell: CellRef) -> CellSummar
     prediction = (difference.first, difference.second)[cell.model_index]
     single = cell_summary(prediction, cell)
     if cell.layer not in difference.layers:
-        text = _tr("only in {0}; {1}").format(MODEL_LETTERS[cell.model_index], single.detail)
+        text = translate("CompareView", "only in {0}; {1}").format(MODEL_LETTERS[cell.model_index], single.detail)
         return CellSummary(f"{MODEL_LETTERS[cell.model_index]} · {single.place}", single.value, text.rstrip("; "))
     maps = range(cell.channel, cell.channel + 1)
     if not difference.has(cell.layer, maps):
@@ -87,8 +89,8 @@ def weight_difference_summary(
 
 def _both_values(single: CellSummary, first: float, second: float) -> CellSummary:
     if first == second:
-        value = _tr("A and B {0}").format(signed_text(first))
-        return CellSummary(single.place, value, _tr("the same in both"))
+        value = translate("CompareView", "A and B {0}").format(signed_text(first))
+        return CellSummary(single.place, value, translate("CompareView", "the same in both"))
     difference = _difference_number(second - first)
     shown = operands(
         (first, second), lambda numbers: numbers[1] - numbers[0], _difference_number, difference, signed_text
@@ -100,7 +102,3 @@ def _both_values(single: CellSummary, first: float, second: float) -> CellSummar
 def _difference_number(value: float) -> str:
     """Like `signed_text`, but with one significant digit where that would round to 0."""
     return signed_text(value) if abs(value) >= 0.005 or value != value else f"{value:+.0e}".replace("-", MINUS)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("CompareView", text)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from PySide6.QtCore import QCoreApplication, QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -24,16 +24,12 @@ from engine.documents import Document
 from engine.drawings import Drawing, render
 from engine.nn import UNSURE, Network, RunPoint
 from engine.runtime import DrawingPrediction
+from xo_gui.app import translate
 from xo_gui.widgets import CompactButton, HintLabel, SliderRow, Thumbnail, Thumbnails, scroll_area, vote_text
 
 _SIDE = 40  # pixels of a thumbnail
 _CANVAS_LETTERS = "PE"  # pen, eraser
 _INCREASE_KEYS = (Qt.Key.Key_Plus, Qt.Key.Key_Equal)
-
-
-def tr(text: str) -> str:
-    """`text` in the user's language."""
-    return QCoreApplication.translate("DrawingsPage", text)
 
 
 def label_keys(labels: Sequence[str]) -> dict[str, str]:
@@ -66,7 +62,10 @@ def label_counts_text(labelled: Sequence[LabelledDrawing], labels: Sequence[str]
 def counts_text(counts: Sequence[int], labels: Sequence[str]) -> str:
     """Counts of each label: "6 800 X, 6 800 O, 2 400 neither"."""
     numbers = (f"{count:,}".replace(",", " ") for count in counts)
-    return ", ".join(tr("{0} {1}").format(number, label) for number, label in zip(numbers, labels, strict=True))
+    return ", ".join(
+        translate("DrawingsPage", "{0} {1}").format(number, label)
+        for number, label in zip(numbers, labels, strict=True)
+    )
 
 
 def generated_counts_text(data: PoolSettings) -> str:
@@ -76,7 +75,7 @@ def generated_counts_text(data: PoolSettings) -> str:
 
 def blank_canvas_text(label: str) -> str:
     """The message for a blank canvas that is to be saved as one of a class."""
-    text = tr("A blank canvas is not {0}: draw one first, or save the blank as neither (N).")
+    text = translate("DrawingsPage", "A blank canvas is not {0}: draw one first, or save the blank as neither (N).")
     return text.format(class_phrase(label))
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QGridLayout,
@@ -23,7 +23,7 @@ from engine.data import NO_CLASS, SAMPLES_PER_CLASS, DataSettings, GeneratorSamp
 from engine.documents import Document
 from engine.drawings import Drawing
 from engine.form_fields import FormField, form_fields_of
-from xo_gui.app import SMALL_PX, font
+from xo_gui.app import SMALL_PX, font, translate
 from xo_gui.state import SetData, TrainingSettings
 from xo_gui.widgets import (
     CAPTION_HEIGHT,
@@ -34,7 +34,6 @@ from xo_gui.widgets import (
     Thumbnail,
     Thumbnails,
     scroll_area,
-    translated,
 )
 
 EXAMPLE_COUNTS: Final = (100, 200, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000)
@@ -46,11 +45,6 @@ _MAX_SEED: Final = 999_999
 _SLIDER_STEPS: Final = 200
 _MIN_SLIDER_WIDTH: Final = 44  # pixels
 _MINUS = "\u2212"
-
-
-def tr(text: str) -> str:
-    """`text` in the user's language."""
-    return QCoreApplication.translate("SettingRows", text)
 
 
 def setting_text(setting: FormField, value: Any) -> str:
@@ -69,7 +63,9 @@ def setting_text(setting: FormField, value: Any) -> str:
         f"{_MINUS}{text}" if number < 0 and float(text) else text
         for text, number in zip(unsigned, numbers, strict=True)
     ]
-    return tr("{0} to {1}").format(*signed) + suffix if len(signed) == 2 else signed[0] + suffix
+    return (
+        translate("SettingRows", "{0} to {1}").format(*signed) + suffix if len(signed) == 2 else signed[0] + suffix
+    )
 
 
 class SettingRow(QObject):
@@ -84,7 +80,7 @@ class SettingRow(QObject):
     def __init__(self, setting: FormField, key: str, default: Any, parent: QWidget) -> None:
         """key: the name of the field in the settings."""
         super().__init__(parent)
-        self.setting, self.name = setting, translated(setting.name)
+        self.setting, self.name = setting, translate("Settings", setting.name)
         self._key = key
         self._value: Any = default
         least, most = _limits(setting)
@@ -124,12 +120,12 @@ class SettingRow(QObject):
     def _set_up_widgets(self) -> None:
         setting = self.setting
         if setting.unit.startswith("of "):
-            tip = tr("{0} As a fraction {1}; double-click the name to reset.")
+            tip = translate("SettingRows", "{0} As a fraction {1}; double-click the name to reset.")
         elif setting.unit:
-            tip = tr("{0} In {1}; double-click the name to reset.")
+            tip = translate("SettingRows", "{0} In {1}; double-click the name to reset.")
         else:
-            tip = tr("{0} Double-click the name to reset.")
-        tip = tip.format(translated(setting.description), setting.unit)
+            tip = translate("SettingRows", "{0} Double-click the name to reset.")
+        tip = tip.format(translate("Settings", setting.description), setting.unit)
         self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.label.setBuddy(self.slider)
         limits = _limits(setting)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
 from engine.data import NO_CLASS, TrainingData, total_weight
 from engine.explain import FeatureProfile, FeatureQuery, FeatureWeights, Query, Result, TopExample
-from xo_gui.app import SMALL_PX, font
+from xo_gui.app import SMALL_PX, font, translate
 from xo_gui.state import CellRef, TrainingSettings
 from xo_gui.views.inspector.sheet import SCROLL_BAR_WIDTH, Sheet
 from xo_gui.views.inspector.sheet_blocks import (
@@ -271,41 +271,62 @@ def maximized_input_blocks(profile: FeatureProfile | None, seed: int) -> list[Sh
     """The maximally activating input found so far, with its activation and that of the best example."""
     if profile is None or profile.maximized_input is None:
         message = profile.message if profile is not None else ""
-        return [Paragraph(message or _tr("Searching for the maximally activating input…"))]
+        return [
+            Paragraph(message or translate("FeatureProfilePage", "Searching for the maximally activating input…"))
+        ]
     found = profile.maximized_input
     rows, columns = found.window
     part = found.picture[0, rows.start : rows.stop, columns.start : columns.stop]
     lines = [
-        TextLine(_tr("value now") if found.progress < 1 else _tr("value"), fixed_text(found.value), is_total=True)
+        TextLine(
+            translate("FeatureProfilePage", "value now")
+            if found.progress < 1
+            else translate("FeatureProfilePage", "value"),
+            fixed_text(found.value),
+            is_total=True,
+        )
     ]
     if profile.highest:
-        lines.append(TextLine(_tr("best example"), fixed_text(profile.highest[0].value)))
-    lines.append(TextLine(_tr("receptive field"), f"{len(rows)} × {len(columns)}"))
+        lines.append(
+            TextLine(translate("FeatureProfilePage", "best example"), fixed_text(profile.highest[0].value))
+        )
+    lines.append(TextLine(translate("FeatureProfilePage", "receptive field"), f"{len(rows)} × {len(columns)}"))
     lines.append(
-        TextLine(_tr("seed"), f"{seed}, {100 * found.progress:.0f} %" if found.progress < 1 else str(seed))
+        TextLine(
+            translate("FeatureProfilePage", "seed"),
+            f"{seed}, {100 * found.progress:.0f} %" if found.progress < 1 else str(seed),
+        )
     )
     if found.is_stuck:
-        return [Paragraph(found.message), TextLines((TextLine(_tr("value"), fixed_text(found.value)),))]
+        return [
+            Paragraph(found.message),
+            TextLines((TextLine(translate("FeatureProfilePage", "value"), fixed_text(found.value)),)),
+        ]
     if not part.size:
-        return [Paragraph(_tr("Its receptive field in the picture is empty."))]
-    blocks: list[SheetBlock] = [Heading(_tr("maximally activating input")), CaptionedImage(part, tuple(lines))]
+        return [Paragraph(translate("FeatureProfilePage", "Its receptive field in the picture is empty."))]
+    blocks: list[SheetBlock] = [
+        Heading(translate("FeatureProfilePage", "maximally activating input")),
+        CaptionedImage(part, tuple(lines)),
+    ]
     return [*blocks, Paragraph(found.message)] if found.message else blocks
 
 
 def top_examples_text(profile: FeatureProfile | None, total: int) -> str:
     """The title of the top examples, with the number of examples searched."""
     if profile is None or profile.search_progress >= 1:
-        return _tr("activate it most, of {0}").format(
+        return translate("FeatureProfilePage", "activate it most, of {0}").format(
             integer_text(profile.examples_read if profile is not None else total)
         )
-    return _tr("activate it most, {0} of {1}").format(integer_text(profile.examples_read), integer_text(total))
+    return translate("FeatureProfilePage", "activate it most, {0} of {1}").format(
+        integer_text(profile.examples_read), integer_text(total)
+    )
 
 
 def example_tooltip(example: TopExample) -> str:
     rows, columns = example.window
     if not (rows and columns):
-        return _tr("example {0}").format(integer_text(example.index + 1))
-    text = _tr("example {0}, rows {1} to {2}, columns {3} to {4}")
+        return translate("FeatureProfilePage", "example {0}").format(integer_text(example.index + 1))
+    text = translate("FeatureProfilePage", "example {0}, rows {1} to {2}, columns {3} to {4}")
     return text.format(integer_text(example.index + 1), rows.start + 1, rows.stop, columns.start + 1, columns.stop)
 
 
@@ -332,17 +353,34 @@ def _distribution_blocks(profile: FeatureProfile) -> list[SheetBlock]:
     )
     width = spread.bin_stop - spread.bin_start
     zero = -spread.bin_start / width if spread.bin_start < 0 < spread.bin_stop and math.isfinite(width) else None
-    title = _tr("value in each example") if spread.is_scalar else _tr("maximum in each example")
+    title = (
+        translate("FeatureProfilePage", "value in each example")
+        if spread.is_scalar
+        else translate("FeatureProfilePage", "maximum in each example")
+    )
     bars = ClassHistograms(title, rows, limit_text(spread.bin_start), limit_text(spread.bin_stop), zero)
     values = [
-        TextLine(_tr("mean of all values"), f"{fixed_text(spread.mean)} ± {spread.std:.2f}"),
-        TextLine(_tr("minimum, maximum"), f"{signed_text(spread.minimum)}, {signed_text(spread.maximum)}"),
-        TextLine(_tr("exactly 0"), percent_text(spread.zero_share)),
+        TextLine(
+            translate("FeatureProfilePage", "mean of all values"), f"{fixed_text(spread.mean)} ± {spread.std:.2f}"
+        ),
+        TextLine(
+            translate("FeatureProfilePage", "minimum, maximum"),
+            f"{signed_text(spread.minimum)}, {signed_text(spread.maximum)}",
+        ),
+        TextLine(translate("FeatureProfilePage", "exactly 0"), percent_text(spread.zero_share)),
     ]
     if spread.inactive_share >= 1:
-        return [Paragraph(_tr("It is 0 in every example that was searched: none of them activates it."))]
+        return [
+            Paragraph(
+                translate(
+                    "FeatureProfilePage", "It is 0 in every example that was searched: none of them activates it."
+                )
+            )
+        ]
     if spread.inactive_share:
-        values.append(TextLine(_tr("examples with only 0"), percent_text(spread.inactive_share)))
+        values.append(
+            TextLine(translate("FeatureProfilePage", "examples with only 0"), percent_text(spread.inactive_share))
+        )
     return [bars, TextLines(tuple(values))]
 
 
@@ -351,21 +389,28 @@ def _weight_blocks(weighed: FeatureWeights) -> list[SheetBlock]:
     count, high, wide = weights.shape
     limit = weight_limit(weights)
     if count == 1 and max(high, wide) <= MAX_NUMBERED_SIDE:
-        image: SheetBlock = SideBySide(NumberGrid(_tr("weights"), weights[0], "value", limit))
+        image: SheetBlock = SideBySide(
+            NumberGrid(translate("FeatureProfilePage", "weights"), weights[0], "value", limit)
+        )
     else:
-        title = _tr("weights, a square for each map below") if count > 1 else _tr("weights")
+        title = (
+            translate("FeatureProfilePage", "weights, a square for each map below")
+            if count > 1
+            else translate("FeatureProfilePage", "weights")
+        )
         image = HeatMap(title, tile_slices(weights), limit)
     exact = weights.astype(np.float64)
     lines = [
-        TextLine(_tr("weights"), _shape(weights.shape)),
-        TextLine(_tr("mean"), four_digit_text(float(exact.mean()))),
-        TextLine(_tr("L2 norm"), four_digit_text(weighed.norm)),
+        TextLine(translate("FeatureProfilePage", "weights"), _shape(weights.shape)),
+        TextLine(translate("FeatureProfilePage", "mean"), four_digit_text(float(exact.mean()))),
+        TextLine(translate("FeatureProfilePage", "L2 norm"), four_digit_text(weighed.norm)),
         TextLine(
-            _tr("minimum, maximum"), f"{four_digit_text(float(exact.min()))}, {four_digit_text(float(exact.max()))}"
+            translate("FeatureProfilePage", "minimum, maximum"),
+            f"{four_digit_text(float(exact.min()))}, {four_digit_text(float(exact.max()))}",
         ),
     ]
     if weighed.bias is not None:
-        lines.append(TextLine(_tr("bias"), four_digit_text(weighed.bias)))
+        lines.append(TextLine(translate("FeatureProfilePage", "bias"), four_digit_text(weighed.bias)))
     return [image, TextLines(tuple(lines))]
 
 
@@ -392,9 +437,12 @@ def accessible_text(profile: FeatureProfile | None) -> str:
     parts = [profile.message]
     if profile.maximized_input is not None:
         value = fixed_text(profile.maximized_input.value).replace(MINUS, "-")
-        parts.append(_tr("The maximally activating input gives {0}.").format(value))
+        parts.append(translate("FeatureProfilePage", "The maximally activating input gives {0}.").format(value))
         parts.append(profile.maximized_input.message)
-    for name, side in ((_tr("Activated most by"), profile.highest), (_tr("Activated least by"), profile.lowest)):
+    for name, side in (
+        (translate("FeatureProfilePage", "Activated most by"), profile.highest),
+        (translate("FeatureProfilePage", "Activated least by"), profile.lowest),
+    ):
         if side:
             listed = ", ".join(f"{each.label} {fixed_text(each.value)}" for each in side)
             parts.append(f"{name} {listed}.")
@@ -424,7 +472,3 @@ def _patch(example: TopExample, side: int) -> HostArray:
     rows, columns = example.window
     patch[at[0], at[1]] = example.picture[rows.start : rows.stop, columns.start : columns.stop]
     return patch
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("FeatureProfilePage", text)

@@ -6,11 +6,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from engine.explain import Query, Result, cell_index
 from engine.nn import Network, Prediction
+from xo_gui.app import translate
 from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
 from xo_gui.views.inspector.sheet_blocks import ClassBar, ClassBars, Heading, HeatMap, Paragraph, SheetBlock
@@ -136,17 +137,22 @@ class ValuePage(QWidget):
         if not reads or cell.layer == 0 or (cell.layer == len(prediction.activations) - 1 and result is None):
             return []
         text = reads[0].upper() + reads[1:] + "."
-        blocks: list[SheetBlock] = [Heading(_tr("in the drawing"))]
+        blocks: list[SheetBlock] = [Heading(translate("Inspector", "in the drawing"))]
         if result is None or result.map is None:
             return [*blocks, Paragraph(text)]
         contributions = result.map
         if not contributions.any():
-            return [*blocks, Paragraph(text + " " + _tr("At present no pixel of it contributes anything."))]
+            return [
+                *blocks,
+                Paragraph(text + " " + translate("Inspector", "At present no pixel of it contributes anything.")),
+            ]
         row, column = np.unravel_index(np.abs(contributions).argmax(), contributions.shape)
         largest = fixed_text(float(contributions[row, column]), self.truncate)
-        text += " " + _tr("Largest contribution: {0} from {1}.").format(largest, place_text(int(row), int(column)))
+        text += " " + translate("Inspector", "Largest contribution: {0} from {1}.").format(
+            largest, place_text(int(row), int(column))
+        )
         limit = rounded_limit(float(np.abs(contributions).max()))
-        heat_map = HeatMap(_tr("contribution of each pixel"), contributions, limit)
+        heat_map = HeatMap(translate("Inspector", "contribution of each pixel"), contributions, limit)
         return [*blocks, Paragraph(text), *([heat_map] if cell.layer > 1 else [])]
 
     def _contribution_blocks(
@@ -172,7 +178,10 @@ class ValuePage(QWidget):
             )
             for at, name in enumerate(names)
         )
-        return [Heading(_tr("contribution to the score of each class")), ClassBars(bars, has_negative_side=True)]
+        return [
+            Heading(translate("Inspector", "contribution to the score of each class")),
+            ClassBars(bars, has_negative_side=True),
+        ]
 
     # --- user actions
 
@@ -290,7 +299,3 @@ def next_cell(network: Network, cell: CellRef) -> CellRef | None:
 def _map_of(cell: CellRef) -> CellRef:
     """Identifies a map by its first cell."""
     return CellRef(cell.layer, cell.channel, model_index=cell.model_index)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Inspector", text)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication
 
 from engine.backends import HostArray
 from engine.explain import cell_index, softmax_terms, value_formula
@@ -23,6 +22,7 @@ from engine.nn.layers import (
     ValueFormula,
     WeightedSum,
 )
+from xo_gui.app import translate
 from xo_gui.state import MAX_TRACED_VALUES, CellRef
 from xo_gui.views.inspector.sheet_blocks import (
     ClassBar,
@@ -146,7 +146,10 @@ def _value_blocks(context: ValueContext) -> list[SheetBlock]:
     if formula is None:
         return [
             Paragraph(
-                _tr("A pixel of the drawing, as the network sees it: −1 is background, 1 is the pen's stroke.")
+                translate(
+                    "Inspector",
+                    "A pixel of the drawing, as the network sees it: −1 is background, 1 is the pen's stroke.",
+                )
             )
         ]
     blocks = _FORMS[type(formula)](context, formula)
@@ -175,19 +178,24 @@ def _window(context: ValueContext, formula: WeightedSum) -> list[SheetBlock]:
         if context.selected_map is None or context.selected_map >= len(parts)
         else context.selected_map
     )
-    named = _tr(" on map {0}").format(one + 1) if several else ""
-    window = context.input_grid(_tr("window") + named, formula.values[one], formula.cells[one])
+    named = translate("Inspector", " on map {0}").format(one + 1) if several else ""
+    window = context.input_grid(translate("Inspector", "window") + named, formula.values[one], formula.cells[one])
     feature = NumberGrid(
-        _tr("feature {0}").format(context.cell.channel + 1) + named,
+        translate("Inspector", "feature {0}").format(context.cell.channel + 1) + named,
         formula.weights[one],
         "value",
         rounded_limit(float(np.abs(formula.weights).max())),
     )
     products = _product_grid(context, formula.products, one, window, feature)
-    labels, numbers = [_tr("sum of {0}").format(integer_text(products.values.size))], [float(parts[one])]
+    labels, numbers = (
+        [translate("Inspector", "sum of {0}").format(integer_text(products.values.size))],
+        [float(parts[one])],
+    )
     if several:
         labels.append(
-            _tr("{0} other maps").format(integer_text(len(parts) - 1)) if len(parts) > 2 else _tr("other map")
+            translate("Inspector", "{0} other maps").format(integer_text(len(parts) - 1))
+            if len(parts) > 2
+            else translate("Inspector", "other map")
         )
         numbers.append(formula.total - float(parts[one]))
     shown_maps = np.argsort(-np.abs(parts), kind="stable")[: context.max_rows].tolist() if several else []
@@ -205,7 +213,7 @@ def _product_grid(
 ) -> NumberGrid:
     """The products on one map; its title says where they do not follow from the factors as shown in their cells."""
     limit = rounded_limit(float(np.abs(products).max()))
-    grid = NumberGrid(_tr("products"), products[one], "value", limit)
+    grid = NumberGrid(translate("Inspector", "products"), products[one], "value", limit)
     factors = window.shown_values(context.truncate) * feature.shown_values(context.truncate)
     follows = replace(grid, values=factors).texts(context.truncate) == grid.texts(context.truncate)
     return grid if follows else replace(grid, title=f"{APPROXIMATELY} {grid.title}")
@@ -242,11 +250,15 @@ class _Sum:
             parts[0] = result_text(computed, lambda value: context.number(value, self.extra_digits), parts[0])
         lines = [TextLine(label, part) for label, part in zip(labels, parts, strict=True)]
         if self.mean:
-            label = _tr("{0} {1} pixels") if context.cell.layer == 1 else _tr("{0} {1} values")
+            label = (
+                translate("Inspector", "{0} {1} pixels")
+                if context.cell.layer == 1
+                else translate("Inspector", "{0} {1} values")
+            )
             lines.append(TextLine(label.format(DIVIDED, integer_text(self.normalizer)), self.mean))
         if self.bias:
-            lines.append(TextLine(_tr("bias"), self.bias))
-        return (*lines, TextLine(_tr("this value"), self.value, True))
+            lines.append(TextLine(translate("Inspector", "bias"), self.bias))
+        return (*lines, TextLine(translate("Inspector", "this value"), self.value, True))
 
 
 def _sum(context: ValueContext, formula: WeightedSum, parts: list[float], listed: list[float]) -> _Sum:
@@ -288,12 +300,12 @@ def _map_contributions(
     of the others."""
     most = float(np.abs(parts).max()) or 1.0
     ranks = tuple(
-        RankedRow(_tr("map {0}").format(at + 1), "", number, float(parts[at]) / most,
+        RankedRow(translate("Inspector", "map {0}").format(at + 1), "", number, float(parts[at]) / most,
              part_index=at, is_selected=at == one)
         for at, number in zip(order, numbers, strict=False)
     )  # fmt: skip
     return [
-        Heading(_tr("contribution of each map below (click to see it)")),
+        Heading(translate("Inspector", "contribution of each map below (click to see it)")),
         RankedList(ranks),
         *_remaining(context, parts, order, numbers[-1]),
     ]
@@ -304,20 +316,28 @@ def _remaining(context: ValueContext, parts: HostArray, shown: list[int], missin
     rest = parts.size - len(shown)
     if not rest:
         return []
-    label = _tr("{0} others").format(integer_text(rest))
+    label = translate("Inspector", "{0} others").format(integer_text(rest))
     if context.max_rows >= MAX_ROWS_EXPANDED or np.count_nonzero(parts) <= len(shown):
         return [TextLines((TextLine(label, missing),))]
-    return [RankedList((RankedRow(_tr("{0}: show more").format(label), "", missing, 0.0, part_index=SHOW_MORE),))]
+    return [
+        RankedList(
+            (
+                RankedRow(
+                    translate("Inspector", "{0}: show more").format(label), "", missing, 0.0, part_index=SHOW_MORE
+                ),
+            )
+        )
+    ]
 
 
 def _mean(context: ValueContext, formula: WeightedSum) -> list[SheetBlock]:
     rows, columns = formula.cells.shape
-    labels = [_tr("sum of {0}").format(integer_text(formula.cells.size))]
+    labels = [translate("Inspector", "sum of {0}").format(integer_text(formula.cells.size))]
     sums = _sum(context, formula, [formula.total], [])
     if max(rows, columns) > 16:
-        text = _tr("The mean of the whole map, {0} × {1}.").format(rows, columns)
+        text = translate("Inspector", "The mean of the whole map, {0} × {1}.").format(rows, columns)
         return [Paragraph(text), TextLines(sums.lines(context, labels))]
-    window = context.input_grid(_tr("window"), formula.values, formula.cells)
+    window = context.input_grid(translate("Inspector", "window"), formula.values, formula.cells)
     return [SideBySide(window, "", sums.lines(context, labels, float(window.shown_values(context.truncate).sum())))]
 
 
@@ -342,10 +362,12 @@ def _list(context: ValueContext, formula: WeightedSum) -> list[SheetBlock]:
         inner = unflattened(context.prediction.model.network, cell)
         ranks.append(RankedRow(input_name(inner, cell), factors, number, float(products[at]) / most, inner))
     title = (
-        _tr("its strong values, the largest first") if is_unweighted else _tr("value × weight, the largest first")
+        translate("Inspector", "its strong values, the largest first")
+        if is_unweighted
+        else translate("Inspector", "value × weight, the largest first")
     )
     total = replace(sums, parts=(listed.result(sums.parts[0]),))
-    lines = total.lines(context, [_tr("sum of {0}").format(integer_text(products.size))])
+    lines = total.lines(context, [translate("Inspector", "sum of {0}").format(integer_text(products.size))])
     others = _remaining(context, products, order, listed.texts[-1] if listed.texts else "")
     return [Heading(title), RankedList(tuple(ranks)), *others, TextLines(lines)]
 
@@ -353,25 +375,36 @@ def _list(context: ValueContext, formula: WeightedSum) -> list[SheetBlock]:
 def input_name(inner: CellRef, cell: CellRef) -> str:
     """The name of the input value `cell`. inner: its cell before flattening, on a map, or `cell` itself."""
     if inner == cell:
-        return _tr("value {0}").format(integer_text(cell.channel + 1))
-    return _tr("map {0}: {1}, {2}").format(inner.channel + 1, inner.row + 1, inner.column + 1)
+        return translate("Inspector", "value {0}").format(integer_text(cell.channel + 1))
+    return translate("Inspector", "map {0}: {1}, {2}").format(inner.channel + 1, inner.row + 1, inner.column + 1)
 
 
 # --- all other forms
 
 
 def _largest(context: ValueContext, formula: Maximum) -> list[SheetBlock]:
-    grid = context.input_grid(_tr("window"), formula.values, formula.cells, frozenset({formula.argmax}))
+    grid = context.input_grid(
+        translate("Inspector", "window"), formula.values, formula.cells, frozenset({formula.argmax})
+    )
     computed = float(grid.shown_values(context.truncate).max())
     largest = result_text(computed, context.number, context.number(formula.result))
-    blocks: list[SheetBlock] = [SideBySide(grid, "→", (TextLine(_tr("maximum"), largest, True),))]
+    blocks: list[SheetBlock] = [
+        SideBySide(grid, "→", (TextLine(translate("Inspector", "maximum"), largest, True),))
+    ]
     if formula.tie_count > 1:
-        tie = _tr("{0} of the {1} values are equally large; the first in reading order counts as the maximum.")
+        tie = translate(
+            "Inspector",
+            "{0} of the {1} values are equally large; the first in reading order counts as the maximum.",
+        )
         blocks.append(Paragraph(tie.format(formula.tie_count, formula.values.size)))
     elif formula.values.size > 1:
         row, column = divmod(formula.argmax, formula.values.shape[1])
         blocks.append(
-            Paragraph(_tr("The maximum is in row {0}, column {1} of the window.").format(row + 1, column + 1))
+            Paragraph(
+                translate("Inspector", "The maximum is in row {0}, column {1} of the window.").format(
+                    row + 1, column + 1
+                )
+            )
         )
     return blocks
 
@@ -389,19 +422,23 @@ def _elementwise(context: ValueContext, formula: ElementwiseFunction) -> list[Sh
             [x], spelling.terms, lambda value: four_digit_text(value, extra), given.texts, context.number
         )
         named = zip(spelling.names, given.texts, strict=True)
-        terms = [TextLine(_tr(name), argument.result(text)) for name, text in named]
+        terms = [TextLine(translate("Inspector", name), argument.result(text)) for name, text in named]
     else:
         argument = context.operands([x], spelling.result, y)
         y = argument.result(y)
-    lines = (TextLine(_tr("x, the input value"), argument.texts[0]), *terms)
-    label = _tr(template).format(*values)
+    lines = (TextLine(translate("Inspector", "x, the input value"), argument.texts[0]), *terms)
+    label = translate("Inspector", template).format(*values)
     return [TextLines((*lines, TextLine(label, y, True))), *_input_link(context, formula)]
 
 
 def _input_link(context: ValueContext, formula: ValueFormula) -> list[SheetBlock]:
     """A link to the single input value."""
     cell = context.input_cells(formula.cells)[0]
-    return [RankedList((RankedRow(_tr("← go to x"), "", "", 0.0, cell),))] if cell is not None else []
+    return (
+        [RankedList((RankedRow(translate("Inspector", "← go to x"), "", "", 0.0, cell),))]
+        if cell is not None
+        else []
+    )
 
 
 def _normalized(context: ValueContext, formula: Normalized) -> list[SheetBlock]:
@@ -429,14 +466,14 @@ def _normalized(context: ValueContext, formula: Normalized) -> list[SheetBlock]:
     )
     variance, epsilon = first.texts
     lines = (
-        TextLine(_tr("x, the input value"), x),
-        TextLine(_tr("minus the map's mean"), mean),
-        TextLine(_tr("the map's variance"), variance),
-        TextLine(_tr("÷ std. deviation √(variance + {0})").format(epsilon), first.result(std)),
-        TextLine(_tr("normalized"), middle.result(normalized), True),
-        TextLine(_tr("× weight"), weight),
-        TextLine(_tr("bias"), bias),
-        TextLine(_tr("this value"), last.result(value), True),
+        TextLine(translate("Inspector", "x, the input value"), x),
+        TextLine(translate("Inspector", "minus the map's mean"), mean),
+        TextLine(translate("Inspector", "the map's variance"), variance),
+        TextLine(translate("Inspector", "÷ std. deviation √(variance + {0})").format(epsilon), first.result(std)),
+        TextLine(translate("Inspector", "normalized"), middle.result(normalized), True),
+        TextLine(translate("Inspector", "× weight"), weight),
+        TextLine(translate("Inspector", "bias"), bias),
+        TextLine(translate("Inspector", "this value"), last.result(value), True),
     )
     return [TextLines(lines), *_input_link(context, formula)]
 
@@ -450,32 +487,33 @@ def _two_terms(
     lines = (
         TextLine(first[0], given.texts[0]),
         TextLine(second[0], given.texts[1]),
-        TextLine(_tr("this value"), given.result(value), True),
+        TextLine(translate("Inspector", "this value"), given.result(value), True),
     )
     return [TextLines(lines), *_input_link(context, formula)]
 
 
 def _shifted(context: ValueContext, formula: Centered) -> list[SheetBlock]:
-    mean = _tr("minus the mean of all examples"), -formula.mean
-    return _two_terms(context, formula, (_tr("the pixel"), formula.value), mean)
+    mean = translate("Inspector", "minus the mean of all examples"), -formula.mean
+    return _two_terms(context, formula, (translate("Inspector", "the pixel"), formula.value), mean)
 
 
 def _unchanged(context: ValueContext, formula: Identity) -> list[SheetBlock]:
-    text = _tr("Flatten: the same value, in one list of the values of all maps.")
+    text = translate("Inspector", "Flatten: the same value, in one list of the values of all maps.")
     if formula.dropout_rate is not None:
-        text = _tr(
-            "Dropout switches off {0} of the values during training; a prediction uses all values unchanged."
+        text = translate(
+            "Inspector",
+            "Dropout switches off {0} of the values during training; a prediction uses all values unchanged.",
         ).format(percent_text(formula.dropout_rate))
     return [
         Paragraph(text),
-        TextLines((TextLine(_tr("this value"), context.number(context.value), True),)),
+        TextLines((TextLine(translate("Inspector", "this value"), context.number(context.value), True),)),
         *_input_link(context, formula),
     ]
 
 
 def _skip_sum(context: ValueContext, formula: SkipSum) -> list[SheetBlock]:
-    skipped = _tr("input (skip connection)"), formula.value
-    return _two_terms(context, formula, skipped, (_tr("output of its layers"), formula.branch))
+    skipped = translate("Inspector", "input (skip connection)"), formula.value
+    return _two_terms(context, formula, skipped, (translate("Inspector", "output of its layers"), formula.branch))
 
 
 def _softmax_blocks(context: ValueContext) -> list[SheetBlock]:
@@ -498,20 +536,24 @@ def _softmax_blocks(context: ValueContext) -> list[SheetBlock]:
     *shown, largest = raised.texts
     less = f"{MINUS} {largest.removeprefix('+')}"
     lines = [
-        TextLine(_tr("{0}: e to the ({1} {2})").format(name, score, less), raised.result(power))
+        TextLine(translate("Inspector", "{0}: e to the ({1} {2})").format(name, score, less), raised.result(power))
         for name, score, power in zip(network.classes, shown, added.texts, strict=False)
     ]
     if rest:
         others = integer_text(len(exponentials) - listed)
-        lines.append(TextLine(_tr("{0} others").format(others), added.texts[-1]))
-    lines.append(TextLine(_tr("their sum, by which each is divided"), added.result(total), True))
+        lines.append(TextLine(translate("Inspector", "{0} others").format(others), added.texts[-1]))
+    lines.append(TextLine(translate("Inspector", "their sum, by which each is divided"), added.result(total), True))
     votes = vote_texts(network, softmax.probabilities.tolist())
     bars = tuple(
         ClassBar(at, name, _share_text(power, total, text), float(softmax.probabilities[at]))
         for at, (name, power, text) in enumerate(zip(network.classes, added.texts, votes, strict=False))
         if at < listed
     )
-    return [Heading(_tr("from scores to votes (softmax)")), TextLines(tuple(lines)), ClassBars(bars)]
+    return [
+        Heading(translate("Inspector", "from scores to votes (softmax)")),
+        TextLines(tuple(lines)),
+        ClassBars(bars),
+    ]
 
 
 def _share_text(power: str, total: str, vote: str) -> str:
@@ -540,11 +582,15 @@ def downstream_text(prediction: Prediction, cell: CellRef, truncate: bool = Fals
         mask[place] = True
         users = np.argwhere(layer.influence_mask(shape, mask))
         if not len(users):
-            parts.append(_tr("is used by no other value"))
+            parts.append(translate("Inspector", "is used by no other value"))
             break
         first = tuple(int(part) for part in users[len(users) // 2])
         if layer.traits.connects_channels or len(users) > 1:
-            parts.append(_tr("is used by {0} of {1}").format(_count_text(len(users)), names[cell.layer + 1]))
+            parts.append(
+                translate("Inspector", "is used by {0} of {1}").format(
+                    _count_text(len(users)), names[cell.layer + 1]
+                )
+            )
             break
         if not prediction.activations.has(cell.layer + 1):
             return ""
@@ -555,18 +601,22 @@ def downstream_text(prediction: Prediction, cell: CellRef, truncate: bool = Fals
             is_tied = float(prediction.activations[cell.layer][place]) == formula.result
             if not is_maximum:
                 tie, loss = (
-                    _tr("is as large as the pool's maximum, which comes first"),
-                    _tr("is less than the pool's maximum, {0}").format(value),
+                    translate("Inspector", "is as large as the pool's maximum, which comes first"),
+                    translate("Inspector", "is less than the pool's maximum, {0}").format(value),
                 )
                 parts.append(tie if is_tied else loss)
                 break
-            parts.append(_tr("is the pool's maximum"))
+            parts.append(translate("Inspector", "is the pool's maximum"))
         elif not layer.traits.is_identity:
-            parts.append(_tr("goes through {0} as {1}").format(names[cell.layer + 1], value))
+            parts.append(translate("Inspector", "goes through {0} as {1}").format(names[cell.layer + 1], value))
         cell = replace(cell, layer=cell.layer + 1, **_cell_fields(first))
     *first_parts, last_part = parts or [""]
-    text = _tr("{0} and {1}").format(", ".join(first_parts), last_part) if first_parts else last_part
-    return _tr("This value {0}.").format(text) if parts else ""
+    text = (
+        translate("Inspector", "{0} and {1}").format(", ".join(first_parts), last_part)
+        if first_parts
+        else last_part
+    )
+    return translate("Inspector", "This value {0}.").format(text) if parts else ""
 
 
 def _cell_fields(place: tuple[int, ...]) -> dict[str, int]:
@@ -575,11 +625,11 @@ def _cell_fields(place: tuple[int, ...]) -> dict[str, int]:
 
 
 def _count_text(users: int) -> str:
-    return _tr("one value") if users == 1 else _tr("{0} values").format(integer_text(users))
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Inspector", text)
+    return (
+        translate("Inspector", "one value")
+        if users == 1
+        else translate("Inspector", "{0} values").format(integer_text(users))
+    )
 
 
 # The function that writes each form of arithmetic.

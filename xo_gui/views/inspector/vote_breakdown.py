@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication
 
 from engine.backends import HostArray
 from engine.explain import Result, has_value_formula, value_formula
 from engine.nn import Prediction
 from engine.nn.layers import WeightedSum
+from xo_gui.app import translate
 from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet_blocks import Heading, NumberTable, SheetBlock, TableRow
 from xo_gui.views.inspector.value_text import MAX_ROWS, ValueContext, input_name
@@ -48,10 +48,10 @@ def contribution_table(prediction: Prediction, cell: CellRef, truncate: bool) ->
     rest = contributions.shape[1] - len(listed_values)
     if rest:
         others = contributions.sum(axis=1) - contributions[:, listed_values].sum(axis=1)
-        rows.append((_tr("{0} others").format(integer_text(rest)), others, None))
+        rows.append((translate("Inspector", "{0} others").format(integer_text(rest)), others, None))
     biases = np.array([each.bias or 0.0 for each in sums])
     if biases.any():
-        rows.append((_tr("bias"), biases, None))
+        rows.append((translate("Inspector", "bias"), biases, None))
     scores = prediction.activations[-1].astype(np.float64)[classes].tolist()
     totals = [context.number(score) for score in scores]
     shown = [
@@ -62,8 +62,8 @@ def contribution_table(prediction: Prediction, cell: CellRef, truncate: bool) ->
     lines = [TableRow(name, numbers, inner) for (name, _, inner), numbers in zip(rows, texts, strict=True)]
     results = tuple(column.result(total) for column, total in zip(shown, totals, strict=True))
     heads = tuple(network.classes[at] for at in classes)
-    table = NumberTable(heads, (*lines, TableRow(_tr("score"), results, is_total=True)))
-    return [Heading(_tr("contribution of every value to each class")), table]
+    table = NumberTable(heads, (*lines, TableRow(translate("Inspector", "score"), results, is_total=True)))
+    return [Heading(translate("Inspector", "contribution of every value to each class")), table]
 
 
 def layer_table(prediction: Prediction, cell: CellRef, result: Result, truncate: bool) -> list[SheetBlock]:
@@ -80,10 +80,9 @@ def layer_table(prediction: Prediction, cell: CellRef, result: Result, truncate:
     )
     pairs = zip(shown.texts[::2], shown.texts[1::2], strict=True)
     rows = [TableRow(name, pair) for (name, _), pair in zip(totals, pairs, strict=True)]
-    rows.append(TableRow(_tr("each line adds up to"), ("", shown.result(score)), is_total=True))
-    heading = Heading(_tr("the same score, split at each layer"))
-    return [heading, NumberTable((_tr("from values"), _tr("from biases")), tuple(rows))]
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Inspector", text)
+    rows.append(TableRow(translate("Inspector", "each line adds up to"), ("", shown.result(score)), is_total=True))
+    heading = Heading(translate("Inspector", "the same score, split at each layer"))
+    return [
+        heading,
+        NumberTable((translate("Inspector", "from values"), translate("Inspector", "from biases")), tuple(rows)),
+    ]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRect, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPainterPath, QPen
 
 from engine.backends import HostArray
 from engine.nn import Prediction
-from xo_gui.app import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font, to_qimage
+from xo_gui.app import LARGE_PX, SMALL_PX, TITLE_PX, Theme, font, to_qimage, translate
 from xo_gui.views.network.layer_labels import DisplayColumn
 from xo_gui.views.network.layout import Box, ColumnLayout
 from xo_gui.widgets import (
@@ -205,7 +205,7 @@ def paint_votes(brush: Brush, column: ColumnLayout, prediction: Prediction, leve
                 brush.text(
                     row.x,
                     row.y + 50,
-                    _tr("score {0}").format(signed_text(score)),
+                    translate("NetworkView", "score {0}").format(signed_text(score)),
                     brush.theme.secondary_text,
                 )
 
@@ -303,7 +303,3 @@ def _outline(box: Box, distance: float) -> QRectF:
     """The rectangle just outside `box`, for a pen one pixel wide."""
     half = distance / 2
     return QRectF(box.x - half, box.y - half, box.width + distance, box.height + distance)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("NetworkView", text)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from PySide6.QtCore import QCoreApplication, QEvent, QObject, QPointF, QRectF, Qt
+from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.nn import Network
 from engine.runtime import TrainingReport
 from engine.training import DeadFeatures
-from xo_gui.app import SMALL_PX, Theme
+from xo_gui.app import SMALL_PX, Theme, translate
 from xo_gui.views.network.column_painting import cached_font
 from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
 
@@ -45,7 +45,11 @@ class DeadFeatureMarks(QObject):
     def summary(self) -> str:
         """The number of dead features as text for screen readers; "" for none."""
         count = sum(len(dead.channels) for dead in self._dead)
-        text = _tr("{0} dead feature") if count == 1 else _tr("{0} dead features")
+        text = (
+            translate("DeadFeatures", "{0} dead feature")
+            if count == 1
+            else translate("DeadFeatures", "{0} dead features")
+        )
         return text.format(count) if count else ""
 
     def paint(self, painter: QPainter, theme: Theme) -> None:
@@ -71,7 +75,11 @@ class DeadFeatureMarks(QObject):
         layout, scrolled = shown
         for column, channel, box in self._boxes(layout):
             if box.contains(x + scrolled, y):
-                kind = _tr("Feature {0}") if column.is_map else _tr("Value {0}")
+                kind = (
+                    translate("DeadFeatures", "Feature {0}")
+                    if column.is_map
+                    else translate("DeadFeatures", "Value {0}")
+                )
                 return dead_feature_text(kind.format(channel + 1), self._examples)
         return ""
 
@@ -101,10 +109,11 @@ def paint_dead_mark(painter: QPainter, theme: Theme, middle: QPointF, side: floa
 
 def dead_feature_text(name: str, examples: int) -> str:
     """An explanation of a dead feature, with remedies."""
-    text = _tr(
+    text = translate(
+        "DeadFeatures",
         "{0} is dead: after the ReLU it is 0 on all {1} held-out drawings checked, so no gradient reaches it and "
         "it no longer learns. A lower learning rate keeps features alive; restarting training, or going back to an "
-        "earlier step, recovers them."
+        "earlier step, recovers them.",
     )
     return text.format(name, examples)
 
@@ -119,7 +128,7 @@ def _mark_geometry(box: Box) -> tuple[QPointF, float]:
 def _paint_background(painter: QPainter, theme: Theme, box: Box) -> None:
     """Paint the background of a tile's mark, and the word "dead" where there is room."""
     face, metrics = cached_font(SMALL_PX)
-    word = _tr("dead")
+    word = translate("DeadFeatures", "dead")
     wide = metrics.horizontalAdvance(word) if box.width >= _MIN_TEXT_WIDTH else 0.0
     background = QColor(theme.background)
     background.setAlphaF(0.85)
@@ -149,7 +158,3 @@ def _paint_signs(painter: QPainter, theme: Theme, signs: QPainterPath) -> None:
     painter.setBrush(Qt.BrushStyle.NoBrush)
     painter.drawPath(signs)
     painter.restore()
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("DeadFeatures", text)

@@ -7,10 +7,9 @@ from collections.abc import Set
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from PySide6.QtCore import QCoreApplication
-
 from engine.nn import Network
 from engine.nn.layers import Shape, shape_text
+from xo_gui.app import translate
 from xo_gui.widgets import integer_text
 
 ColumnKind = Literal["picture", "maps", "bars", "list", "votes", "group"]
@@ -88,10 +87,14 @@ def has_column(network: Network, layer: int) -> bool:
 def with_pager(display: DisplayColumn, maps: range) -> DisplayColumn:
     """The column with a pager that says which maps are shown: "25–48", "of 512", "of 512 × 126 × 126"."""
     if len(maps) == display.count:
-        pager = _tr("all {0}").format(integer_text(display.count)), "", "× " + shape_text(display.shape[1:])
+        pager = (
+            translate("NetworkView", "all {0}").format(integer_text(display.count)),
+            "",
+            "× " + shape_text(display.shape[1:]),
+        )
     else:
-        shown = _tr("{0}–{1}").format(integer_text(maps.start + 1), integer_text(maps.stop))
-        of = _tr("of {0}")
+        shown = translate("NetworkView", "{0}–{1}").format(integer_text(maps.start + 1), integer_text(maps.stop))
+        of = translate("NetworkView", "of {0}")
         pager = shown, of.format(integer_text(display.count)), of.format(shape_text(display.shape))
     return replace(display, pager=pager)
 
@@ -160,35 +163,35 @@ def _kind(network: Network, layer: int) -> ColumnKind:
 
 def _title(network: Network, layer: int) -> str:
     if layer == 0:
-        return _tr("Input")
+        return translate("NetworkView", "Input")
     if layer == len(network.layers):
-        return _tr("Votes")
-    return _tr(network.layers[layer - 1].text.title)
+        return translate("NetworkView", "Votes")
+    return translate("NetworkView", network.layers[layer - 1].text.title)
 
 
 def _joined(titles: tuple[str, ...]) -> str:
     """ "Features + ReLU"; for more than three the first and a count, because a wide header widens the column."""
     if len(titles) <= 3:
         return " + ".join(titles)
-    return _tr("{0} + {1} more").format(titles[0], len(titles) - 1)
+    return translate("NetworkView", "{0} + {1} more").format(titles[0], len(titles) - 1)
 
 
 def _lines(network: Network, layer: int, folded: bool) -> tuple[str, str]:
     shape = network.shapes[layer]
     if layer == 0:
-        return _tr("as the network"), _tr("sees it, {0}").format(shape_text(shape[1:]))
+        return translate("NetworkView", "as the network"), translate("NetworkView", "sees it, {0}").format(
+            shape_text(shape[1:])
+        )
     source = network.layers[layer - 1]
     template, values = source.text.detail
-    description = _tr(template).format(*(integer_text(v) if isinstance(v, int) else v for v in values))
+    description = translate("NetworkView", template).format(
+        *(integer_text(v) if isinstance(v, int) else v for v in values)
+    )
     if source.traits.connects_channels and len(shape) == 1 and not description:
-        description = _tr("uses all {0}").format(integer_text(network.shapes[layer - 1][0]))
+        description = translate("NetworkView", "uses all {0}").format(integer_text(network.shapes[layer - 1][0]))
     if layer == len(network.layers):
-        return _tr("{0} classes").format(integer_text(shape[0])), description
+        return translate("NetworkView", "{0} classes").format(integer_text(shape[0])), description
     if len(shape) == 1:
-        count = _tr("{0} values").format(integer_text(shape[0]))
+        count = translate("NetworkView", "{0} values").format(integer_text(shape[0]))
         return (count, description) if source.traits.connects_channels else (description, count)
-    return description + (_tr(", folded") if folded else ""), shape_text(shape)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("NetworkView", text)
+    return description + (translate("NetworkView", ", folded") if folded else ""), shape_text(shape)

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from PySide6.QtCore import QCoreApplication
-
+from xo_gui.app import translate
 from xo_gui.views.network.layer_labels import DisplayColumn
 from xo_gui.widgets import integer_text
 
@@ -261,13 +260,13 @@ def collapse_runs(
 def collapsed_run(displays: Sequence[DisplayColumn]) -> DisplayColumn:
     """One column that stands for all of these."""
     first, last = displays[0].layer, displays[-1].layers[-1]
-    span = _tr("{0}–{1}").format(integer_text(first), integer_text(last))
+    span = translate("NetworkView", "{0}–{1}").format(integer_text(first), integer_text(last))
     return DisplayColumn(
         "group",
         first,
         tuple(range(first + 1, last + 1)),
         integer_text(last - first + 1),
-        (_tr("layers"), span),
+        (translate("NetworkView", "layers"), span),
         (1,),
         signed=False,
         scale_layer=displays[0].scale_layer,
@@ -277,7 +276,9 @@ def collapsed_run(displays: Sequence[DisplayColumn]) -> DisplayColumn:
 
 def _numbered(display: DisplayColumn) -> DisplayColumn:
     """The column with its layer's number in the title."""
-    return replace(display, title=_tr("{0} · {1}").format(integer_text(display.layer), display.title))
+    return replace(
+        display, title=translate("NetworkView", "{0} · {1}").format(integer_text(display.layer), display.title)
+    )
 
 
 def _expanded(run: Sequence[DisplayColumn], opened: LayerRange | None) -> Iterator[DisplayColumn]:
@@ -298,7 +299,3 @@ def _expanded(run: Sequence[DisplayColumn], opened: LayerRange | None) -> Iterat
 def _cell_at(box: Box, shape: tuple[int, int], x: float, y: float) -> tuple[int, int]:
     row, column = int((y - box.y) * shape[0] / box.height), int((x - box.x) * shape[1] / box.width)
     return min(row, shape[0] - 1), min(column, shape[1] - 1)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("NetworkView", text)

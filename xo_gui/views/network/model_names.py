@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QCoreApplication
-
 from engine.nn import UNSURE, Model, Prediction
 from engine.runtime import TrainingReport
+from xo_gui.app import translate
 
 MODEL_LETTERS = ("A", "B")
 
@@ -19,7 +18,7 @@ def model_label(model: Model, training: TrainingReport | None = None, live: bool
     """
     if live and training is not None and 0 <= training.shown_point.branch < len(training.branches):
         at = training.shown_point
-        point = _tr("step {0} of {1}").format(at.step, training.branches[at.branch].name)
+        point = translate("CompareView", "step {0} of {1}").format(at.step, training.branches[at.branch].name)
     else:
         point = str(model.origin.get("moment", ""))
     return f"{model.name} · {point}" if point else model.name
@@ -38,12 +37,17 @@ def agreement_text(predictions: Sequence[Prediction]) -> str:
         return ""
     first, second = (prediction.predicted_class for prediction in predictions)
     if predictions[0].model.network.classes != predictions[1].model.network.classes:
-        return _tr("Their classes differ.")
+        return translate("CompareView", "Their classes differ.")
     if first == second:
-        return _tr("Both are unsure.") if first == UNSURE else _tr("Both predict {0}.").format(first)
-    texts = [_tr("is unsure") if name == UNSURE else _tr("predicts {0}").format(name) for name in (first, second)]
-    return _tr("They disagree: A {0}, B {1}.").format(*texts)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("CompareView", text)
+        return (
+            translate("CompareView", "Both are unsure.")
+            if first == UNSURE
+            else translate("CompareView", "Both predict {0}.").format(first)
+        )
+    texts = [
+        translate("CompareView", "is unsure")
+        if name == UNSURE
+        else translate("CompareView", "predicts {0}").format(name)
+        for name in (first, second)
+    ]
+    return translate("CompareView", "They disagree: A {0}, B {1}.").format(*texts)

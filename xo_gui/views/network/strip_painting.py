@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 
 from engine.backends import HostArray
 from engine.nn import Prediction
 from engine.nn.layers import shape_text
-from xo_gui.app import SMALL_PX, TEXT_PX, Theme
+from xo_gui.app import SMALL_PX, TEXT_PX, Theme, translate
 from xo_gui.state import CellRef
 from xo_gui.views.network import column_painting as draw
 from xo_gui.views.network.column_painting import cached_font, paint_legend, qrect
@@ -151,12 +151,12 @@ class StripPainter:
         """Multiplications and time of a column, from the longest wording to the shortest."""
         if column.display.kind == "picture":
             pixels = integer_text(column.display.shape[1] * column.display.shape[2])
-            return [_tr("{0} pixels").format(pixels), pixels]
+            return [translate("NetworkView", "{0} pixels").format(pixels), pixels]
         multiplies, seconds = self._strip.cost(column)
         time, times = duration_text(seconds), count_text(multiplies)
         if not multiplies:
             return [time]
-        return [_tr("{0} mult · {1}").format(times, time), f"{times} · {time}", time]
+        return [translate("NetworkView", "{0} mult · {1}").format(times, time), f"{times} · {time}", time]
 
 
 def paint_selection(painter: QPainter, strip: StripModel, cell: CellRef, theme: Theme, animating: bool) -> None:
@@ -236,9 +236,10 @@ def paint_cell_summary(
 def click_hint(strips: Sequence[StripModel], header: HeaderTarget | None) -> str:
     """What a click does: on the header under the mouse, or anywhere."""
     if header is None:
-        return _tr(
+        return translate(
+            "NetworkView",
             "Point at a value to read it, click to see how it is computed, double-click to enlarge its map. "
-            "Keys: arrows, Enter, Space."
+            "Keys: arrows, Enter, Space.",
         )
     strip = strips[header.model_index]
     column = strip.layout.column_starting_at(header.layer) if strip.layout else None
@@ -247,18 +248,26 @@ def click_hint(strips: Sequence[StripModel], header: HeaderTarget | None) -> str
     display = column.display
     if header.pager_part is not None:
         texts = {
-            "back": _tr("Click for the previous maps, or press Page Up."),
-            "on": _tr("Click for the next maps, or press Page Down."),
-            "all": _tr("Click to show all {0} maps, and scroll.").format(shape_text(display.shape)),
+            "back": translate("NetworkView", "Click for the previous maps, or press Page Up."),
+            "on": translate("NetworkView", "Click for the next maps, or press Page Down."),
+            "all": translate("NetworkView", "Click to show all {0} maps, and scroll.").format(
+                shape_text(display.shape)
+            ),
         }
-        return texts[header.pager_part] if column.is_paged else _tr("Click to show one page of the maps at a time.")
+        return (
+            texts[header.pager_part]
+            if column.is_paged
+            else translate("NetworkView", "Click to show one page of the maps at a time.")
+        )
     if header.folds is None:
         ends = integer_text(display.layers[0]), integer_text(display.layers[-1])
-        return _tr("Click to expand layers {0} to {1}: {2}.").format(*ends, ", ".join(display.layer_kinds))
+        return translate("NetworkView", "Click to expand layers {0} to {1}: {2}.").format(
+            *ends, ", ".join(display.layer_kinds)
+        )
     name = layer_names(strip.prediction.model.network)[header.folds]
     if header.folds == display.layer:
-        return _tr("Click to show {0} in the column before it.").format(name)
-    return _tr("Click to show {0} in a column of its own.").format(name)
+        return translate("NetworkView", "Click to show {0} in the column before it.").format(name)
+    return translate("NetworkView", "Click to show {0} in a column of its own.").format(name)
 
 
 def predictions_text(strips: Sequence[StripModel]) -> str:
@@ -269,7 +278,9 @@ def predictions_text(strips: Sequence[StripModel]) -> str:
 def prediction_text(name: str, prediction: Prediction) -> str:
     """The prediction of the model called `name`: "walk-through predicts X, 100 %"."""
     top = 100 * float(prediction.votes.max())
-    return _tr("{0} predicts {1}, {2} %").format(name, prediction.predicted_class, f"{top:.0f}")
+    return translate("NetworkView", "{0} predicts {1}, {2} %").format(
+        name, prediction.predicted_class, f"{top:.0f}"
+    )
 
 
 def _fan(painter: QPainter, trace: ReceptiveTrace, theme: Theme) -> None:
@@ -289,7 +300,3 @@ def _outline(painter: QPainter, box: QRectF, theme: Theme, width: float) -> None
     for colour, line_width in ((theme.background, width + 1.6), (theme.text, width)):
         painter.setPen(QPen(QColor(colour), line_width))
         painter.drawRoundedRect(box, 1.5, 1.5)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("NetworkView", text)

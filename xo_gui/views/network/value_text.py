@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QCoreApplication
-
 from engine.explain import receptive_field, receptive_runs
 from engine.nn import Network, Prediction
+from xo_gui.app import translate
 from xo_gui.state import CellRef
 from xo_gui.views.network.layer_labels import layer_names
 from xo_gui.views.network.trace import unflattened
@@ -48,36 +47,42 @@ def weight_summary(prediction: Prediction, layer: int, place: tuple[int, int, in
     network = prediction.model.network
     weight = float(prediction.model.parameters[f"{network.names[layer]}.weight"][place])
     feature, channel, row, column = (part + 1 for part in place)
-    text = _tr("{0} · feature {1}").format(layer_names(network)[layer], feature)
+    text = translate("NetworkView", "{0} · feature {1}").format(layer_names(network)[layer], feature)
     if network.shapes[layer - 1][0] > 1:
-        text += _tr(" on map {0}").format(channel)
+        text += translate("NetworkView", " on map {0}").format(channel)
     return CellSummary(
-        text + _tr(" · row {0}, column {1}").format(row, column), fixed_text(weight), _tr("a weight")
+        text + translate("NetworkView", " · row {0}, column {1}").format(row, column),
+        fixed_text(weight),
+        translate("NetworkView", "a weight"),
     )
 
 
 def place_text(row: int, column: int) -> str:
     """A position counted from 1: "row 12, column 21"."""
-    return _tr("row {0}, column {1}").format(row + 1, column + 1)
+    return translate("NetworkView", "row {0}, column {1}").format(row + 1, column + 1)
 
 
 def _vote(prediction: Prediction, cell: CellRef, score: float) -> CellSummary:
     network = prediction.model.network
-    place = _tr("Votes · {0}").format(network.classes[cell.channel])
+    place = translate("NetworkView", "Votes · {0}").format(network.classes[cell.channel])
     if network.vote == "score":
-        return CellSummary(place, fixed_text(score), _tr("the mean of its strong values"))
-    vote = _tr("a score; vote {0} (softmax)").format(vote_text(network, float(prediction.votes[cell.channel])))
+        return CellSummary(place, fixed_text(score), translate("NetworkView", "the mean of its strong values"))
+    vote = translate("NetworkView", "a score; vote {0} (softmax)").format(
+        vote_text(network, float(prediction.votes[cell.channel]))
+    )
     return CellSummary(place, fixed_text(score), vote)
 
 
 def _list_place(network: Network, cell: CellRef) -> str:
-    return _tr("{0} · value {1}").format(layer_names(network)[cell.layer], integer_text(cell.channel + 1))
+    return translate("NetworkView", "{0} · value {1}").format(
+        layer_names(network)[cell.layer], integer_text(cell.channel + 1)
+    )
 
 
 def _map_place(network: Network, cell: CellRef) -> str:
     parts = [layer_names(network)[cell.layer], place_text(cell.row, cell.column)]
     if cell.layer or network.input_shape[0] > 1:
-        parts.insert(1, _tr("map {0}").format(cell.channel + 1))
+        parts.insert(1, translate("NetworkView", "map {0}").format(cell.channel + 1))
     return " · ".join(parts)
 
 
@@ -88,21 +93,20 @@ def _receptive_field(network: Network, cell: CellRef) -> str:
     inner = unflattened(network, cell)
     window = receptive_field(network, inner.layer, inner.row, inner.column)[0]
     if window is None:
-        return _tr("receptive field: the whole drawing")
+        return translate("NetworkView", "receptive field: the whole drawing")
     if not (window[0] and window[1]):
-        return _tr("receptive field: only padding")
-    row, column = (_tr("row {0}"), _tr("rows {0}")), (_tr("column {0}"), _tr("columns {0}"))
+        return translate("NetworkView", "receptive field: only padding")
+    row, column = (
+        (translate("NetworkView", "row {0}"), translate("NetworkView", "rows {0}")),
+        (translate("NetworkView", "column {0}"), translate("NetworkView", "columns {0}")),
+    )
     rows, columns = row[len(window[0]) > 1], column[len(window[1]) > 1]
     runs = receptive_runs(network, inner.layer, inner.row, inner.column) or ((window[0],), (window[1],))
     text = f"{rows.format(_spans(runs[0]))}, {columns.format(_spans(runs[1]))}"
-    return _tr("receptive field: {0}").format(text)
+    return translate("NetworkView", "receptive field: {0}").format(text)
 
 
 def _spans(runs: tuple[range, ...]) -> str:
     """Runs of rows or columns: "3–7", "1–2, 4–5"; of many the first and the last."""
     listed = runs if len(runs) <= _MAX_RUNS else (runs[0], runs[-1])
     return (", " if listed is runs else " … ").join(range_text(run) for run in listed)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("NetworkView", text)

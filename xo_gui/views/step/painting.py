@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
 
 from engine.backends import HostArray
 from engine.explain import ParameterIndex, StepTrace
 from engine.nn import Activations
-from xo_gui.app import LARGE_PX, SMALL_PX, TITLE_PX, Theme, colours, to_qimage
+from xo_gui.app import LARGE_PX, SMALL_PX, TITLE_PX, Theme, colours, to_qimage, translate
 from xo_gui.views.network import (
     SYMBOL_SIZE,
     Box,
@@ -425,13 +425,13 @@ class StepPainter:
             end = self._brush.text(box.x + 20, box.y + 14, text, theme.text, LARGE_PX, strong=vote > 0.5)
             paint_name_after(self._brush, number, name, end, box.y + 14, box.right)
             if box.height >= 2 * _TARGET_LINE + 4:
-                line = _tr("target {0}").format(target_text)
+                line = translate("StepView", "target {0}").format(target_text)
                 self._brush.text(box.x + 20, box.y + 16 + _TARGET_LINE, line, theme.secondary_text)
 
     def _paint_error(self, column: StepColumn) -> None:
         example, box = self._images.trace.example_pass, column.bar_box(0, 1)
         assert example is not None
-        self._brush.text(box.x, box.y + 12, _tr("error"), self._brush.theme.secondary_text)
+        self._brush.text(box.x, box.y + 12, translate("StepView", "error"), self._brush.theme.secondary_text)
         text = four_digit_text(example.error)
         self._brush.text(box.x, box.y + 32, text, self._brush.theme.text, LARGE_PX, strong=True)
 
@@ -483,7 +483,3 @@ def score_texts(vote: str, target: float, gradient: float) -> tuple[str, str]:
         lambda share, extra: f"{100 * share:.{extra}f}",
     )
     return f"{given.texts[0]} %", given.result(shown)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("StepView", text)

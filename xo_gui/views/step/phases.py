@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication
 
 from engine.explain import StepTrace
 from engine.nn import Network
+from xo_gui.app import translate
 from xo_gui.views.network import DisplayColumn
 from xo_gui.widgets import APPROXIMATELY, MINUS, four_digit_text, operands, short_text, vote_texts
 
@@ -71,27 +71,45 @@ def phase_text(position: PhaseStep, display_columns: Sequence[DisplayColumn], tr
         and trace.example_pass is not None
         and not trace.example_pass.gradients[column.layer].any()
     ):
-        return _tr("Backward: the gradient is 0 here, so the layers below learn nothing from this drawing.")
+        return translate(
+            "StepView", "Backward: the gradient is 0 here, so the layers below learn nothing from this drawing."
+        )
     if position.phase == "forward":
         if position.column == 0:
-            return _tr("Forward: a drawing of the batch goes in; its label is {0}.").format(_label_text(trace))
-        if votes:
-            return _tr("Forward: every value votes; the sums are the scores, their softmax the votes: {0}.").format(
-                _votes_text(network, trace)
+            return translate("StepView", "Forward: a drawing of the batch goes in; its label is {0}.").format(
+                _label_text(trace)
             )
-        return _tr("Forward: {0}").format(_tr(network.layers[column.layer - 1].text.forward))
+        if votes:
+            return translate(
+                "StepView", "Forward: every value votes; the sums are the scores, their softmax the votes: {0}."
+            ).format(_votes_text(network, trace))
+        return translate("StepView", "Forward: {0}").format(
+            translate("StepView", network.layers[column.layer - 1].text.forward)
+        )
     if votes:
-        return _tr("Backward: a score's gradient is its vote minus its target; below 0, a higher score is better.")
+        return translate(
+            "StepView",
+            "Backward: a score's gradient is its vote minus its target; below 0, a higher score is better.",
+        )
     if position.column == 0:
-        return _tr("Backward: at green pixels more ink would raise the error, at violet pixels it would lower it.")
+        return translate(
+            "StepView",
+            "Backward: at green pixels more ink would raise the error, at violet pixels it would lower it.",
+        )
     above = display_columns[position.column + 1].layer
-    return _tr("Backward: {0}").format(_tr(network.layers[above - 1].text.backward))
+    return translate("StepView", "Backward: {0}").format(
+        translate("StepView", network.layers[above - 1].text.backward)
+    )
 
 
 def _label_text(trace: StepTrace) -> str:
     assert trace.example_pass is not None
     shares, classes = trace.example_pass.targets, trace.network.classes
-    return classes[int(shares.argmax())] if shares.max() > 0.99 else _tr("neither, so its target is equal votes")
+    return (
+        classes[int(shares.argmax())]
+        if shares.max() > 0.99
+        else translate("StepView", "neither, so its target is equal votes")
+    )
 
 
 def _votes_text(network: Network, trace: StepTrace) -> str:
@@ -110,14 +128,18 @@ def _error_text(network: Network, trace: StepTrace) -> str:
             [float(example.votes[top])], lambda votes: -np.log(votes), four_digit_text, error, short_text
         )
         logarithm = f"{MINUS}ln {vote.texts[0]} {'=' if vote.give_result else APPROXIMATELY} {error}"
-        text = _tr("Error: the cross-entropy, how far the votes are from {0}: {1}.").format(
+        text = translate("StepView", "Error: the cross-entropy, how far the votes are from {0}: {1}.").format(
             network.classes[top], logarithm
         )
     else:
-        text = _tr("Error: the cross-entropy, how far the votes are from their targets: {0}.").format(
-            four_digit_text(example.error)
-        )
-    return text + " " + _tr("Mean of the {0} drawings of the batch: {1}.").format(len(trace.indices), mean)
+        text = translate(
+            "StepView", "Error: the cross-entropy, how far the votes are from their targets: {0}."
+        ).format(four_digit_text(example.error))
+    return (
+        text
+        + " "
+        + translate("StepView", "Mean of the {0} drawings of the batch: {1}.").format(len(trace.indices), mean)
+    )
 
 
 def _update_text(trace: StepTrace) -> str:
@@ -125,12 +147,12 @@ def _update_text(trace: StepTrace) -> str:
     if update is None:
         return trace.message
     if not update.is_finite:
-        return _tr("Update: a number is no longer finite, so the step is rejected. Choose a smaller learning rate.")
-    return _tr(
+        return translate(
+            "StepView",
+            "Update: a number is no longer finite, so the step is rejected. Choose a smaller learning rate.",
+        )
+    return translate(
+        "StepView",
         "Update: each weight moves against its mean gradient over the batch, in the direction that lowers the "
-        "error (learning rate {0})."
+        "error (learning rate {0}).",
     ).format(f"{update.rate:.3g}")
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("StepView", text)

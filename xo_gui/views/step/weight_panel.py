@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -24,7 +24,7 @@ from engine.form_fields import FormField
 from engine.nn import Network
 from engine.nn.layers import GradientTerms
 from engine.training import FormulaLine
-from xo_gui.app import SMALL_PX, Theme, colours, current_theme, font, theme_service, to_qimage
+from xo_gui.app import SMALL_PX, Theme, colours, current_theme, font, theme_service, to_qimage, translate
 from xo_gui.views.network import layer_names, rounded_limit
 from xo_gui.widgets import (
     APPROXIMATELY,
@@ -266,7 +266,9 @@ class GradientTermMaps(QWidget):
 def update_html(trace: WeightTrace, theme: Theme) -> str:
     """The optimizer's formulas as HTML, with the numbers plugged in, from the gradient to the new value."""
     if trace.frozen:
-        text = _tr("Its layer is frozen, so the weight stays {0}.").format(four_digit_text(trace.before))
+        text = translate("StepView", "Its layer is frozen, so the weight stays {0}.").format(
+            four_digit_text(trace.before)
+        )
         return f"{_P}{text}</p>"
     now, change = operands(
         (trace.before, trace.after - trace.before),
@@ -275,10 +277,12 @@ def update_html(trace: WeightTrace, theme: Theme) -> str:
         four_digit_text(trace.after),
         four_digit_text,
     ).texts
-    names = escape(_tr("value now")), escape(_tr("change"))
+    names = escape(translate("StepView", "value now")), escape(translate("StepView", "change"))
     paragraphs = [f"{_P}{names[0]} <b>{now}</b>, {names[1]} <b>{change}</b></p>"]
     if trace.example_gradients is None:
-        text = _tr("gradient of the batch's mean error: {0}").format(four_digit_text(trace.gradient))
+        text = translate("StepView", "gradient of the batch's mean error: {0}").format(
+            four_digit_text(trace.gradient)
+        )
         paragraphs.append(f"{_QUIET.format(theme.secondary_text)}{text}</p>")
     return "".join([*paragraphs, *(formula_html(line, theme) for line in trace.lines)])
 
@@ -287,9 +291,11 @@ def part_text(trace: WeightTrace) -> str:
     """The contribution of the followed drawing to the gradient."""
     products, sums = trace.gradient_terms, trace.example_gradients
     if products is None or sums is None:
-        return _tr("Its gradient is not a plain sum over positions.") if not trace.frozen else ""
+        return translate("StepView", "Its gradient is not a plain sum over positions.") if not trace.frozen else ""
     count, total = products.inputs.size, four_digit_text(float(products.per_example()[0]))
-    divided = _tr(", divided by {0}").format(products.normalizer) if products.normalizer != 1 else ""
+    divided = (
+        translate("StepView", ", divided by {0}").format(products.normalizer) if products.normalizer != 1 else ""
+    )
     if count == 1:
         shown = operands(
             (float(products.inputs.item()), float(products.gradients.item())),
@@ -300,8 +306,10 @@ def part_text(trace: WeightTrace) -> str:
         )
         product = " × ".join(_in_brackets(number, at) for at, number in enumerate(shown.texts))
         sign = "=" if shown.give_result else APPROXIMATELY
-        return _tr("This drawing's part: input × gradient{0}: {1} {2} {3}").format(divided, product, sign, total)
-    text = _tr("This drawing's part: input × gradient, summed over {0} positions{1}: {2}")
+        return translate("StepView", "This drawing's part: input × gradient{0}: {1} {2} {3}").format(
+            divided, product, sign, total
+        )
+    text = translate("StepView", "This drawing's part: input × gradient, summed over {0} positions{1}: {2}")
     return text.format(count, divided, total)
 
 
@@ -312,9 +320,9 @@ def nudge_html(result: NudgeResult | None, theme: Theme) -> str:
     nudge = result.nudge
     size = four_digit_text(nudge.size)
     rows = (
-        ("up", _tr("{0} higher").format(size), nudge.error_up),
-        ("same", _tr("unchanged"), nudge.error),
-        ("down", _tr("{0} lower").format(size), nudge.error_down),
+        ("up", translate("StepView", "{0} higher").format(size), nudge.error_up),
+        ("same", translate("StepView", "unchanged"), nudge.error),
+        ("down", translate("StepView", "{0} lower").format(size), nudge.error_down),
     )
     table = "<table cellspacing='0' cellpadding='1' width='100%'>"
     # So many decimals that errors that differ are not written the same.
@@ -324,9 +332,9 @@ def nudge_html(result: NudgeResult | None, theme: Theme) -> str:
     )
     for (kept, name, _), error in zip(rows, texts, strict=True):
         best = kept == nudge.direction
-        mark = f"✓ {_tr('kept')}" if best else ""
+        mark = f"✓ {translate('StepView', 'kept')}" if best else ""
         colour = theme.text if best else theme.secondary_text
-        cells = (name, f"{_tr('error')} {error}", mark)
+        cells = (name, f"{translate('StepView', 'error')} {error}", mark)
         table += "<tr>" + "".join(f"<td style='color:{colour}'>{escape(cell)}</td>" for cell in cells) + "</tr>"
     below = _P.replace("margin-top:0", "margin-top:6px")
     notes = "".join(
@@ -336,21 +344,23 @@ def nudge_html(result: NudgeResult | None, theme: Theme) -> str:
 
 
 def _comparison(result: NudgeResult) -> str:
-    direction = _tr("leave it")
+    direction = translate("StepView", "leave it")
     if result.gradient > 0:
-        direction = _tr("lower the weight")
+        direction = translate("StepView", "lower the weight")
     elif result.gradient < 0:
-        direction = _tr("raise the weight")
+        direction = translate("StepView", "raise the weight")
     gradient = four_digit_text(result.gradient)
-    text = _tr("Backpropagation: the gradient is {0}, so {1}.").format(gradient, direction)
+    text = translate("StepView", "Backpropagation: the gradient is {0}, so {1}.").format(gradient, direction)
     if result.agrees is None and result.nudge.direction == "same":
-        predicted_class = _tr("Neither nudge lowers the error: the minimum is closer than one nudge.")
+        predicted_class = translate(
+            "StepView", "Neither nudge lowers the error: the minimum is closer than one nudge."
+        )
     elif result.agrees is None:
-        predicted_class = _tr("The nudge moves it anyway.")
+        predicted_class = translate("StepView", "The nudge moves it anyway.")
     elif result.agrees:
-        predicted_class = _tr("Both agree.")
+        predicted_class = translate("StepView", "Both agree.")
     else:
-        predicted_class = _tr("They disagree: a nudge this large steps over the minimum.")
+        predicted_class = translate("StepView", "They disagree: a nudge this large steps over the minimum.")
     return f"{text} {predicted_class}"
 
 
@@ -360,11 +370,13 @@ def _numerical_gradient(result: NudgeResult) -> list[str]:
         four_digit_text(result.step),
         four_digit_text(result.central_difference),
     )
-    lines = [_tr("Numerical gradient, {0} to each side: {1}").format(step, gradient)]
+    lines = [translate("StepView", "Numerical gradient, {0} to each side: {1}").format(step, gradient)]
     if result.kink is not None:
         lines.append(result.kink)
     if result.differs_in_training:
-        lines.append(_tr("Both use the network without dropout and batch statistics, unlike the step."))
+        lines.append(
+            translate("StepView", "Both use the network without dropout and batch statistics, unlike the step.")
+        )
     return lines
 
 
@@ -373,14 +385,10 @@ def formula_html(line: FormulaLine, theme: Theme) -> str:
     shown = operands(line.numbers, lambda numbers: line.compute(*numbers), four_digit_text, value, four_digit_text)
     plugged = line.pattern.format(*(_in_brackets(number, at) for at, number in enumerate(shown.texts)))
     formula = f"{escape(line.text)}<br>{'=' if shown.give_result else APPROXIMATELY} {escape(plugged)}"
-    head = f"{escape(_tr(line.name))} <b>{value}</b>"
+    head = f"{escape(translate('StepView', line.name))} <b>{value}</b>"
     return f"{_P}{head}<br><span style='color:{theme.secondary_text}'>{formula}</span></p>"
 
 
 def _in_brackets(text: str, at: int) -> str:
     """A number of a formula, in brackets if it is negative and not the first."""
     return f"({text})" if at and text.startswith(MINUS) else text
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("StepView", text)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.training import BINS, Histogram, LayerStatistics, NetworkStatistics, StatisticsHistory
-from xo_gui.app import SMALL_PX, current_theme, font
+from xo_gui.app import SMALL_PX, current_theme, font, translate
 from xo_gui.views.network import layer_names, paint_dead_mark
 from xo_gui.widgets import MINUS, integer_text, short_text
 
@@ -306,12 +306,15 @@ def _histogram(row: LayerStatistics, column: str | None) -> Histogram | None:
 def column_title(column: str, brief: bool = False) -> str:
     """The header of a column; brief: a short one for narrow columns."""
     if brief:
-        return {"gradients": _tr("grad."), "course": _tr("norm")}.get(column) or column_title(column)
+        return {
+            "gradients": translate("LayerStatisticsView", "grad."),
+            "course": translate("LayerStatisticsView", "norm"),
+        }.get(column) or column_title(column)
     titles = {
-        "weights": _tr("weights"),
-        "values": _tr("values"),
-        "gradients": _tr("gradients"),
-        "course": _tr("gradient norm"),
+        "weights": translate("LayerStatisticsView", "weights"),
+        "values": translate("LayerStatisticsView", "values"),
+        "gradients": translate("LayerStatisticsView", "gradients"),
+        "course": translate("LayerStatisticsView", "gradient norm"),
     }
     return titles[column]
 
@@ -325,7 +328,7 @@ def bin_text(column: str, histogram: Histogram, index: int) -> str:
     """The range and the count of a bin."""
     width = (histogram.high - histogram.low) / BINS
     low, high = histogram.low + index * width, histogram.low + (index + 1) * width
-    text = _tr("{0} from {1} to {2}: {3} of {4}")
+    text = translate("LayerStatisticsView", "{0} from {1} to {2}: {3} of {4}")
     count, total = integer_text(int(histogram.counts[index])), integer_text(histogram.total)
     return text.format(column_title(column), short_text(low), short_text(high), count, total)
 
@@ -335,25 +338,42 @@ def histogram_text(name: str, column: str, histogram: Histogram) -> str:
     total, least, most = integer_text(histogram.total), short_text(histogram.minimum), short_text(histogram.maximum)
     lines = [
         f"{name} · {column_title(column)}",
-        _tr("{0} numbers from {1} to {2}").format(total, least, most),
-        _tr("mean {0}, standard deviation {1}").format(short_text(histogram.mean), short_text(histogram.std)),
+        translate("LayerStatisticsView", "{0} numbers from {1} to {2}").format(total, least, most),
+        translate("LayerStatisticsView", "mean {0}, standard deviation {1}").format(
+            short_text(histogram.mean), short_text(histogram.std)
+        ),
     ]
     if histogram.zeros and histogram.total:
-        lines.append(_tr("{0} of them are exactly 0").format(share_text(histogram.zeros / histogram.total)))
+        lines.append(
+            translate("LayerStatisticsView", "{0} of them are exactly 0").format(
+                share_text(histogram.zeros / histogram.total)
+            )
+        )
     if histogram.nonfinite:
-        lines.append(_tr("{0} are not finite: the rate is too high").format(integer_text(histogram.nonfinite)))
+        lines.append(
+            translate("LayerStatisticsView", "{0} are not finite: the rate is too high").format(
+                integer_text(histogram.nonfinite)
+            )
+        )
     return "\n".join([*lines, "", column_help(column)])
 
 
 def column_help(column: str | None) -> str:
     """The meaning of a column, for the tooltip."""
     meanings = {
-        "weights": _tr("The distribution of this layer's weights and biases."),
-        "values": _tr(
-            "The distribution of this layer's outputs for held-out drawings, after its ReLU if it has one."
+        "weights": translate("LayerStatisticsView", "The distribution of this layer's weights and biases."),
+        "values": translate(
+            "LayerStatisticsView",
+            "The distribution of this layer's outputs for held-out drawings, after its ReLU if it has one.",
         ),
-        "gradients": _tr("How much the error rises with each weight, for the last batch: a step goes against it."),
-        "course": _tr("The length (2-norm) of this layer's gradient at each step, on a logarithmic scale."),
+        "gradients": translate(
+            "LayerStatisticsView",
+            "How much the error rises with each weight, for the last batch: a step goes against it.",
+        ),
+        "course": translate(
+            "LayerStatisticsView",
+            "The length (2-norm) of this layer's gradient at each step, on a logarithmic scale.",
+        ),
     }
     return meanings.get(column or "", "")
 
@@ -361,9 +381,9 @@ def column_help(column: str | None) -> str:
 def missing_text(column: str, row: LayerStatistics) -> str:
     """Why a cell is empty."""
     if row.weights is None:
-        return _tr("This layer has no weights, so it learns nothing.")
+        return translate("LayerStatisticsView", "This layer has no weights, so it learns nothing.")
     if row.gradients is None and column in ("gradients", "course"):
-        return _tr("There is no gradient before the first step; make one.")
+        return translate("LayerStatisticsView", "There is no gradient before the first step; make one.")
     return ""
 
 
@@ -371,47 +391,54 @@ def gradient_text(history: StatisticsHistory, row: int, index: int | None, curre
     """The gradient norm and the relative change of the weights at an index of the history."""
     if index is None or current.gradient_norm is None:
         return missing_text("course", current)
-    text = _tr("step {0}: gradient {1}").format(
+    text = translate("LayerStatisticsView", "step {0}: gradient {1}").format(
         int(history.steps[index]), short_text(float(history.gradient_norms[index, row]))
     )
     change = float(history.relative_changes[index, row])
-    return text + (_tr(", weights changed by {0}").format(share_text(change)) if change == change else "")
+    return text + (
+        translate("LayerStatisticsView", ", weights changed by {0}").format(share_text(change))
+        if change == change
+        else ""
+    )
 
 
 def row_summary(name: str, row: LayerStatistics, dead: tuple[int, ...]) -> str:
     """A row in one line: norms and dead features."""
     parts = [name]
     if row.weight_norm is not None:
-        parts.append(_tr("norm of the weights {0}").format(short_text(row.weight_norm)))
+        parts.append(
+            translate("LayerStatisticsView", "norm of the weights {0}").format(short_text(row.weight_norm))
+        )
     if row.gradient_norm is not None:
-        parts.append(_tr("of the gradient {0}").format(short_text(row.gradient_norm)))
+        parts.append(translate("LayerStatisticsView", "of the gradient {0}").format(short_text(row.gradient_norm)))
     if row.relative_change is not None:
-        parts.append(_tr("changed by {0}").format(share_text(row.relative_change)))
+        parts.append(translate("LayerStatisticsView", "changed by {0}").format(share_text(row.relative_change)))
     if dead:
-        parts.append(_tr("dead: {0}").format(feature_list_text(dead)))
+        parts.append(translate("LayerStatisticsView", "dead: {0}").format(feature_list_text(dead)))
     return " · ".join(parts)
 
 
 def feature_list_text(channels: tuple[int, ...]) -> str:
     """Features counted from 1: "3, 7"; the first of many."""
     text = ", ".join(str(channel + 1) for channel in channels[:_MAX_NAMED])
-    return text + (_tr(" and {0} more").format(len(channels) - _MAX_NAMED) if len(channels) > _MAX_NAMED else "")
+    return text + (
+        translate("LayerStatisticsView", " and {0} more").format(len(channels) - _MAX_NAMED)
+        if len(channels) > _MAX_NAMED
+        else ""
+    )
 
 
 def dead_count_text(count: int) -> str:
     """The number of dead features."""
-    return _tr("{0} dead").format(integer_text(count))
+    return translate("LayerStatisticsView", "{0} dead").format(integer_text(count))
 
 
 def dead_tooltip(channels: tuple[int, ...], examples: int) -> str:
     """What the dead features of a layer are, and what to do about them."""
-    text = _tr(
+    text = translate(
+        "LayerStatisticsView",
         "Dead: {0}. After the ReLU they are 0 on all {1} held-out drawings used, so no gradient reaches them "
         "and they no longer learn. A lower rate keeps features alive; restart, or go back to an earlier step, "
-        "to recover them."
+        "to recover them.",
     )
     return text.format(feature_list_text(channels), examples)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("LayerStatisticsView", text)

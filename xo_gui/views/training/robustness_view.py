@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from time import perf_counter
 
 import numpy as np
-from PySide6.QtCore import QCoreApplication, QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFocusEvent,
@@ -28,7 +28,7 @@ from engine.documents import Document
 from engine.drawings import Drawing
 from engine.explain import RobustnessResult, supports
 from engine.runtime import AnyQuery, RobustnessQuery, Snapshot
-from xo_gui.app import SMALL_PX, Theme, current_theme, font
+from xo_gui.app import SMALL_PX, Theme, current_theme, font, translate
 from xo_gui.views.view import View
 from xo_gui.widgets import MINUS, FocusFrameWidget, percent_text
 
@@ -403,9 +403,9 @@ class RobustnessPainter:
     def _paint_legend(self, marked: bool) -> None:
         theme, left, line = self._theme, self._grid.key.left(), self._metrics.height() + 2.0
         lines = [
-            (_multiples_painter_tr("network"), QPen(QColor(theme.text), 1.6)),
-            (_multiples_painter_tr("templates"), QPen(QColor(theme.secondary_text), 1.6)),
-            (_multiples_painter_tr("chance"), QPen(QColor(theme.disabled_text), 1, Qt.PenStyle.DotLine)),
+            (translate("MultiplesPainter", "network"), QPen(QColor(theme.text), 1.6)),
+            (translate("MultiplesPainter", "templates"), QPen(QColor(theme.secondary_text), 1.6)),
+            (translate("MultiplesPainter", "chance"), QPen(QColor(theme.disabled_text), 1, Qt.PenStyle.DotLine)),
         ]
         lines[1][1].setDashPattern(_DASH)
         for index, (name, pen) in enumerate(lines):
@@ -416,7 +416,7 @@ class RobustnessPainter:
         if marked:
             middle = self._grid.key.top() + len(lines) * line + line / 2
             self._paint_triangle(left + _SAMPLE / 2, middle + 3.5)
-            self._paint_legend_text(_multiples_painter_tr("yours"), left, middle)
+            self._paint_legend_text(translate("MultiplesPainter", "yours"), left, middle)
 
     def _paint_legend_text(self, name: str, left: float, middle: float) -> None:
         self._painter.setPen(QColor(self._theme.secondary_text))
@@ -429,18 +429,14 @@ class RobustnessPainter:
         self._painter.drawPolygon(QPolygonF([QPointF(x - 4, y - 7), QPointF(x + 4, y - 7), QPointF(x, y)]))
 
 
-def _multiples_painter_tr(text: str) -> str:
-    return QCoreApplication.translate("MultiplesPainter", text)
-
-
 def property_name(name: str) -> str:
     """The translated name of a property."""
     names = {
-        "shift": _tr("shift"),
-        "size": _tr("size"),
-        "rotation": _tr("rotation"),
-        "thickness": _tr("thickness"),
-        "noise": _tr("noise"),
+        "shift": translate("Robustness", "shift"),
+        "size": translate("Robustness", "size"),
+        "rotation": translate("Robustness", "rotation"),
+        "thickness": translate("Robustness", "thickness"),
+        "noise": translate("Robustness", "noise"),
     }
     return names[name]
 
@@ -461,25 +457,21 @@ def point_text(result: RobustnessResult, row: int, column: int) -> str:
     varied, count = result.properties[row], int(result.counts[row, column])
     head = f"{property_name(varied.name)} {value_text(varied.name, varied.values[column])}"
     if not count:
-        return _tr("{0}: not tested yet").format(head)
+        return translate("Robustness", "{0}: not tested yet").format(head)
     network = percent_text(int(result.network_correct[row, column]) / count)
     template = percent_text(int(result.template_correct[row, column]) / count)
-    text = _tr("{0}: network {1}, template matching {2} correct of {3} drawings")
+    text = translate("Robustness", "{0}: network {1}, template matching {2} correct of {3} drawings")
     return text.format(head, network, template, count)
 
 
 def status_text(result: RobustnessResult) -> str:
     """The number of drawings tested, and the step of the weights."""
     if result.progress < 1:
-        text = _tr("Accuracy: {0} of {1} drawings at each value tested").format(
+        text = translate("Robustness", "Accuracy: {0} of {1} drawings at each value tested").format(
             int(result.counts.min()), result.drawings_per_round * result.rounds
         )
     else:
-        text = _tr("Accuracy on {0} drawings at each value").format(int(result.counts.min()))
+        text = translate("Robustness", "Accuracy on {0} drawings at each value").format(int(result.counts.min()))
     if result.run_point is not None:
-        return _tr("{0} · step {1}").format(text, result.run_point.step)
+        return translate("Robustness", "{0} · step {1}").format(text, result.run_point.step)
     return text
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Robustness", text)

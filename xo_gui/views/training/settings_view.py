@@ -15,11 +15,11 @@ from engine.documents import Document
 from engine.nn import Network
 from engine.runtime import Snapshot, TrainingReport
 from engine.training import LEARNING, OPTIMIZERS, SCHEDULES, STOPPING, Optimizer, Schedule, TrainingConfig
-from xo_gui.app import SMALL_PX, current_theme, font
+from xo_gui.app import SMALL_PX, current_theme, font, translate
 from xo_gui.state import SetConfig, TrainingSettings, stop_reason_text
 from xo_gui.views.network import layer_names
 from xo_gui.views.view import View
-from xo_gui.widgets import COMPACT_STYLE, CheckBox, ComboBox, SettingsForm, integer_text, scroll_area, translated
+from xo_gui.widgets import COMPACT_STYLE, CheckBox, ComboBox, SettingsForm, integer_text, scroll_area
 
 # Check boxes created at once; those of a very deep network follow in slices while visible.
 BOXES_PER_SLICE = 24
@@ -245,7 +245,7 @@ class SettingsView(View):
             self._last_of_kind[part.kind] = part
             with QSignalBlocker(choice):
                 choice.setCurrentIndex(choice.findData(part.kind))
-            choice.setAccessibleDescription(translated(part.summary))
+            choice.setAccessibleDescription(translate("Settings", part.summary))
             form.show_settings(part)
         self.learning_form.show_settings(config)
         self.stop_form.show_settings(config)
@@ -346,8 +346,8 @@ class SettingsView(View):
         choice.setStatusTip(tip)
         choice.setFont(font(SMALL_PX))
         for index, (kind, settings) in enumerate(kinds.items()):
-            choice.addItem(translated(settings.title), kind)
-            choice.setItemData(index, translated(settings.summary), Qt.ItemDataRole.ToolTipRole)
+            choice.addItem(translate("Settings", settings.title), kind)
+            choice.setItemData(index, translate("Settings", settings.summary), Qt.ItemDataRole.ToolTipRole)
         choice.activated.connect(slot)
         return choice
 

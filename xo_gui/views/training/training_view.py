@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from PySide6.QtCore import QCoreApplication, QSize
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from engine.form_fields import FormField
 from engine.nn import RunPoint
 from engine.runtime import Snapshot, TrainingReport
+from xo_gui.app import translate
 from xo_gui.state import (
     OneEpoch,
     OneStep,
@@ -39,9 +40,9 @@ def speed_text(training: TrainingReport) -> str:
     speed = training.steps_per_second
     if speed is None:
         step = training.current_point.step + 1
-        return QCoreApplication.translate("TrainingView", "step {0} is under way").format(step)
+        return translate("TrainingView", "step {0} is under way").format(step)
     text = f"{speed:.0f}" if speed >= 10 else f"{speed:.2g}"
-    return QCoreApplication.translate("TrainingView", "{0} steps/s").format(text)
+    return translate("TrainingView", "{0} steps/s").format(text)
 
 
 class TrainingView(View):
