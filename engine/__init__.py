@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.data.xo import XOSettings, generate_dataset
     from engine.documents import PRESETS, load_model, preset, save_model, shipped_model
     from engine.drawings import Drawing, DrawingTransform, Stroke, render
-    from engine.explain import Query, receptive_field, value_formula
+    from engine.explain import ExplanationQuery, receptive_field, value_formula
     from engine.formats import read_picture
     from engine.nn import Model, Network, Plan, Prediction, predict
     from engine.nn.layers import (
@@ -53,7 +53,7 @@ _PACKAGES = {
     "engine.data.xo": ("XOSettings", "generate_dataset"),
     "engine.documents": ("PRESETS", "load_model", "preset", "save_model", "shipped_model"),
     "engine.drawings": ("Drawing", "DrawingTransform", "Stroke", "render"),
-    "engine.explain": ("Query", "receptive_field", "value_formula"),
+    "engine.explain": ("ExplanationQuery", "receptive_field", "value_formula"),
     "engine.formats": ("read_picture",),
     "engine.nn": ("Model", "Network", "Plan", "Prediction", "predict"),
     "engine.nn.layers": (

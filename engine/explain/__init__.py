@@ -9,10 +9,10 @@ from engine.explain.queries import (
     SLOW_KINDS,
     VALUE_KINDS,
     Answer,
+    Explanation,
+    ExplanationKind,
+    ExplanationQuery,
     Query,
-    QueryKind,
-    Result,
-    ResultQuery,
 )
 from engine.explain.receptive_fields import receptive_field, receptive_runs
 from engine.explain.robustness import (
@@ -44,6 +44,9 @@ __all__ = [
     "AvailableExamples",
     "Counterfactual",
     "Explainer",
+    "Explanation",
+    "ExplanationKind",
+    "ExplanationQuery",
     "FeatureProfile",
     "FeatureQuery",
     "FeatureWeights",
@@ -52,9 +55,6 @@ __all__ = [
     "NudgeResult",
     "ParameterIndex",
     "Query",
-    "QueryKind",
-    "Result",
-    "ResultQuery",
     "RobustnessResult",
     "RobustnessTest",
     "StepQuery",

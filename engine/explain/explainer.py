@@ -1,4 +1,4 @@
-"""Explainer: computes the Result of a Query in slices."""
+"""Explainer: computes Explanations in slices."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.explain.attribution import (
 from engine.explain.counterfactual import counterfactual
 from engine.explain.feature_profile import FeatureProfiler
 from engine.explain.perturbation import Occlusion, ablation, ablation_examples
-from engine.explain.queries import VALUE_KINDS, Query, Result
+from engine.explain.queries import VALUE_KINDS, Explanation, ExplanationQuery
 from engine.nn import Prediction, weight_layer_of
 
 
@@ -41,13 +41,13 @@ class Explainer:
 
     def iter_results(
         self,
-        query: Query,
+        query: ExplanationQuery,
         prediction: Prediction,
         available: AvailableExamples | None = None,
         *,
         fitted: bool = False,
         coarse: bool = False,
-    ) -> Iterator[Result | None]:
+    ) -> Iterator[Explanation | None]:
         """Better and better results, None where it may stop; the last has progress 1. No result for a value that
         does not exist; an input that cannot be explained gives a result with a message.
 
@@ -59,18 +59,23 @@ class Explainer:
         try:
             yield from self._compute(query, prediction, available, fitted, coarse)
         except ValueError as error:
-            yield Result(query, 0, 1.0, message=str(error))
+            yield Explanation(query, 0, 1.0, message=str(error))
 
     def _compute(
-        self, query: Query, prediction: Prediction, available: AvailableExamples | None, fitted: bool, coarse: bool
-    ) -> Iterator[Result | None]:
+        self,
+        query: ExplanationQuery,
+        prediction: Prediction,
+        available: AvailableExamples | None,
+        fitted: bool,
+        coarse: bool,
+    ) -> Iterator[Explanation | None]:
         target = int(prediction.votes.argmax()) if query.target is None else query.target
         picture = prediction.activations[0]
         if query.kind == "ablation":
             held_out = available.held_out if available is not None else None
             examples, is_held_out = ablation_examples(prediction.model.network, held_out)
             for progress, effects in ablation(prediction.model, query.layer, examples):
-                yield Result(
+                yield Explanation(
                     query, target, progress, ablations=effects, example_count=len(examples), held_out=is_held_out
                 )
             return
@@ -79,11 +84,11 @@ class Explainer:
             same_data = available is not None and available.training_data == query.feature.training_data
             generated = available.examples if available is not None and same_data else None
             for profile in self._profiler.iter_profiles(prediction.model, query.feature, generated, coarse):
-                yield None if profile is None else Result(query, target, profile.progress, profile=profile)
+                yield None if profile is None else Explanation(query, target, profile.progress, profile=profile)
             return
         if query.kind == "occlusion":
             for progress, drops in self._occlusion_of(prediction).score_drops(picture, target):
-                yield Result(query, target, progress, drops)
+                yield Explanation(query, target, progress, drops)
             return
         gradients = self._gradients_of(prediction)
         yield None
@@ -91,26 +96,28 @@ class Explainer:
         if query.kind == "flip":
             canvas = _fitted if fitted else None
             for step in counterfactual(gradients, prediction.model, picture, canvas):
-                yield Result(query, target, step.progress, step.change, counterfactual=step)
+                yield Explanation(query, target, step.progress, step.change, counterfactual=step)
         elif query.kind == "worth":
             yield from self._contributions(query, target, gradients)
         elif query.kind == "grad_cam":
-            yield Result(query, target, 1.0, grad_cam(gradients, target))
+            yield Explanation(query, target, 1.0, grad_cam(gradients, target))
         else:
             top = len(gradients.network.layers)
             layer, cell = (query.layer, query.cell) if query.cell else (top, (target,))
             (slope,) = (yield from gradients.backward_in_slices(layer, [cell]))[0]
             attribution = slope if query.kind == "gradient" else gradients.output(0) * slope
-            yield Result(query, target, 1.0, attribution.sum(axis=0))
+            yield Explanation(query, target, 1.0, attribution.sum(axis=0))
 
-    def _contributions(self, query: Query, target: int, gradients: Gradients) -> Iterator[Result | None]:
+    def _contributions(
+        self, query: ExplanationQuery, target: int, gradients: Gradients
+    ) -> Iterator[Explanation | None]:
         """Backward from the scores to the value's layer, and from the value to the picture."""
         layer, cell, top = query.layer, query.cell, len(gradients.network.layers)
         above = yield from contributions_in_slices(gradients, top, score_cells(gradients), layer)
         below = yield from contributions_in_slices(gradients, layer, [cell])
         sums = (below.values - below.remainder)[:-1, 0].tolist()
         totals = zip(sums, below.remainder[:-1, 0].tolist(), strict=True) if layer == top else ()
-        yield Result(
+        yield Explanation(
             query, target, 1.0, below.layers[0][0].sum(axis=0),
             contributions=tuple(float(values[cell]) for values in above.layers[0]),
             remainder=tuple(above.remainder[0].tolist()), layer_totals=tuple(totals),
@@ -130,7 +137,7 @@ class Explainer:
         return self._occlusion
 
 
-def _is_valid(query: Query, prediction: Prediction) -> bool:
+def _is_valid(query: ExplanationQuery, prediction: Prediction) -> bool:
     """Whether the layer, feature, value or class of the query exists."""
     network = prediction.model.network
     if query.kind == "ablation":

@@ -1,4 +1,4 @@
-"""Query and Result: what a visible panel wants explained, and what has been computed of it so far."""
+"""Queries: what panels want computed. An ExplanationQuery asks for an Explanation."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from engine.nn.layers import CellIndex
 # worth: contributions of one value to the scores. ablation: of each feature of a layer, measured on the held-out
 # examples, or else on generated drawings. likes: the profile of one feature. flip: the counterfactual. The others
 # are attribution maps of the drawing for one class, or where VALUE_KINDS holds them and a value is given, for that.
-QueryKind: TypeAlias = Literal[
+ExplanationKind: TypeAlias = Literal[
     "worth", "gradient", "gradient_times_input", "grad_cam", "occlusion", "flip", "ablation", "likes"
 ]
-VALUE_KINDS: frozenset[QueryKind] = frozenset(("gradient", "gradient_times_input"))
+VALUE_KINDS: frozenset[ExplanationKind] = frozenset(("gradient", "gradient_times_input"))
 # These take many passes, and so are computed in slices, between two strokes.
-SLOW_KINDS: frozenset[QueryKind] = frozenset(("occlusion", "flip", "ablation", "likes"))
+SLOW_KINDS: frozenset[ExplanationKind] = frozenset(("occlusion", "flip", "ablation", "likes"))
 # These do not depend on the drawing.
-INPUT_INDEPENDENT_KINDS: frozenset[QueryKind] = frozenset(("ablation", "likes"))
+INPUT_INDEPENDENT_KINDS: frozenset[ExplanationKind] = frozenset(("ablation", "likes"))
 
 
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class ResultQuery(Generic[Answer]):
+class Query(Generic[Answer]):
     """Something worth computing while a panel shows it. Frozen and hashable; `Answer` is the type of its result.
 
     What it is computed from (models, drawing, training) is in the Request beside it.
@@ -36,7 +36,7 @@ class ResultQuery(Generic[Answer]):
 
 
 @dataclass(frozen=True)
-class Query(ResultQuery["Result"]):
+class ExplanationQuery(Query["Explanation"]):
     """What is to be explained.
 
     model: index of the model in the document.
@@ -47,7 +47,7 @@ class Query(ResultQuery["Result"]):
     revision: increases to compute the same query again.
     """
 
-    kind: QueryKind
+    kind: ExplanationKind
     model: int = 0
     layer: int = 0
     cell: CellIndex = ()
@@ -57,7 +57,7 @@ class Query(ResultQuery["Result"]):
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Explanation:
     """What is known of a query so far.
 
     target: index of the class explained.
@@ -75,7 +75,7 @@ class Result:
     message: why there is no result, one sentence.
     """
 
-    query: Query
+    query: ExplanationQuery
     target: int
     progress: float
     map: HostArray | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from engine.backends import HostArray
-from engine.explain.queries import ResultQuery
+from engine.explain.queries import Query
 from engine.nn import Network, RunPoint
 from engine.nn.layers import Arrays, GradientTerms
 from engine.nudging import Nudge
@@ -16,7 +16,7 @@ ParameterIndex: TypeAlias = "tuple[str, tuple[int, ...]]"
 
 
 @dataclass(frozen=True)
-class StepQuery(ResultQuery["StepTrace"]):
+class StepQuery(Query["StepTrace"]):
     """What is wanted of the next step.
 
     example: index in its batch, from 0, of the example traced through the network.

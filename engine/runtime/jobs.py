@@ -30,9 +30,9 @@ from engine.explain import (
     SLOW_KINDS,
     AvailableExamples,
     Explainer,
+    Explanation,
+    ExplanationQuery,
     Query,
-    Result,
-    ResultQuery,
     RobustnessResult,
     RobustnessTest,
     same_weights,
@@ -100,7 +100,7 @@ class DrawingPrediction:
 
 
 @dataclass(frozen=True)
-class DrawingPredictionsQuery(ResultQuery[Mapping[Drawing, DrawingPrediction]]):
+class DrawingPredictionsQuery(Query[Mapping[Drawing, DrawingPrediction]]):
     """The first model's predictions for the user's labelled drawings; each drawing keeps its last one until there
     is a newer."""
 
@@ -168,7 +168,7 @@ class DrawingPredictionsJob(Job):
 
 
 @dataclass(frozen=True)
-class RobustnessQuery(ResultQuery[RobustnessResult]):
+class RobustnessQuery(Query[RobustnessResult]):
     """The robustness of the first model, with the parameters shown."""
 
 
@@ -210,7 +210,7 @@ class RobustnessJob(Job):
 
 
 @dataclass(frozen=True)
-class HeldOutQuery(ResultQuery[HeldOutEvaluation]):
+class HeldOutQuery(Query[HeldOutEvaluation]):
     """The evaluation of the first model's own parameters on the held-out examples of these settings; those of a
     training run are evaluated by the run."""
 
@@ -250,7 +250,7 @@ class HeldOutJob(Job):
 
 
 @dataclass(frozen=True)
-class SamplesQuery(ResultQuery[GeneratorSamples]):
+class SamplesQuery(Query[GeneratorSamples]):
     """Sample drawings of these settings."""
 
     settings: DataSettings
@@ -275,7 +275,7 @@ class SamplesJob(Job):
 class ExplanationJob(Job):
     """Explains a value, a class or a feature. A profile that is complete stays until that of later weights is."""
 
-    def __init__(self, query: Query, context: JobContext) -> None:
+    def __init__(self, query: ExplanationQuery, context: JobContext) -> None:
         self._query, self._prediction = query, context.predictions[query.model]
         self.source = context.source(query.model)
         self._fitted = context.document.fit_to_frame if query.kind == "flip" else False
@@ -311,7 +311,7 @@ class ExplanationJob(Job):
             self._idle.append(self._explainer)
             self._explainer = None
 
-    def run(self) -> Iterator[Result | None]:
+    def run(self) -> Iterator[Explanation | None]:
         if self._explainer is None:
             self._explainer = self._idle.pop() if self._idle else Explainer()
         results = self._explainer.iter_results(
@@ -352,7 +352,7 @@ def _always(policy: Policy) -> Callable[[Any], Policy]:
 _QUICK: Final = Policy("Explanation", while_drawing=True, share=0.1, min_interval=0.15)
 _SLOW: Final = Policy("Explanation", while_drawing=False, share=0.5, min_interval=4.0)
 JOBS: dict[type[AnyQuery], JobKind] = {
-    Query: JobKind(
+    ExplanationQuery: JobKind(
         ExplanationJob,
         lambda query: _SLOW if query.kind in SLOW_KINDS else _QUICK,
         lambda query, context: query.model < len(context.predictions),

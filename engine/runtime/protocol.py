@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from engine.documents import Document, OpenRequest, OpenResult
 from engine.drawings import Drawing
-from engine.explain import Answer, ResultQuery, StepQuery, TemplateMatch
+from engine.explain import Answer, Query, StepQuery, TemplateMatch
 from engine.nn import ChannelRanges, Prediction
 from engine.runtime.scheduler import AnyQuery
 from engine.runtime.training_jobs import LayerStatisticsQuery
@@ -92,7 +92,7 @@ class Snapshot:
     comparison: TemplateMatch | None = None
     results: Mapping[AnyQuery, Any] = field(default_factory=dict)
 
-    def result(self, query: ResultQuery[Answer] | None) -> Answer | None:
+    def result(self, query: Query[Answer] | None) -> Answer | None:
         """The result of a query so far, None if there is none yet, or for None."""
         found: Answer | None = None if query is None else self.results.get(query)
         return found

@@ -11,10 +11,10 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 
 from engine.backends.cuda import DeviceFault
-from engine.explain import ResultQuery
+from engine.explain import Query
 from engine.faults import NAMED, Faults
 
-AnyQuery: TypeAlias = ResultQuery[Any]
+AnyQuery: TypeAlias = Query[Any]
 
 # Seconds: a job that takes longer is not run during a stroke, only after it.
 QUICK_SECONDS: Final = 0.010

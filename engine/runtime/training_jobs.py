@@ -10,7 +10,7 @@ from typing import Final
 
 from engine.backends import Backend
 from engine.data import Dataset, ExamplePool
-from engine.explain import LiveStepTracer, ResultQuery, StepQuery, StepTrace, TraceRequest
+from engine.explain import LiveStepTracer, Query, StepQuery, StepTrace, TraceRequest
 from engine.nn import Network, Parameters, RunPoint
 from engine.runtime.training_protocol import TrainingRequest, TrainingState
 from engine.training import (
@@ -30,7 +30,7 @@ SLOW_STEPS_PER_SECOND: Final = 1.0
 
 
 @dataclass(frozen=True)
-class LayerStatisticsQuery(ResultQuery[NetworkStatistics]):
+class LayerStatisticsQuery(Query[NetworkStatistics]):
     """The statistics of weights, values and gradients of the network in training, at the point shown."""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PySide6.QtCore import QPoint
     from PySide6.QtWidgets import QApplication
 
-    from engine.explain import Result
+    from engine.explain import Explanation
     from xo_gui.state import CellRef
     from xo_gui.views.network import ColumnLayout
 
@@ -132,8 +132,8 @@ class Bench:
         return result is not None and result.query == self.panel._query and result.progress >= 1
 
     @property
-    def _result(self) -> Result | None:
-        return last_snapshot(self.window).result_of_type(Result)
+    def _result(self) -> Explanation | None:
+        return last_snapshot(self.window).result_of_type(Explanation)
 
     # --- methods
 

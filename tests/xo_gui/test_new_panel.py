@@ -12,7 +12,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout
 
-from engine.explain import ResultQuery
+from engine.explain import Query
 from engine.nn import Prediction
 from engine.runtime import AnyQuery, Snapshot
 from engine.runtime.jobs import JOBS, JobContext, JobKind
@@ -57,7 +57,7 @@ class InkView(LabelView):
 
 
 @dataclass(frozen=True)
-class InkQuery(ResultQuery[float]):
+class InkQuery(Query[float]):
     """The weight of the ink: the mean size of the weights by the pixels of ink."""
 
 

@@ -17,7 +17,7 @@ from engine.data import DATA_KINDS, Augmentation, Dataset, LabelledDrawing, Pool
 from engine.documents import Document, ProjectState, load_model, save_project
 from engine.documents.project_file import load_project
 from engine.drawings import Drawing
-from engine.explain import AvailableExamples, FeatureQuery, Query, templates
+from engine.explain import AvailableExamples, ExplanationQuery, FeatureQuery, templates
 from engine.explain.perturbation import ablation_examples
 from engine.nn import Model, Network
 from engine.nn.layers import Conv2D, Dense, Flatten, ReLU
@@ -145,7 +145,10 @@ def test_explanations_use_the_examples_of_a_new_kind(toy: ToyKind) -> None:
     _, snapshot, _ = trained(1)
     assert snapshot.training is not None
     lesson = snapshot.training.request.training_data
-    explainer, query = QueryDriver(), Query("likes", layer=1, feature=FeatureQuery(1, 0, training_data=lesson))
+    explainer, query = (
+        QueryDriver(),
+        ExplanationQuery("likes", layer=1, feature=FeatureQuery(1, 0, training_data=lesson)),
+    )
     explainer.set_query(query, snapshot.predictions, True, False, AvailableExamples(lesson, None, None))
     while explainer.busy:
         explainer.run_for(0.05)

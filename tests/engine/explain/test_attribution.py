@@ -13,7 +13,7 @@ from engine.data import Dataset, PoolSettings, TrainingData
 from engine.data.xo import XOSettings, generate_dataset
 from engine.documents import Document
 from engine.drawings import Drawing, Stroke
-from engine.explain import AvailableExamples, Query, Result
+from engine.explain import AvailableExamples, Explanation, ExplanationQuery
 from engine.explain.attribution import (
     Gradients,
     grad_cam,
@@ -64,9 +64,9 @@ def test_the_gradient_is_what_trying_every_pixel_finds(target: int) -> None:
     flat[np.arange(100, 200), np.arange(100)] -= step
     found = scores(tried, of)[:, target]
     slopes = (found[:100] - found[100:]).reshape(10, 10) / (2 * step)
-    explained = explanation(of, Query("gradient", target=target))
+    explained = explanation(of, ExplanationQuery("gradient", target=target))
     np.testing.assert_allclose(explained, slopes, rtol=1e-5, atol=1e-8)
-    products = explanation(of, Query("gradient_times_input", target=target))
+    products = explanation(of, ExplanationQuery("gradient_times_input", target=target))
     np.testing.assert_allclose(products, explained * PICTURE[0])
 
 
@@ -84,13 +84,13 @@ def test_the_gradient_of_a_value_is_what_trying_every_pixel_finds() -> None:
             found = [float(gradients.output(layer)[cell]) for layer, cell in places]
             slopes[:, row, column] += side * np.array(found) / (2 * step)
     for (layer, cell), slope in zip(places, slopes, strict=True):
-        explained = explanation(of, Query("gradient", 0, layer, cell))
+        explained = explanation(of, ExplanationQuery("gradient", 0, layer, cell))
         np.testing.assert_allclose(explained, slope, rtol=1e-5, atol=1e-8)
-        products = explanation(of, Query("gradient_times_input", 0, layer, cell))
+        products = explanation(of, ExplanationQuery("gradient_times_input", 0, layer, cell))
         np.testing.assert_allclose(products, explained * PICTURE[0])
 
 
-def explanation(of: Model, query: Query) -> Array:
+def explanation(of: Model, query: ExplanationQuery) -> Array:
     explainer = QueryDriver()
     explainer.set_query(query, (read(of),), True)
     assert explainer.result is not None
@@ -136,7 +136,7 @@ def test_spreading_keeps_a_flat_map_flat_and_peaks_in_their_place() -> None:
 def test_a_network_without_maps_says_that_it_has_no_grad_cam() -> None:
     network = Network((1, 4, 4), (Flatten(), Dense(2)))
     explainer = QueryDriver()
-    explainer.set_query(Query("grad_cam"), (read(subject(network), PICTURE[:, :4, :4]),), True)
+    explainer.set_query(ExplanationQuery("grad_cam"), (read(subject(network), PICTURE[:, :4, :4]),), True)
     assert explainer.result is not None
     assert explainer.result.map is None
     assert "needs feature maps" in explainer.result.message
@@ -179,7 +179,9 @@ def test_patches_are_an_eighth_of_the_side_and_half_a_patch_apart(length: int, s
 # --- questions
 
 
-def answered(explainer: QueryDriver, query: Query, prediction: Prediction, settled: bool = True) -> Result | None:
+def answered(
+    explainer: QueryDriver, query: ExplanationQuery, prediction: Prediction, settled: bool = True
+) -> Explanation | None:
     explainer.set_query(query, (prediction,), settled)
     while explainer.busy:
         explainer.run_for(0.01)
@@ -192,7 +194,7 @@ def test_what_a_value_is_worth_is_what_the_score_loses_without_it() -> None:
     prediction = read(of)
     values = prediction.activations[6]
     place = int(values.argmax())
-    result = answered(QueryDriver(), Query("worth", layer=6, cell=(place,)), prediction)
+    result = answered(QueryDriver(), ExplanationQuery("worth", layer=6, cell=(place,)), prediction)
     assert result is not None
     expected = of.parameters["dense-1.weight"][:, place] * values[place]
     np.testing.assert_allclose(result.contributions, expected, rtol=1e-5)
@@ -203,7 +205,7 @@ def test_what_a_value_is_worth_is_what_the_score_loses_without_it() -> None:
 def test_a_score_is_traced_down_to_the_drawing_and_no_layer_loses_any_of_it() -> None:
     of = subject()
     prediction = read(of)
-    result = answered(QueryDriver(), Query("worth", layer=7, cell=(1,)), prediction)
+    result = answered(QueryDriver(), ExplanationQuery("worth", layer=7, cell=(1,)), prediction)
     assert result is not None
     assert len(result.layer_totals) == 7, "the drawing and six layers below the scores"
     for brought, added in result.layer_totals:
@@ -219,7 +221,7 @@ def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_
 ) -> None:
     monkeypatch.setattr("engine.runtime.jobs.QUICK_MULTIPLIES", 0)
     monkeypatch.setattr("engine.explain.attribution.SLICE_SECONDS", 0.0)
-    prediction, query = read(subject()), Query("worth", layer=6, cell=(1,))
+    prediction, query = read(subject()), ExplanationQuery("worth", layer=6, cell=(1,))
     explainer, small = QueryDriver(), QueryDriver()
     explainer.set_query(query, (prediction,), True)
     assert explainer.result is None
@@ -244,7 +246,7 @@ def test_what_a_large_network_is_asked_is_worked_out_in_pieces_and_told_as_soon_
 def test_while_weights_are_learnt_the_same_question_takes_a_share_of_the_time_and_is_answered_in_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    query, now = Query("worth", layer=6, cell=(1,)), [0.0]
+    query, now = ExplanationQuery("worth", layer=6, cell=(1,)), [0.0]
     monkeypatch.setattr("engine.runtime.jobs.QUICK_MULTIPLIES", 0)
     monkeypatch.setattr(
         "engine.runtime.scheduler.perf_counter", lambda: now.__setitem__(0, now[0] + 0.01) or now[0]
@@ -268,7 +270,7 @@ def test_while_weights_are_learnt_the_same_question_takes_a_share_of_the_time_an
 
 
 def test_a_moving_pen_is_held_up_now_and_then_only_and_what_is_left_out_comes_when_it_stands() -> None:
-    explainer, query, of = QueryDriver(), Query("gradient", target=0), subject()
+    explainer, query, of = QueryDriver(), ExplanationQuery("gradient", target=0), subject()
     answered(explainer, query, read(of))
     given = [explainer.result]
     for step in range(20):
@@ -294,7 +296,7 @@ def test_one_answer_that_took_long_does_not_end_what_follows_the_pen(monkeypatch
     monkeypatch.setattr(
         "engine.runtime.scheduler.perf_counter", lambda: now.__setitem__(0, now[0] + long[0]) or now[0]
     )
-    explainer, query, of = QueryDriver(), Query("gradient", target=0), subject()
+    explainer, query, of = QueryDriver(), ExplanationQuery("gradient", target=0), subject()
     explainer.set_query(query, (read(of),), True)
     long[0] = 0.1  # something else has the processor
     explainer.set_query(query, (read(of, -PICTURE),), False)
@@ -307,7 +309,7 @@ def test_one_answer_that_took_long_does_not_end_what_follows_the_pen(monkeypatch
 
 def test_slow_questions_are_answered_in_slices_and_given_up_at_once() -> None:
     explainer, prediction = QueryDriver(), read(subject())
-    explainer.set_query(Query("occlusion"), (prediction,), True)
+    explainer.set_query(ExplanationQuery("occlusion"), (prediction,), True)
     seen: list[float] = []
     while explainer.busy:
         explainer.run_for(0.0001)
@@ -323,15 +325,15 @@ def test_slow_questions_are_answered_in_slices_and_given_up_at_once() -> None:
 
 def test_slow_questions_wait_for_the_hand_to_rest() -> None:
     explainer, prediction = QueryDriver(), read(subject())
-    explainer.set_query(Query("occlusion"), (prediction,), False)
+    explainer.set_query(ExplanationQuery("occlusion"), (prediction,), False)
     assert not explainer.busy
-    explainer.set_query(Query("occlusion"), (prediction,), True)
+    explainer.set_query(ExplanationQuery("occlusion"), (prediction,), True)
     assert explainer.busy
 
 
 def test_another_drawing_is_answered_anew_and_the_same_is_not() -> None:
     explainer, of = QueryDriver(), subject()
-    query = Query("gradient", target=0)
+    query = ExplanationQuery("gradient", target=0)
     first = answered(explainer, query, read(of))
     assert answered(explainer, query, read(of)) is first
     other = answered(explainer, query, read(of, -PICTURE))
@@ -343,13 +345,13 @@ def test_another_drawing_is_answered_anew_and_the_same_is_not() -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        Query("worth", layer=6, cell=(99,)),
-        Query("worth", layer=60),
-        Query("gradient", target=7),
-        Query("ablation", layer=60),
+        ExplanationQuery("worth", layer=6, cell=(99,)),
+        ExplanationQuery("worth", layer=60),
+        ExplanationQuery("gradient", target=7),
+        ExplanationQuery("ablation", layer=60),
     ],
 )
-def test_a_value_that_is_not_there_has_no_answer(query: Query) -> None:
+def test_a_value_that_is_not_there_has_no_answer(query: ExplanationQuery) -> None:
     assert answered(QueryDriver(), query, read(subject())) is None
 
 
@@ -357,7 +359,7 @@ def test_the_runner_answers_beside_the_readings_and_goes_on_with_slow_ones() -> 
     runner = Runner("cpu")
     network = Network((1, 16, 16), (Conv2D(3, 3), ReLU(), GlobalAvgPool(), Dense(2)))
     document = Document(Drawing((Stroke(((0.1, 0.1, 0.1), (0.9, 0.9, 0.1))),)), (subject(network),))
-    gradient, occlusion = Query("gradient"), Query("occlusion")
+    gradient, occlusion = ExplanationQuery("gradient"), ExplanationQuery("occlusion")
     quick = runner.compute(Request(1, document, queries=frozenset({gradient}))).result(gradient)
     assert quick is not None
     assert quick.map is not None
@@ -381,7 +383,9 @@ XO = Network((1, 16, 16), (Conv2D(3, 5), ReLU(), MaxPool2D(3, 3), Flatten(), Den
 
 def test_ablation_says_what_switching_each_feature_off_does_to_drawings() -> None:
     of = Model("xo", XO, XO.initial_parameters(5))
-    result = answered(QueryDriver(), Query("ablation", layer=1), read(of, np.zeros((1, 16, 16), np.float32)))
+    result = answered(
+        QueryDriver(), ExplanationQuery("ablation", layer=1), read(of, np.zeros((1, 16, 16), np.float32))
+    )
     assert result is not None
     assert [loss.channel for loss in result.ablations] == [0, 1, 2]
     given = generate_dataset(XOSettings(side=16, neither=0.0), GENERATED_COUNT, GENERATED_SEED)
@@ -401,7 +405,7 @@ def test_ablation_tries_what_training_holds_out_whatever_its_classes() -> None:
     given = Dataset(
         rng.uniform(-1, 1, (30, 1, 10, 10)).astype(np.float32), rng.integers(0, 3, 30), of.network.classes
     )
-    explainer, query = QueryDriver(), Query("ablation", layer=4)
+    explainer, query = QueryDriver(), ExplanationQuery("ablation", layer=4)
     training_data = TrainingData(PoolSettings(XOSettings()), ())
     explainer.set_query(query, (read(of),), True, available=AvailableExamples(training_data, None, given))
     while explainer.busy:
@@ -418,10 +422,12 @@ def test_ablation_tries_what_training_holds_out_whatever_its_classes() -> None:
 
 def test_ablation_stays_while_the_drawing_changes_and_needs_examples_of_its_classes() -> None:
     of, explainer = Model("xo", XO, XO.initial_parameters(5)), QueryDriver()
-    query = Query("ablation", layer=5)
+    query = ExplanationQuery("ablation", layer=5)
     first = answered(explainer, query, read(of, np.zeros((1, 16, 16), np.float32)))
     assert answered(explainer, query, read(of, np.ones((1, 16, 16), np.float32))) is first
-    other = answered(QueryDriver(), Query("ablation", layer=1), read(subject()))
+    other = answered(QueryDriver(), ExplanationQuery("ablation", layer=1), read(subject()))
     assert other is not None
     assert other.message.startswith("No examples of ")
-    assert answered(QueryDriver(), Query("ablation", layer=2), read(subject())) is None, "a tanh has no weights"
+    assert answered(QueryDriver(), ExplanationQuery("ablation", layer=2), read(subject())) is None, (
+        "a tanh has no weights"
+    )

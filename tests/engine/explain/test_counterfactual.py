@@ -11,7 +11,7 @@ from engine.backends import choose_backend
 from engine.data.xo import XOSettings, generate_dataset, generate_drawing
 from engine.documents import Document, shipped_model
 from engine.drawings import Drawing, fit_to_frame, render
-from engine.explain import Counterfactual, Query
+from engine.explain import Counterfactual, ExplanationQuery
 from engine.explain.attribution import Gradients
 from engine.explain.counterfactual import FIRST_STEP, counterfactual
 from engine.nn import Model, Network, Plan, Predictor
@@ -116,12 +116,14 @@ def test_what_the_window_puts_on_the_canvas_is_predicted_as_promised(fit: bool) 
     model, rng, runner = shipped_model("default"), np.random.default_rng(11), Runner("cpu")
     for kind in ("X", "O"):
         drawing = generate_drawing(kind, XOSettings(size=(0.5, 0.6), cut=0.0), rng)
-        request = Request(1, Document(drawing, (model,), fit_to_frame=fit), queries=frozenset({Query("flip")}))
+        request = Request(
+            1, Document(drawing, (model,), fit_to_frame=fit), queries=frozenset({ExplanationQuery("flip")})
+        )
         before = runner.compute(request).predictions[0].predicted_class
         assert before == kind
         while runner.busy:
             runner.run_for(0.05)
-        result = runner.compute(request).result(Query("flip"))
+        result = runner.compute(request).result(ExplanationQuery("flip"))
         assert result is not None
         assert result.counterfactual is not None
         changed = Document(Drawing(image=result.counterfactual.picture), (model,), fit_to_frame=fit)
@@ -148,13 +150,13 @@ def test_where_the_canvas_takes_some_of_the_change_away_it_is_made_longer() -> N
 def test_a_change_found_on_another_canvas_is_searched_again() -> None:
     model, explainer = shipped_model("walkthrough"), QueryDriver()
     prediction = Predictor(model, CPU).predict(generate_dataset(XOSettings(side=9, neither=0.0), 1, 5).images[0, 0])
-    explainer.set_query(Query("flip"), (prediction,), True)
+    explainer.set_query(ExplanationQuery("flip"), (prediction,), True)
     while explainer.busy:
         explainer.run_for(0.1)
     first = explainer.result
-    explainer.set_query(Query("flip"), (prediction,), True)
+    explainer.set_query(ExplanationQuery("flip"), (prediction,), True)
     assert explainer.result is first
-    explainer.set_query(Query("flip"), (prediction,), True, fitted=True)
+    explainer.set_query(ExplanationQuery("flip"), (prediction,), True, fitted=True)
     assert explainer.busy
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.backends import numpy_backend
-from engine.explain import Query, QueryKind
+from engine.explain import ExplanationKind, ExplanationQuery
 from engine.nn import Model, Network, Prediction, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, ReLU
 from tests.engine.query_driver import QueryDriver
@@ -31,8 +31,8 @@ def finish(explainer: QueryDriver) -> None:
 
 
 @pytest.mark.parametrize("kind", ["flip", "occlusion", "gradient"])
-def test_the_map_of_one_network_is_never_shown_with_another(kind: QueryKind) -> None:
-    explainer, query = QueryDriver(), Query(kind)
+def test_the_map_of_one_network_is_never_shown_with_another(kind: ExplanationKind) -> None:
+    explainer, query = QueryDriver(), ExplanationQuery(kind)
     for side in (24, 9, 24):
         prediction = predict(model_of(side), noise(side))
         explainer.set_query(query, (prediction,), settled=True)
@@ -45,7 +45,7 @@ def test_the_map_of_one_network_is_never_shown_with_another(kind: QueryKind) -> 
 
 
 def test_a_slow_result_ends_with_the_picture_it_is_of() -> None:
-    explainer, query, model = QueryDriver(), Query("flip"), model_of(9)
+    explainer, query, model = QueryDriver(), ExplanationQuery("flip"), model_of(9)
     explainer.set_query(query, (predict(model, noise(9)),), settled=True)
     finish(explainer)
     explainer.set_query(query, (predict(model, noise(9, 2)),), settled=True)
@@ -53,8 +53,8 @@ def test_a_slow_result_ends_with_the_picture_it_is_of() -> None:
 
 
 @pytest.mark.parametrize("kind", ["flip", "occlusion", "ablation"])
-def test_weights_edited_while_a_slow_query_runs_are_the_ones_explained(kind: QueryKind) -> None:
-    query, picture, first, second = Query(kind, layer=1), noise(9), model_of(9), model_of(9, seed=5)
+def test_weights_edited_while_a_slow_query_runs_are_the_ones_explained(kind: ExplanationKind) -> None:
+    query, picture, first, second = ExplanationQuery(kind, layer=1), noise(9), model_of(9), model_of(9, seed=5)
     expected, explainer = QueryDriver(), QueryDriver()
     expected.set_query(query, (predict(second, picture),), settled=True)
     finish(expected)

@@ -15,7 +15,7 @@ from engine.data.xo import XOSettings
 from engine.documents import WALKTHROUGH, shipped_model
 from engine.documents.presets import handmade_parameters
 from engine.drawings import Drawing
-from engine.explain import FeatureProfile, FeatureQuery, Query, TopExample
+from engine.explain import ExplanationQuery, FeatureProfile, FeatureQuery, TopExample
 from engine.explain import feature_profile as feature_profile_module
 from engine.explain import top_examples as top_examples_module
 from engine.explain.attribution import Gradients
@@ -256,7 +256,9 @@ def test_weights_that_have_run_away_give_no_error(monkeypatch: pytest.MonkeyPatc
     explainer = QueryDriver()
     prediction = read(replace(of, parameters=parameters))
     for layer in (1, 4, 7):
-        explainer.set_query(Query("likes", feature=FeatureQuery(layer, 1, 1, LESSON)), (prediction,), True)
+        explainer.set_query(
+            ExplanationQuery("likes", feature=FeatureQuery(layer, 1, 1, LESSON)), (prediction,), True
+        )
         while explainer.busy:
             explainer.run_for(0.02)
         assert explainer.result is not None
@@ -324,7 +326,7 @@ def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_chang
 ) -> None:
     monkeypatch.setattr("engine.runtime.jobs._SLOW", Policy("", while_drawing=False, share=1.0, min_interval=0.0))
     monkeypatch.setattr(feature_profile_module, "ASCENT_INTERVAL", 0.0)
-    explainer, query = QueryDriver(), Query("likes", feature=FeatureQuery(1, 0, 1, LESSON))
+    explainer, query = QueryDriver(), ExplanationQuery("likes", feature=FeatureQuery(1, 0, 1, LESSON))
 
     def finish() -> None:
         while explainer.busy:

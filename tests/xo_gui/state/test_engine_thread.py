@@ -19,7 +19,7 @@ from engine.data.xo import XOSettings
 from engine.documents import WALKTHROUGH, Document, OpenRequest
 from engine.documents.presets import handmade_parameters
 from engine.drawings import Drawing, Stroke
-from engine.explain import Query
+from engine.explain import ExplanationQuery
 from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Dense, Flatten
 from engine.runtime import (
@@ -193,7 +193,7 @@ def everything(number: int, path: Path) -> Request:
     )  # fmt: skip
     queries = frozenset(
         {
-            Query("occlusion"),
+            ExplanationQuery("occlusion"),
             RobustnessQuery(),
             SamplesQuery(XOSettings(side=8 + number % 9)),
             LayerStatisticsQuery(),

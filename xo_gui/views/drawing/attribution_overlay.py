@@ -8,7 +8,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QWidget
 
 from engine.backends import HostArray
-from engine.explain import Result
+from engine.explain import Explanation
 from xo_gui.app import SMALL_PX, Theme, colours, current_theme, font, theme_service
 from xo_gui.views.drawing.canvas import Canvas
 from xo_gui.views.network import rounded_limit
@@ -36,7 +36,7 @@ class AttributionOverlay(QWidget):
         canvas.installEventFilter(self)
         self.hide()
 
-    def show_result(self, result: Result | None, classes: tuple[str, ...] = ()) -> None:
+    def show_result(self, result: Explanation | None, classes: tuple[str, ...] = ()) -> None:
         """Show the map of a result; hides the overlay if it has none, or explains a single value.
 
         classes: the network's class names, for the legend.
@@ -103,7 +103,7 @@ class AttributionOverlay(QWidget):
             painter.drawText(QRectF(x + 18, y, across + 2, 17), Qt.AlignmentFlag.AlignVCenter, text)
             x += 24 + across
 
-    def _legend_texts(self, result: Result, classes: tuple[str, ...]) -> tuple[str, str]:
+    def _legend_texts(self, result: Explanation, classes: tuple[str, ...]) -> tuple[str, str]:
         """The meanings of violet and green."""
         name = classes[result.target] if result.target < len(classes) else ""
         if result.query.cell:

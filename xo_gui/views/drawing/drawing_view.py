@@ -30,7 +30,7 @@ from engine.drawings import (
     ink_share,
     render,
 )
-from engine.explain import Result
+from engine.explain import Explanation
 from engine.nn import BLANK_INK
 from engine.runtime import Snapshot
 from xo_gui.app import current_theme
@@ -229,7 +229,7 @@ class DrawingView(View):
             vote = float(prediction.votes[top])
             text = f"{100 * vote:.0f} %" if network.vote == "softmax" else f"{vote:.2f}"
             text = f"{network.classes[top]}, {text}"
-        explanation = snapshot.result_of_type(Result)
+        explanation = snapshot.result_of_type(Explanation)
         explained = explanation.query.model if explanation is not None else 0
         predictions, fit = snapshot.predictions, self._document is not None and self._document.fit_to_frame
         classes = predictions[explained].model.network.classes if explained < len(predictions) else ()

@@ -7,7 +7,15 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
-from engine.explain import SLOW_KINDS, VALUE_KINDS, Counterfactual, Query, QueryKind, Result, cell_index
+from engine.explain import (
+    SLOW_KINDS,
+    VALUE_KINDS,
+    Counterfactual,
+    Explanation,
+    ExplanationKind,
+    ExplanationQuery,
+    cell_index,
+)
 from engine.nn import Prediction
 from xo_gui.state import CellRef
 from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
@@ -30,8 +38,8 @@ class AttributionPage(QWidget):
         super().__init__(parent)
         self._classes: tuple[str, ...] = ()
         self._pinned: CellRef | None = None
-        self._stopped_query: Query | None = None
-        self._query: Query | None = None
+        self._stopped_query: ExplanationQuery | None = None
+        self._query: ExplanationQuery | None = None
         self.method_box, self.target_box = QComboBox(self), QComboBox(self)
         self.method_box.setAccessibleName(self.tr("Method"))
         self.method_box.setToolTip(self.tr("How to find what in the drawing changes the predicted class"))
@@ -69,7 +77,7 @@ class AttributionPage(QWidget):
             widget.hide()
         column.addLayout(foot)
 
-    def _methods(self) -> dict[QueryKind, tuple[str, str]]:
+    def _methods(self) -> dict[ExplanationKind, tuple[str, str]]:
         """The name and the explanation of every method."""
         return {
             "gradient": (
@@ -96,7 +104,7 @@ class AttributionPage(QWidget):
             ),
         }
 
-    def _value_texts(self) -> dict[QueryKind, str]:
+    def _value_texts(self) -> dict[ExplanationKind, str]:
         """The explanation of the methods that explain a pinned value."""
         return {
             "gradient": self.tr(
@@ -107,7 +115,7 @@ class AttributionPage(QWidget):
             ),
         }
 
-    def query(self, prediction: Prediction, model: int, pinned: CellRef | None) -> Query | None:
+    def query(self, prediction: Prediction, model: int, pinned: CellRef | None) -> ExplanationQuery | None:
         """The attribution query; None after Stop. pinned: a value of the prediction, which is explained unless a
         class is chosen, where the method can."""
         self._set_classes(prediction.model.network.classes)
@@ -117,15 +125,15 @@ class AttributionPage(QWidget):
         if self._pinned is not None:
             cell = self._pinned
             place = cell_index(prediction.model.network, cell.layer, cell.channel, cell.row, cell.column)
-            self._query = Query(kind, model, cell.layer, place)
+            self._query = ExplanationQuery(kind, model, cell.layer, place)
         else:
-            self._query = Query(kind, model, target=target if kind != "flip" else None)
+            self._query = ExplanationQuery(kind, model, target=target if kind != "flip" else None)
         return None if self._query == self._stopped_query else self._query
 
-    def set_result(self, prediction: Prediction, result: Result | None, fit: bool = False) -> None:
+    def set_result(self, prediction: Prediction, result: Explanation | None, fit: bool = False) -> None:
         """Show the result known so far. fit: whether the network sees the drawing fitted to the frame, unlike the
         canvas."""
-        kind: QueryKind = self.method_box.currentData()
+        kind: ExplanationKind = self.method_box.currentData()
         self.target_box.setEnabled(kind != "flip")
         explanation = self._methods()[kind][1] if self._pinned is None else self._value_texts()[kind]
         blocks: list[SheetBlock] = [Heading(self._heading(prediction, kind)), Paragraph(explanation)]
@@ -152,7 +160,7 @@ class AttributionPage(QWidget):
         self.draw_button.setVisible(self._counterfactual is not None)
         self.sheet.set_blocks(blocks, False)
 
-    def _heading(self, prediction: Prediction, kind: QueryKind) -> str:
+    def _heading(self, prediction: Prediction, kind: ExplanationKind) -> str:
         """What the map is of: the pinned value, or a score."""
         if self._pinned is not None:
             return self.tr("of the pinned value {0}").format(cell_summary(prediction, self._pinned).place)
@@ -162,7 +170,7 @@ class AttributionPage(QWidget):
         top = int(prediction.votes.argmax()) if target is None else target
         return self.tr("of the score of {0}").format(prediction.model.network.classes[top])
 
-    def _heat_map_blocks(self, prediction: Prediction, result: Result) -> list[SheetBlock]:
+    def _heat_map_blocks(self, prediction: Prediction, result: Explanation) -> list[SheetBlock]:
         assert result.map is not None
         name = prediction.model.network.classes[result.target]
         known = np.nan_to_num(result.map)
@@ -173,7 +181,7 @@ class AttributionPage(QWidget):
         text = self._counterfactual_blocks(prediction, result) if done else []
         return [*text, HeatMap(title, known, rounded_limit(float(np.abs(known).max())))]
 
-    def _counterfactual_blocks(self, prediction: Prediction, result: Result) -> list[SheetBlock]:
+    def _counterfactual_blocks(self, prediction: Prediction, result: Explanation) -> list[SheetBlock]:
         found, model = result.counterfactual, prediction.model
         assert found is not None
         before, after = (model.network.classes[at] for at in (result.target, found.target))

@@ -11,7 +11,7 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
-from engine.explain import Query, Result, value_formula
+from engine.explain import Explanation, ExplanationQuery, value_formula
 from engine.form_fields import FormField
 from engine.nn import (
     Model,
@@ -180,12 +180,12 @@ class FeaturePage(QWidget):
         self._show_weights()
 
     @staticmethod
-    def query(prediction: Prediction, pinned: CellRef) -> Query | None:
+    def query(prediction: Prediction, pinned: CellRef) -> ExplanationQuery | None:
         """The ablation query for the pinned cell's layer; None if it has no weights."""
         layer = weight_layer_of(prediction.model.network, pinned.layer)
-        return None if layer is None else Query("ablation", pinned.model_index, layer)
+        return None if layer is None else ExplanationQuery("ablation", pinned.model_index, layer)
 
-    def set_ablation(self, result: Result | None) -> None:
+    def set_ablation(self, result: Explanation | None) -> None:
         """List the features of the layer by the error that ablating each adds, the largest first."""
         cell, layer = self._cell, self._layer
         if cell is None or layer is None or self._model is None:

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWi
 
 from engine.backends import HostArray
 from engine.data import NO_CLASS, TrainingData, total_weight
-from engine.explain import FeatureProfile, FeatureQuery, FeatureWeights, Query, Result, TopExample
+from engine.explain import Explanation, ExplanationQuery, FeatureProfile, FeatureQuery, FeatureWeights, TopExample
 from xo_gui.app import SMALL_PX, font, translate
 from xo_gui.state import CellRef, TrainingSettings
 from xo_gui.views.inspector.sheet import SCROLL_BAR_WIDTH, Sheet
@@ -59,8 +59,8 @@ class FeatureProfilePage(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.seed, self._repeat = 1, 0
-        self._query: Query | None = None
-        self._stopped_query: Query | None = None
+        self._query: ExplanationQuery | None = None
+        self._stopped_query: ExplanationQuery | None = None
         self._training_data: TrainingData | None = None
         self.profile: FeatureProfile | None = None
         self._shown_state: tuple[object, ...] = ()
@@ -139,19 +139,19 @@ class FeatureProfilePage(QWidget):
 
     # --- query and result
 
-    def query(self, pinned: CellRef | None, settings: TrainingSettings | None) -> Query | None:
+    def query(self, pinned: CellRef | None, settings: TrainingSettings | None) -> ExplanationQuery | None:
         """The feature profile query for the pinned value; None without a value or after Stop."""
         if pinned is None or pinned.layer == 0:
             self._query = self._stopped_query = None
             return None
         self._training_data = _training_data(settings)
         wanted = FeatureQuery(pinned.layer, pinned.channel, self.seed, self._training_data)
-        query = Query("likes", pinned.model_index, feature=wanted, revision=self._repeat)
+        query = ExplanationQuery("likes", pinned.model_index, feature=wanted, revision=self._repeat)
         if query != self._query:
             self._query, self._stopped_query, self.profile = query, None, None
         return None if query == self._stopped_query else query
 
-    def set_result(self, pinned: CellRef | None, result: Result | None) -> None:
+    def set_result(self, pinned: CellRef | None, result: Explanation | None) -> None:
         """Show the profile known so far; without a result the last one stays."""
         has_profile = pinned is not None and pinned.layer > 0
         if result is not None and result.profile is not None:

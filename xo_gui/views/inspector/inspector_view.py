@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWid
 from engine.backends import HostArray
 from engine.documents import Document
 from engine.drawings import Drawing
-from engine.explain import Query, Result, has_value_formula
+from engine.explain import Explanation, ExplanationQuery, has_value_formula
 from engine.nn import Model, Prediction
 from engine.runtime import AnyQuery, Snapshot
 from xo_gui.app import SMALL_PX, font
@@ -41,8 +41,8 @@ class InspectorView(View):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._predictions: tuple[Prediction, ...] = ()
-        self._result: Result | None = None
-        self._query: Query | None = None
+        self._result: Explanation | None = None
+        self._query: ExplanationQuery | None = None
         self._selection = Selection()
         self._document: Document | None = None
         self._settings: TrainingSettings | None = None
@@ -219,7 +219,7 @@ class InspectorView(View):
 
     def _update_query(self, pinned: tuple[CellRef, Prediction] | None) -> None:
         """Set the query that the current page needs."""
-        query: Query | None = None
+        query: ExplanationQuery | None = None
         if self._predictions and self._pages.currentWidget() is self.attribution_page:
             model = self._model_index()
             query = self.attribution_page.query(self._predictions[model], model, pinned[0] if pinned else None)

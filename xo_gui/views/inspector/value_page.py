@@ -9,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
-from engine.explain import Query, Result, cell_index
+from engine.explain import Explanation, ExplanationQuery, cell_index
 from engine.nn import Network, Prediction
 from xo_gui.app import translate
 from xo_gui.state import CellRef
@@ -104,12 +104,12 @@ class ValuePage(QWidget):
             widget.setEnabled(can_slide)
 
     @staticmethod
-    def query(prediction: Prediction, pinned: CellRef) -> Query:
+    def query(prediction: Prediction, pinned: CellRef) -> ExplanationQuery:
         """The contribution query for the pinned cell."""
         place = cell_index(prediction.model.network, pinned.layer, pinned.channel, pinned.row, pinned.column)
-        return Query("worth", pinned.model_index, pinned.layer, place)
+        return ExplanationQuery("worth", pinned.model_index, pinned.layer, place)
 
-    def show_cell(self, prediction: Prediction, cell: CellRef, pinned: bool, result: Result | None) -> None:
+    def show_cell(self, prediction: Prediction, cell: CellRef, pinned: bool, result: Explanation | None) -> None:
         """Show the arithmetic of a cell. result: its contributions, None while unknown."""
         if self._cell is None or _map_of(cell) != _map_of(self._cell):
             self._max_rows = MAX_ROWS
@@ -130,7 +130,7 @@ class ValuePage(QWidget):
         self.sheet.set_blocks([Paragraph(message)], self.truncate)
 
     def _receptive_field_blocks(
-        self, prediction: Prediction, cell: CellRef, result: Result | None
+        self, prediction: Prediction, cell: CellRef, result: Explanation | None
     ) -> list[SheetBlock]:
         """The receptive field in the drawing, and the contribution of each of its pixels."""
         reads = cell_summary(prediction, cell).detail
@@ -156,7 +156,7 @@ class ValuePage(QWidget):
         return [*blocks, Paragraph(text), *([heat_map] if cell.layer > 1 else [])]
 
     def _contribution_blocks(
-        self, prediction: Prediction, cell: CellRef, result: Result | None
+        self, prediction: Prediction, cell: CellRef, result: Explanation | None
     ) -> list[SheetBlock]:
         """The contribution to each class's score; for a score, where all of it comes from."""
         network = prediction.model.network

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.backends import HostArray
-from engine.explain import Result, has_value_formula, value_formula
+from engine.explain import Explanation, has_value_formula, value_formula
 from engine.nn import Prediction
 from engine.nn.layers import WeightedSum
 from xo_gui.app import translate
@@ -66,7 +66,7 @@ def contribution_table(prediction: Prediction, cell: CellRef, truncate: bool) ->
     return [Heading(translate("Inspector", "contribution of every value to each class")), table]
 
 
-def layer_table(prediction: Prediction, cell: CellRef, result: Result, truncate: bool) -> list[SheetBlock]:
+def layer_table(prediction: Prediction, cell: CellRef, result: Explanation, truncate: bool) -> list[SheetBlock]:
     """The score `cell` split at every layer into what its values and what the biases above it contribute."""
     network = prediction.model.network
     named = zip(layer_names(network), result.layer_totals, strict=False)

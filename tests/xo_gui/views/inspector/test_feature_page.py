@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtTest import QTest
 
-from engine.explain import Query, Result, value_formula
+from engine.explain import Explanation, ExplanationQuery, value_formula
 from engine.explain.perturbation import AblationEffect
 from engine.nn import Model, weight_editing
 from engine.nn.layers import WeightedSum
@@ -313,8 +313,8 @@ def test_what_is_typed_or_painted_ends_with_its_feature(driver: WeightDriver, ha
 def test_a_bar_s_length_and_colour_say_the_harm_of_an_ablation(driver: WeightDriver) -> None:
     page, theme = driver.page, current_theme()
     effects = (AblationEffect(0, 0.25, 0.1), AblationEffect(1, -0.125, -0.02), AblationEffect(2, 0.5, 0.3))
-    query = Query("ablation", 0, 1)
-    page.set_ablation(Result(query, 0, 1.0, ablations=effects, example_count=60))
+    query = ExplanationQuery("ablation", 0, 1)
+    page.set_ablation(Explanation(query, 0, 1.0, ablations=effects, example_count=60))
     listed = next(block for block in page.sheet.blocks if isinstance(block, RankedList))
     assert [(row.label, row.factors) for row in listed.rows] == [
         ("feature 3", "+0.50"), ("feature 1", "+0.25"), ("feature 2", "−0.12"),

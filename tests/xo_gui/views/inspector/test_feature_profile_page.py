@@ -10,7 +10,7 @@ from PySide6.QtTest import QTest
 
 from engine.data import PoolSettings, TrainingData
 from engine.data.xo import XOSettings
-from engine.explain import Query
+from engine.explain import ExplanationQuery
 from engine.explain import feature_profile as liking
 from tests.xo_gui.views.inspector.test_inspector_view import InspectorDriver
 from xo_gui.state import CellRef
@@ -47,7 +47,7 @@ class ProfileDriver(InspectorDriver):
         self.qtbot.wait(20)
 
     def query_kind(self) -> str | None:
-        kinds = [query.kind for query in self.window.visible_queries() if isinstance(query, Query)]
+        kinds = [query.kind for query in self.window.visible_queries() if isinstance(query, ExplanationQuery)]
         return kinds[0] if kinds else None
 
 

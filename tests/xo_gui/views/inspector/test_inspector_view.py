@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from engine.explain import Result, receptive_field
+from engine.explain import Explanation, receptive_field
 from engine.nn import Model, Network
 from engine.nn.layers import (
     AvgPool2D,
@@ -404,7 +404,7 @@ def test_each_method_shows_a_heat_map_over_the_drawing(driver: InspectorDriver, 
         pictures.method_box.setCurrentIndex(pictures.method_box.findData(kind))
 
         def done(kind: str = kind) -> None:
-            result = driver.window.last.result_of_type(Result)
+            result = driver.window.last.result_of_type(Explanation)
             assert result is not None
             assert (result.query.kind, result.progress) == (kind, 1)
             assert picture(pictures) is not None
@@ -413,7 +413,7 @@ def test_each_method_shows_a_heat_map_over_the_drawing(driver: InspectorDriver, 
         shown = picture(pictures)
         assert shown is not None
         assert shown.values.shape == (32, 32)
-        np.testing.assert_array_equal(shown.values, driver.window.last.result_of_type(Result).map)
+        np.testing.assert_array_equal(shown.values, driver.window.last.result_of_type(Explanation).map)
         assert overlay.isVisible()
     driver.panel.tabs.setCurrentIndex(0)
     driver.qtbot.waitUntil(lambda: not overlay.isVisible(), timeout=5000)
@@ -446,14 +446,14 @@ def test_a_slow_method_shows_progress_and_can_be_stopped(
     driver.qtbot.waitUntil(lambda: pictures.stop_button.isVisible() and pictures.progress_bar.value() > 0)
     assert pictures.progress_bar.isVisible()
     QTest.mouseClick(pictures.stop_button, Qt.MouseButton.LeftButton)
-    driver.qtbot.waitUntil(lambda: driver.window.last.result_of_type(Result) is None, timeout=5000)
+    driver.qtbot.waitUntil(lambda: driver.window.last.result_of_type(Explanation) is None, timeout=5000)
     # The inspector is updated shortly after the result arrives.
     driver.qtbot.waitUntil(lambda: not driver.panel._refresh_timer.isActive())
     assert not driver.window.drawing_view.overlay.isVisible()
     assert not pictures.stop_button.isVisible()
     assert any("Stopped" in block.text for block in pictures.sheet.blocks if isinstance(block, Paragraph))
     hand.draw([[(0.1, 0.5), (0.9, 0.5)]])
-    assert driver.window.last.result_of_type(Result) is None, "a stopped query stays stopped while drawing"
+    assert driver.window.last.result_of_type(Explanation) is None, "a stopped query stays stopped while drawing"
 
 
 def test_a_method_follows_the_drawing_and_the_chosen_class(
@@ -462,8 +462,8 @@ def test_a_method_follows_the_drawing_and_the_chosen_class(
     pictures.target_box.setCurrentIndex(pictures.target_box.findData(1))
     driver.qtbot.waitUntil(
         lambda: (
-            driver.window.last.result_of_type(Result) is not None
-            and driver.window.last.result_of_type(Result).target == 1
+            driver.window.last.result_of_type(Explanation) is not None
+            and driver.window.last.result_of_type(Explanation).target == 1
         )
     )
     driver.qtbot.waitUntil(lambda: not driver.panel._refresh_timer.isActive())  # the page shows it
@@ -476,11 +476,11 @@ def test_a_method_follows_the_drawing_and_the_chosen_class(
         return after is not None and not np.array_equal(before.values, after.values)
 
     driver.qtbot.waitUntil(another, timeout=5000)
-    assert driver.window.last.result_of_type(Result).target == 1
+    assert driver.window.last.result_of_type(Explanation).target == 1
 
 
 def test_no_query_is_sent_while_the_inspector_is_hidden(driver: InspectorDriver, pictures: AttributionPage) -> None:
-    driver.qtbot.waitUntil(lambda: driver.window.last.result_of_type(Result) is not None, timeout=5000)
+    driver.qtbot.waitUntil(lambda: driver.window.last.result_of_type(Explanation) is not None, timeout=5000)
     driver.window.panels.dock_of(InspectorView).hide()
-    driver.qtbot.waitUntil(lambda: driver.window.last.result_of_type(Result) is None, timeout=5000)
+    driver.qtbot.waitUntil(lambda: driver.window.last.result_of_type(Explanation) is None, timeout=5000)
     driver.qtbot.waitUntil(lambda: not driver.window.drawing_view.overlay.isVisible(), timeout=5000)

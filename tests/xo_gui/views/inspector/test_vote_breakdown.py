@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.explain import Query
+from engine.explain import ExplanationQuery
 from engine.nn import Model, Network
 from engine.nn.layers import AvgPool2D, Conv2D, Dense, Flatten, LeakyReLU, ReLU
 from tests.engine.query_driver import QueryDriver
@@ -60,7 +60,7 @@ def test_columns_and_lines_add_up_to_the_scores(channel: int) -> None:
         assert score == pytest.approx(float(prediction.activations[-1]["abc".index(name)]), abs=0.006)
         assert sum(given) == pytest.approx(score, abs=0.005 * len(given) + 0.006)
     explainer = QueryDriver()
-    explainer.set_query(Query("worth", layer=7, cell=(channel,)), (prediction,), True)
+    explainer.set_query(ExplanationQuery("worth", layer=7, cell=(channel,)), (prediction,), True)
     assert explainer.result is not None
     split = table(layer_table(prediction, CellRef(7, channel), explainer.result, False))
     assert [row.label for row in split.rows][:-1] == ["Input", "Features", "Leaky ReLU", "Pool", "Hidden", "ReLU"]
