@@ -119,7 +119,7 @@ def test_a_new_panel_is_shown_computed_while_visible_and_its_fault_said_once(han
     bars = window.findChildren(QTabBar)
     tabs = {bar.tabText(at) for bar in bars for at in range(bar.count())}
     assert {"Ink", "Name"} <= tabs
-    assert {"Ink", "Name"} <= {action.text().replace("&", "") for action in window.menus.panels.actions()}
+    assert {"Ink", "Name"} <= {action.text().replace("&", "") for action in window.menus.menus["panels"].actions()}
     # What is known is shown, and nothing is computed while the other tab is covered.
     hand.draw(X_ARMS)
     assert name.label.text() == window.session.document.models[0].name
