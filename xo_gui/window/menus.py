@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar
+from PySide6.QtWidgets import QAbstractButton, QMainWindow, QMenu, QMenuBar
 
 from xo_gui.app import translate
 from xo_gui.window.actions import (
@@ -30,7 +30,10 @@ WINDOW = QT_TR_NOOP("Window")  # heads the actions that have only keys, in the l
 
 
 class Menus(QObject):
-    """Fills the menu bar of `parent`, the main window. `actions` and `menus` hold what was made, by id."""
+    """Fills the menu bar of `parent`, the main window. `actions` and `menus` hold what was made, by id.
+
+    A button whose property "action" is the id of an action gets the keys of that action at the end of its tips.
+    """
 
     def __init__(self, window: ActionWindow, parent: QMainWindow) -> None:
         super().__init__(parent)
@@ -46,6 +49,11 @@ class Menus(QObject):
         for action in self._own:
             self._prepare(action)
         self.refresh()
+        for button in parent.findChildren(QAbstractButton):
+            if (name := button.property("action")) is not None:
+                keys = self.actions[name].keys_text
+                button.setToolTip(f"{button.toolTip()} ({keys})")
+                button.setStatusTip(f"{button.statusTip()} ({keys})")
 
     def refresh(self) -> None:
         """Show which actions are possible and checked now, if that has changed."""

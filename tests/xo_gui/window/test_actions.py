@@ -8,7 +8,7 @@ import inspect
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 
 from engine.documents import PRESETS
 from tests.xo_gui.conftest import Hand, OpenWindow
@@ -88,6 +88,8 @@ def test_every_row_has_a_menu_a_mnemonic_a_tip_and_keys_of_its_own_and_is_listed
         if action.shortcuts():
             assert menus.plain(menus.translated(action.spec.text, action.spec.about)) in texts
     assert {row.meaning for row in PANEL_KEYS} <= set(texts)
+    tips = {button.toolTip() for button in hand.window.findChildren(QPushButton)}
+    assert {"Choose the part of the picture to keep (Ctrl+K)", "Train or pause (Ctrl+Return)"} <= tips
 
 
 def test_lupdate_finds_every_text_of_the_tables() -> None:

@@ -89,12 +89,13 @@ class DrawingView(View):
             button.setCheckable(True)
         tip = self.tr("Clear the canvas (Del); it can be undone")
         self.clear_button = self._button(self.tr("Clear"), tip, self.clear)
-        tip = self.tr("Swap ink and background of the picture (Ctrl+J)")
+        tip = self.tr("Swap ink and background of the picture")
         self.invert_button = self._button(self.tr("Invert"), tip, self.invert, self.tr("Invert picture"))
-        tip = self.tr("Choose the part of the picture to keep (Ctrl+K)")
+        tip = self.tr("Choose the part of the picture to keep")
         self.crop_button = self._button(self.tr("Crop"), tip, self.crop, self.tr("Crop picture"))
-        for button in (self.invert_button, self.crop_button):
+        for button, action in ((self.invert_button, "invert"), (self.crop_button, "crop")):
             button.setCheckable(True)
+            button.setProperty("action", action)
 
     def _make_example_buttons(self) -> None:
         """Make a button for an example of each label, in the Tab order of those before."""

@@ -178,7 +178,8 @@ class TrainingView(View):
     # -- layout ------------------------------------------------------------------------------------------------
 
     def _create_buttons(self) -> None:
-        self.main_button = CompactButton("", self.tr("Train or pause (Ctrl+Return)"), self._start_or_pause, self)
+        self.main_button = CompactButton("", self.tr("Train or pause"), self._start_or_pause, self)
+        self.main_button.setProperty("action", "train")
         self.step_button = CompactButton(
             self.tr("Step"), self.tr("Train on one batch, then pause"), self._step, self
         )
