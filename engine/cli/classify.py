@@ -243,39 +243,35 @@ class Classifier:
     def __init__(self, model: Model, backend: Backend) -> None:
         """Raises ShapeError or ValueError if the network's input is none of its kind of data."""
         from engine.data import input_kind
-        from engine.nn import Plan
+        from engine.nn import BatchPredictor
 
         input_kind(model.network).check_input(model.network, model.name)
         self.model = model
         self.shows_percent = model.network.vote == "softmax"
-        self._backend = backend
-        batch = max(1, min(BATCH, BATCH_BYTES // model.network.image_bytes))
-        self._plan = Plan(model.network, backend, batch)
-        self._plan.load(model.parameters)
+        self._batch = max(1, min(BATCH, BATCH_BYTES // model.network.image_bytes))
+        self._predictor = BatchPredictor(model.network, backend, self._batch)
+        self._predictor.load(model.parameters)
 
     def classify(self, entries: Iterable[PictureEntry]) -> Iterator[Classification]:
         """The prediction for each entry, in order."""
         batch: list[PictureEntry] = []
         for entry in entries:
             batch.append(entry)
-            if len(batch) == self._plan.batch:
+            if len(batch) == self._batch:
                 yield from self._classify(batch)
                 batch = []
         if batch:
             yield from self._classify(batch)
 
     def _classify(self, entries: list[PictureEntry]) -> Iterator[Classification]:
-        """Classify at most a batch, padded with blank pictures."""
+        """Classify at most a batch."""
         import numpy as np
 
         from engine.nn import compute_votes, predict_class
 
-        pictures = np.full((self._plan.batch, *self.model.network.input_shape), -1, np.float32)
-        for index, entry in enumerate(entries):
-            pictures[index] = entry.image
-        scores = self._backend.operations.to_host(self._plan.forward(pictures)).T
+        scores = self._predictor.scores(np.stack([entry.image for entry in entries]))
         classes = self.model.network.classes
-        for entry, votes in zip(entries, compute_votes(self.model.network, scores), strict=False):
+        for entry, votes in zip(entries, compute_votes(self.model.network, scores), strict=True):
             shares = {name: float(vote) for name, vote in zip(classes, votes, strict=True)}
             yield Classification(entry, shares, predict_class(self.model, votes, entry.image))
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.backends import HostArray, numpy_backend
 from engine.data import Dataset, kind_for
-from engine.nn import Model, Network, Parameters, Plan, ablated
+from engine.nn import BatchPredictor, Model, Network, Parameters, ablated
 from engine.training import Evaluation, Evaluator
 
 # Value of a covered pixel: background.
@@ -32,8 +32,8 @@ class Occlusion:
     def __init__(self, model: Model) -> None:
         cost = sum(cost.multiplies for cost in model.network.costs)
         self.batch = max(1, min(MAX_PICTURES, MAX_MULTIPLIES // max(cost, 1)))
-        self._plan = Plan(model.network, numpy_backend("explanations"), self.batch)
-        self._plan.load(model.parameters)
+        self._predictor = BatchPredictor(model.network, numpy_backend("explanations"), self.batch)
+        self._predictor.load(model.parameters)
         self.model = model
 
     def score_drops(self, picture: HostArray, target: int) -> Iterator[tuple[float, HostArray]]:
@@ -57,10 +57,7 @@ class Occlusion:
             yield progress, np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
     def _scores(self, pictures: HostArray, target: int) -> list[float]:
-        batch = np.zeros((self.batch, *pictures.shape[1:]), np.float32)
-        batch[: len(pictures)] = pictures
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores: list[float] = np.array(self._plan.forward(batch))[target, : len(pictures)].tolist()
+        scores: list[float] = self._predictor.scores(pictures)[:, target].tolist()
         return scores
 
 

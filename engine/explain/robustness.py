@@ -16,9 +16,9 @@ import numpy as np
 from engine.backends import Backend, HostArray
 from engine.data import DATA_KINDS, InputShape, Variations, VariedProperty, kind_for
 from engine.explain.template_matching import template_scores, templates
-from engine.nn import Network, Parameters, Plan, RunPoint
+from engine.nn import BatchPredictor, Network, Parameters, RunPoint
 from engine.nn.layers import shape_text
-from engine.training import inference_batch_size, without_overflow_warnings
+from engine.training import inference_batch_size
 
 SEED: Final = 90_210  # outside the seeds of training, which start at 1
 ROUNDS: Final = 16
@@ -107,9 +107,9 @@ class RobustnessTest:
         self.properties = kind.variations.properties(network.input_shape)
         classes, pixels = len(network.classes), math.prod(network.input_shape)
         per_round = classes * max(1, min(DRAWINGS_PER_ROUND, _PIXELS // pixels) // classes)
-        self._plan = Plan(network, backend, max(1, inference_batch_size(network, per_round)))
-        self._plan.load(parameters)
-        self._per_round, self._to_host = per_round, backend.operations.to_host
+        self._predictor = BatchPredictor(network, backend, max(1, inference_batch_size(network, per_round)))
+        self._predictor.load(parameters)
+        self._per_round = per_round
         self._counts, self._network, self._template = np.zeros((3, *self._table_shape), np.int64)
         self._network_errors, self._template_errors = np.full((2, *self._table_shape), -1, np.int64)
         self.rounds_done = 0
@@ -167,17 +167,8 @@ class RobustnessTest:
 
     def _predict(self, pictures: HostArray) -> Generator[None, None, HostArray]:
         """Returns the class index with the highest score for each picture, (N,); -1 where a score is not finite."""
-        size = self._plan.batch
-        batch = np.zeros((size, *self.network.input_shape), np.float32)
-        predicted = []
-        for start in range(0, len(pictures), size):
-            part = pictures[start : start + size]
-            batch[: len(part)] = part
-            yield from without_overflow_warnings(self._plan.iter_slices(batch, SLICE_SECONDS))
-            scores = self._to_host(self._plan.scores)
-            predicted.append(np.where(np.isfinite(scores).all(0), scores.argmax(0), -1)[: len(part)])
-            yield
-        return np.concatenate(predicted)
+        scores = yield from self._predictor.iter_scores(pictures, SLICE_SECONDS)
+        return np.where(np.isfinite(scores).all(1), scores.argmax(1), -1)
 
     def _settings(self) -> list[list[tuple[int, int]]]:
         """The (property, value) cells that share their drawings, in the order of the tests: the default values of

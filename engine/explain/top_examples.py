@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from engine.backends import HostArray, iter_slices, numpy_backend
+from engine.backends import HostArray, numpy_backend
 from engine.data import (
     CHUNK_SIZE,
     LABELLED_CHUNK_SIZE,
@@ -24,7 +24,7 @@ from engine.data import (
     render_labelled,
 )
 from engine.explain.receptive_fields import Window, receptive_field, receptive_mask
-from engine.nn import Model, Network, Plan
+from engine.nn import BatchPredictor, Model, Network
 from engine.nn.layers import CellIndex
 
 # Examples kept of each feature, of the highest and of the lowest.
@@ -195,30 +195,24 @@ class TopExamples:
         return self._windows[key]
 
     def _run(self) -> Iterator[None]:
-        plan = self._plan()
-        size, calls = plan.batch, [call for calls in plan.forward_calls[: self._layer] for call in calls]
-        batch = np.zeros((size, *self._network.input_shape), np.float32)
+        predictor = self._predictor()
         for part in range(self._reader.part_count):
             examples, first = self._reader.part(part), self._reader.first_index(part)
             yield
-            for start in range(0, len(examples), size):
-                images = examples.images[start : start + size]
-                batch[: len(images)] = images
-                plan.set_input(batch)
-                for _ in iter_slices(plan.backend.operations.in_slices([calls]), SLICE_SECONDS):
-                    yield
-                output = plan.layer_arrays[self._layer - 1].y[..., : len(images)]
-                yield from self._add(output, examples.labels[start : start + size], first + start)
-                self._keep_pictures(images, first + start)
+            for done in predictor.iter_batches(examples.images, SLICE_SECONDS, self._layer):
+                if done is not None:
+                    output = predictor.plan.layer_arrays[self._layer - 1].y[..., : len(done)]
+                    yield from self._add(output, examples.labels[done.start : done.stop], first + done.start)
+                    self._keep_pictures(examples.images[done.start : done.stop], first + done.start)
                 yield
 
-    def _plan(self) -> Plan:
+    def _predictor(self) -> BatchPredictor:
         network = self._network
         cost = sum(cost.multiplies for cost in network.costs[: self._layer])
         size = min(MAX_MULTIPLIES // max(cost, 1), MAX_BYTES // network.image_bytes, CHUNK_SIZE)
-        plan = Plan(network, numpy_backend("explanations"), max(1, size), keep_outputs=True)
-        plan.load(self._parameters)
-        return plan
+        predictor = BatchPredictor(network, numpy_backend("explanations"), max(1, size), keep_outputs=True)
+        predictor.load(self._parameters)
+        return predictor
 
     def _add(self, output: HostArray, labels: HostArray, first: int) -> Iterator[None]:
         """Add values (*shape, n) of the examples from index `first` on, some features at a time."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TypeAlias, overload
@@ -16,7 +16,7 @@ from engine.drawings import ink_share
 from engine.nn.layers import Shape, ShapeError, shape_text
 from engine.nn.losses import softmax
 from engine.nn.model import Model
-from engine.nn.network import Network
+from engine.nn.network import Network, Parameters
 from engine.nn.plan import Plan
 
 # Channels (maps, or values of a vector) to copy to the host, by layer, 0 being the input.
@@ -124,6 +124,65 @@ class Predictor:
         shapes = self.model.network.shapes
         parts = self._plan.partial_outputs(requested := with_input_and_scores(channels, shapes))
         return Activations(shapes, {layer: (maps.start, parts[layer][0]) for layer, maps in requested.items()})
+
+
+class BatchPredictor:
+    """Passes any number of inputs through one network, a batch at a time, with changing parameters.
+
+    Products that overflow give scores of inf or nan, without a warning. plan: holds what the last pass computed.
+    """
+
+    def __init__(self, network: Network, backend: Backend, batch: int, *, keep_outputs: bool = False) -> None:
+        """batch: inputs passed at once. keep_outputs: as of Plan."""
+        self.network = network
+        self.plan = Plan(network, backend, batch, keep_outputs=keep_outputs)
+        self._batch = np.zeros((batch, *network.input_shape), np.float32)
+        self._to_host = backend.operations.to_host
+
+    def load(self, parameters: Parameters) -> None:
+        """Use these parameters from now on."""
+        self.plan.load(parameters)
+
+    def iter_batches(
+        self, images: HostArray, seconds: float | None = None, layers: int | None = None
+    ) -> Iterator[range | None]:
+        """Pass images (N, C, H, W). After each batch yields the indices of the images that the plan then holds, and
+        None about every `seconds` within a pass, never if None. layers: as of Plan.iter_slices."""
+        size = len(self._batch)
+        for start in range(0, len(images), size):
+            part = images[start : start + size]
+            self._batch[: len(part)] = part
+            if seconds is None:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    self.plan.forward(self._batch)
+            else:
+                yield from _without_overflow_warnings(self.plan.iter_slices(self._batch, seconds, layers))
+            yield range(start, start + len(part))
+
+    def iter_scores(self, images: HostArray, seconds: float | None = None) -> Generator[None, None, HostArray]:
+        """Yields None after each batch and about every `seconds` within one; returns the scores (N, classes)."""
+        scores = np.empty((len(images), len(self.network.classes)), np.float32)
+        for done in self.iter_batches(images, seconds):
+            if done is not None:
+                scores[done.start : done.stop] = self._to_host(self.plan.scores).T[: len(done)]
+            yield
+        return scores
+
+    def scores(self, images: HostArray) -> HostArray:
+        """The scores (N, classes) of images, in one call."""
+        scores = np.empty((len(images), len(self.network.classes)), np.float32)
+        for done in self.iter_batches(images):
+            assert done is not None
+            scores[done.start : done.stop] = self._to_host(self.plan.scores).T[: len(done)]
+        return scores
+
+
+def _without_overflow_warnings(slices: Iterator[None]) -> Iterator[None]:
+    while True:
+        with np.errstate(over="ignore", invalid="ignore"):
+            if next(slices, slices) is slices:
+                return
+        yield
 
 
 def predict(model: Model, images: ArrayLike, backend: Backend | None = None) -> list[Prediction]:

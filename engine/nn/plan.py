@@ -260,14 +260,18 @@ class Plan:
     def _all_forward(self) -> Calls:
         return [call for calls in self.forward_calls for call in calls]
 
-    def iter_slices(self, images: HostArray, seconds: float) -> Iterator[None]:
+    def iter_slices(self, images: HostArray, seconds: float, layers: int | None = None) -> Iterator[None]:
         """A forward pass that yields about every `seconds`; the scores are complete when it ends. On a GPU it never
-        yields."""
+        yields.
+
+        layers: how many of the first layers are enough, of a plan that keeps outputs; all if None.
+        """
         if self.backend.name != "cpu":
             self.forward(images)
             return
         self.set_input(images)
-        yield from iter_slices(self._ops.in_slices([self._all_forward()]), seconds)
+        calls = [call for calls in self.forward_calls[:layers] for call in calls]
+        yield from iter_slices(self._ops.in_slices([calls]), seconds)
 
     def forward_timed(self, images: HostArray) -> list[float]:
         """One pass; returns the seconds of each layer, in the order of the network."""

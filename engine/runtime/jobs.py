@@ -38,7 +38,7 @@ from engine.explain import (
     same_weights,
     supports,
 )
-from engine.nn import Model, Plan, Prediction, RunPoint, compute_votes, predict_class
+from engine.nn import BatchPredictor, Model, Prediction, RunPoint, compute_votes, predict_class
 from engine.runtime.scheduler import AnyQuery, Job, Policy
 from engine.runtime.training_protocol import TrainingReport
 from engine.training import SLICE_SECONDS, Evaluator, HeldOutEvaluation, inference_batch_size
@@ -106,14 +106,14 @@ class DrawingPredictionsQuery(Query[Mapping[Drawing, DrawingPrediction]]):
 
 
 class DrawingPredictionsJob(Job):
-    """Predicts drawings in batches; keeps the plan and the rendered images of the job before."""
+    """Predicts drawings in batches; keeps the predictor and the rendered images of the job before."""
 
     def __init__(self, _: DrawingPredictionsQuery, context: JobContext) -> None:
         self.source = context.source()
         self._model, self._backend = context.model, context.backend
         self._point = None if context.training is None else context.training.shown_point
         self._drawings = list(dict.fromkeys(each.drawing for each in context.document.labelled_drawings))
-        self._plan: Plan | None = None
+        self._predictor: BatchPredictor | None = None
         self._images: dict[Drawing, HostArray] = {}
         self._known: Mapping[Drawing, DrawingPrediction] = {}
         self._pending = self._drawings
@@ -127,7 +127,7 @@ class DrawingPredictionsJob(Job):
     def adopt(self, previous: DrawingPredictionsJob) -> None:
         if self._model.network != previous._model.network:
             return
-        self._plan = previous._plan
+        self._predictor = previous._predictor
         self._images = {one: previous._images[one] for one in self._drawings if one in previous._images}
         self._known = {one: previous._known[one] for one in self._drawings if one in previous._known}
         if self.source == previous.source:
@@ -137,27 +137,24 @@ class DrawingPredictionsJob(Job):
     def run(self) -> Iterator[Mapping[Drawing, DrawingPrediction] | None]:
         yield MappingProxyType(dict(self._known))
         network = self._model.network
-        if self._plan is None:
-            batch = max(1, inference_batch_size(network, MAX_BATCH))
-            self._plan = Plan(network, self._backend, batch)
-        self._plan.load(self._model.parameters)
+        batch = max(1, inference_batch_size(network, MAX_BATCH))
+        if self._predictor is None:
+            self._predictor = BatchPredictor(network, self._backend, batch)
+        self._predictor.load(self._model.parameters)
         while self._pending:
-            drawings = self._pending[: self._plan.batch]
-            self._known = {**self._known, **self._predict(drawings, self._plan)}
+            drawings = self._pending[:batch]
+            self._known = {**self._known, **self._predict(drawings, self._predictor)}
             self._pending = self._pending[len(drawings) :]
             yield MappingProxyType(dict(self._known))
 
-    def _predict(self, drawings: list[Drawing], plan: Plan) -> dict[Drawing, DrawingPrediction]:
+    def _predict(self, drawings: list[Drawing], predictor: BatchPredictor) -> dict[Drawing, DrawingPrediction]:
         network = self._model.network
         kind, shape = input_kind(network), network.input_shape
         for drawing in drawings:
             if drawing not in self._images:
                 self._images[drawing] = kind.encode(drawing, shape)
         images = [self._images[drawing] for drawing in drawings]
-        batch = np.zeros((plan.batch, *shape), np.float32)
-        batch[: len(drawings)] = images
-        scores = self._backend.operations.to_host(plan.forward(batch)).T[: len(drawings)]
-        votes = compute_votes(network, scores)
+        votes = compute_votes(network, predictor.scores(np.stack(images)))
         return {
             drawing: DrawingPrediction(predict_class(self._model, vote, image), float(vote.max()), self._point)
             for drawing, image, vote in zip(drawings, images, votes, strict=True)

@@ -23,7 +23,6 @@ from engine.training.evaluation import (
     calibrate_threshold,
     check_compatible,
     evaluate,
-    without_overflow_warnings,
 )
 from engine.training.history import (
     HISTORY_BYTES,
@@ -134,6 +133,5 @@ __all__ = [
     "last_stable_point",
     "next_batch",
     "train",
-    "without_overflow_warnings",
     "without_stop_conditions",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 from engine.backends import Backend, HostArray, numpy_backend
 from engine.backends.cuda import DeviceFault
 from engine.data import Dataset
-from engine.nn import Network, Parameters, Plan, RunPoint, cross_entropy
+from engine.nn import BatchPredictor, Network, Parameters, RunPoint, cross_entropy
 from engine.nn.layers import ShapeError, shape_text
 from engine.training.history import History
 from engine.training.train_step import inference_batch_size
@@ -54,31 +54,14 @@ class Evaluator:
     def __init__(self, network: Network, backend: Backend, examples: Dataset) -> None:
         most = max(1, len(examples))
         size = min(most, GPU_BATCH) if backend.name == "gpu" else inference_batch_size(network, most)
-        self._examples, self._network, self._backend = examples, network, backend
-        self._plan = Plan(network, backend, size)
+        self._examples, self._network = examples, network
+        self._predictor = BatchPredictor(network, backend, size)
 
     def iter_slices(self, parameters: Parameters, seconds: float = math.inf) -> Iterator[Evaluation | None]:
         """Evaluate `parameters`: None after each batch and about every `seconds` within one, at last the result."""
-        plan, images, size = self._plan, self._examples.images, self._plan.batch
-        plan.load(parameters)
-        scores = np.empty((len(images), len(self._network.classes)), np.float32)
-        batch = np.zeros((size, *self._network.input_shape), np.float32)
-        for start in range(0, len(images), size):
-            part = images[start : start + size]
-            batch[: len(part)] = part
-            yield from without_overflow_warnings(plan.iter_slices(batch, seconds))
-            scores[start : start + size] = self._backend.operations.to_host(plan.scores).T[: len(part)]
-            yield None
+        self._predictor.load(parameters)
+        scores = yield from self._predictor.iter_scores(self._examples.images, seconds)
         yield Evaluation(scores, compute_metrics(scores, self._examples.labels, self._network.classes))
-
-
-def without_overflow_warnings(slices: Iterator[None]) -> Iterator[None]:
-    """The slices of a forward pass without overflow warnings; the scores show an overflow anyway."""
-    while True:
-        with np.errstate(over="ignore", invalid="ignore"):
-            if next(slices, slices) is slices:
-                return
-        yield
 
 
 def check_compatible(network: Network, examples: Dataset) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from engine.backends import Backend, HostArray, numpy_backend
 from engine.backends.cuda import DeviceFault
 from engine.data import Dataset
-from engine.nn import Network, Parameters, Plan, RunPoint
+from engine.nn import BatchPredictor, Network, Parameters, RunPoint
 from engine.nn.layers import Arrays
 
 BINS: Final = 32  # even, so that 0 lies between two bins of a two-sided scale
@@ -230,7 +230,7 @@ class StatisticsObserver:
         self.latest: NetworkStatistics | None = None
         self._groups = layer_groups(network)
         self._relus = tuple(relu for _, relu in relu_layers(network))
-        self._plan: Plan | None = None
+        self._predictor: BatchPredictor | None = None
         self._slices: Iterator[NetworkStatistics | None] | None = None
         self._point, self._complete = RunPoint(-1, -1), False
         self._latest_complete = False
@@ -282,7 +282,7 @@ class StatisticsObserver:
             found = next(self._slices)
         except DeviceFault:
             # The trainer reports the fault.
-            self._backend, self._plan, self._slices = numpy_backend("the GPU failed"), None, None
+            self._backend, self._predictor, self._slices = numpy_backend("the GPU failed"), None, None
             return
         self._worked += perf_counter() - started
         if found is not None:
@@ -325,19 +325,14 @@ class StatisticsObserver:
         """The input and the outputs of every layer, (n, ...) each, and n, batch by batch."""
         multiplies = max(1, sum(cost.multiplies for cost in self.network.costs))
         images = held_out.images[: min(MAX_EXAMPLES, max(_MIN_EXAMPLES, _TOTAL_MULTIPLIES // multiplies))]
-        if self._plan is None:
+        if self._predictor is None:
             size = min(max(1, _SLICE_MULTIPLIES // multiplies), MAX_EXAMPLES)
-            self._plan = Plan(self.network, self._backend, size, keep_outputs=True)
-        plan, size = self._plan, self._plan.batch
-        plan.load(parameters)
-        batch = np.zeros((size, *self.network.input_shape), np.float32)
-        for start in range(0, len(images), size):
-            part = images[start : start + size]
-            batch[: len(part)] = part
-            # Large weights may overflow, which the counts show.
-            with np.errstate(over="ignore", invalid="ignore"):
-                plan.forward(batch)
-            yield [output[: len(part)] for output in plan.outputs()], len(part)
+            self._predictor = BatchPredictor(self.network, self._backend, size, keep_outputs=True)
+        predictor = self._predictor
+        predictor.load(parameters)
+        for done in predictor.iter_batches(images):
+            assert done is not None
+            yield [output[: len(done)] for output in predictor.plan.outputs()], len(done)
 
     def _update_peaks(self, peaks: dict[int, HostArray], outputs: list[HostArray]) -> None:
         """The largest value so far of every channel after the ReLU layers."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Generator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from engine.backends import choose_backend
-from engine.nn import BLANK_INK, Model, Network, Predictor, compute_votes, predict_class
-from engine.nn.layers import Dense, Flatten, ShapeError
+from engine.nn import BLANK_INK, BatchPredictor, Model, Network, Predictor, compute_votes, predict_class
+from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
 
 NETWORK = Network((1, 10, 10), (Flatten(), Dense(2)))
 SUBJECT = Model("Plain", NETWORK, NETWORK.initial_parameters(1), threshold=0.8)
@@ -94,3 +96,46 @@ def test_a_picture_with_values_that_are_no_numbers_is_refused(value: float) -> N
 def test_a_picture_of_another_size_is_refused() -> None:
     with pytest.raises(ShapeError, match=r"needs pictures 1 × 1 × 10 × 10, but got 1 × 1 × 9 × 9\.$"):
         Predictor(SUBJECT, choose_backend("cpu")).predict(np.ones((9, 9), np.float32))
+
+
+def test_many_pictures_pass_batch_by_batch_as_each_alone() -> None:
+    network = Network((1, 12, 12), (Conv2D(3, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+    model = Model("Small", network, network.initial_parameters(3))
+    cpu = choose_backend("cpu")
+    pictures = np.random.default_rng(1).uniform(-1, 1, (7, 1, 12, 12)).astype(np.float32)
+    one = Predictor(model, cpu)
+    alone = [one.predict(picture) for picture in pictures]
+    many = BatchPredictor(network, cpu, 3, keep_outputs=True)
+    many.load(model.parameters)
+    scores = many.scores(pictures)
+    np.testing.assert_allclose(scores, [each.activations[-1] for each in alone], rtol=0, atol=1e-6)
+    # In slices, and of the first layers alone, the last batch is partly filled.
+    assert np.array_equal(exhausted(many.iter_scores(pictures, 0.0)), scores)
+    seen = []
+    for done in many.iter_batches(pictures, 0.0, 2):
+        if done is not None:
+            seen += done
+            maps = many.plan.layer_arrays[1].y[..., : len(done)]
+            expected = np.stack([alone[at].activations[2] for at in done], axis=-1)
+            np.testing.assert_allclose(maps, expected, rtol=0, atol=1e-6)
+    assert seen == list(range(7))
+
+
+def test_scores_of_weights_that_overflow_come_without_a_warning() -> None:
+    huge = {name: np.full_like(array, 3e38) for name, array in NETWORK.initial_parameters(1).items()}
+    many = BatchPredictor(NETWORK, choose_backend("cpu"), 2)
+    many.load(huge)
+    pictures = np.ones((3, 1, 10, 10), np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not np.isfinite(many.scores(pictures)).any()
+        assert not np.isfinite(exhausted(many.iter_scores(pictures, 0.0))).any()
+
+
+def exhausted(slices: Generator[None, None, np.ndarray]) -> np.ndarray:
+    """What slices return at their end."""
+    while True:
+        try:
+            next(slices)
+        except StopIteration as end:
+            return end.value
