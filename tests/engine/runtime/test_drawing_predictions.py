@@ -96,7 +96,7 @@ def test_what_failed_is_said_once_and_another_network_is_tried(monkeypatch: pyte
 
     reader = QueryDriver()
     with monkeypatch.context() as patch:
-        patch.setattr("engine.runtime.jobs.Plan", too_large)
+        patch.setattr("engine.runtime.jobs.BatchPredictor", too_large)
         for step in (1, 1, 2):
             reader.set_model(QUERY, SUBJECT, report(step, "paused"), OWN)
             reader.finish()
