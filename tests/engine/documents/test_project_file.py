@@ -21,7 +21,7 @@ from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.runtime import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
-from engine.training import SGD, SavedRun, SaveThrottle, TrainingConfig
+from engine.training import SGD, Checkpoint, SavedRun, SaveThrottle, TrainingConfig
 from engine.training.optimizers import Adam
 from tests.conftest import Effort
 from tests.engine.formats.mutants import mutants
@@ -156,6 +156,32 @@ def test_training_goes_on_to_the_same_bytes_and_every_moment_can_be_gone_back_to
     following(later, replace(back, **branch))
     following(run, replace(request, **branch))
     assert_same(later.shown_parameters(), run.shown_parameters())
+
+
+def test_nothing_of_a_keyframe_is_forgotten(tmp_path: Path) -> None:
+    """Each with values of its own, that no new run has."""
+    *_, kept = trained()
+    branches = []
+    for record in kept.branches:
+        keyframes = {}
+        for number, (step, at) in enumerate(record.keyframes.items(), 1):
+            best = at.best_parameters and {name: values + number for name, values in at.parameters.items()}
+            standing = (number / 4, number / 8, number, 1 / (number + 1), number / 16, number + 2)
+            keyframes[step] = Checkpoint(at.parameters, at.optimizer_state, step, *standing, best)
+        branches.append(replace(record, keyframes=keyframes))
+    save_project(tmp_path / "a.session", work_of(replace(kept, branches=tuple(branches))))
+    found = load_project(tmp_path / "a.session").run
+    assert found is not None
+    assert any(at.best_parameters for record in branches for at in record.keyframes.values())
+    for record, expected in zip(found.branches, branches, strict=True):
+        assert record.keyframes.keys() == expected.keyframes.keys()
+        for step, at in expected.keyframes.items():
+            for name, value in vars(at).items():
+                other = getattr(record.keyframes[step], name)
+                if isinstance(value, dict):
+                    assert_same(other, {key: np.float32(array) for key, array in value.items()})
+                else:
+                    assert other == value, (step, name)
 
 
 def assert_same(found: object, expected: object) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from engine.data.xo import XOSettings
 from engine.documents import FileData, InterruptedRun, load_checkpoint, load_model, save_checkpoint, save_model
 from engine.formats import FileError
 from engine.nn import Model, Network
-from engine.training import SGD, AdamW, Cosine, Evaluated, Schedule, StepDone, Trainer, TrainingConfig
+from engine.training import SGD, AdamW, Checkpoint, Cosine, Evaluated, Schedule, StepDone, Trainer, TrainingConfig
 from engine.training.config import Linear, StepDecay
 from engine.training.optimizers import Adam
 from tests.engine.small_runs import CPU, DATA, MIXED, digest, generated_source
@@ -127,6 +127,20 @@ def test_comes_back_as_it_was_and_goes_on_as_if_it_had_never_stopped(tmp_path: P
     assert resumed.stop_reason == straight.stop_reason
     for before, after in zip(trainer_arrays(straight), trainer_arrays(resumed), strict=True):
         assert digest(after) == digest(before)
+
+
+def test_nothing_of_a_run_is_forgotten(tmp_path: Path) -> None:
+    """Each with a value of its own, that no new run has."""
+    run = run_after(6)
+    at = run.checkpoint
+    best = {name: values + np.float32(1) for name, values in at.parameters.items()}
+    at = Checkpoint(at.parameters, at.optimizer_state, 7, 12.5, 1.75, 3, 0.625, 0.375, 2, best)
+    assert all(
+        getattr(at, each.name) != each.default for each in fields(Checkpoint) if each.name != "best_parameters"
+    )
+    kept = replace(run, checkpoint=at, config=replace(run.config, patience=9))
+    save_checkpoint(tmp_path / "a.checkpoint", kept)
+    assert_same(load_checkpoint(tmp_path / "a.checkpoint"), kept)
 
 
 def trainer_arrays(run: Trainer) -> tuple[dict[str, np.ndarray], ...]:

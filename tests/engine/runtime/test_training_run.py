@@ -415,6 +415,36 @@ def test_where_patience_ended_it_the_best_moment_is_known() -> None:
     )
 
 
+@pytest.mark.parametrize("way", ["another setting", "a branch", "a saved run"])
+def test_patience_time_and_the_best_epoch_count_on_however_a_run_is_continued(way: str) -> None:
+    """Every epoch is as good as the first: patience counts from there. It is continued within the fourth."""
+    config = replace(GOAL.config, optimizer=SGD(1e-30), patience=5)
+    run, request = TrainingRun(CPU), replace(GOAL, config=config, running=True, stop_at_step=28)
+    following(run, request)
+    saved = run.saved_run(at_once=True)
+    assert saved is not None
+    before = saved.checkpoint
+    assert before.epochs_since_best == 2
+    if way == "another setting":
+        request = replace(request, config=replace(config, optimizer=SGD(2e-30)))
+    elif way == "a branch":
+        request = replace(request, run_id=2, origin=RunPoint(0, 28))
+    else:
+        run, request = TrainingRun(CPU), replace(request, origin="kept", saved_run=saved)
+    following(run, replace(request, stop_at_step=29))
+    saved = run.saved_run(at_once=True)
+    assert saved is not None
+    after = saved.checkpoint
+    assert after.steps == 29
+    assert after.seconds > before.seconds > 0
+    for name in ("evaluated_epochs", "accuracy", "best_loss", "epochs_since_best"):
+        assert getattr(after, name) == getattr(before, name)
+    assert before.best_parameters is not None
+    assert_same(after.best_parameters, before.best_parameters)
+    report = following(run, replace(request, stop_at_step=None))
+    assert (report.stop_reason, report.current_point.step) == ("patience", 6 * 8)
+
+
 def test_the_pace_is_kept() -> None:
     run = TrainingRun(CPU)
     following(run, GOAL)
