@@ -46,6 +46,11 @@ class View(QWidget):
     stated = Signal(object)
     visible_maps_changed = Signal(object)
 
+    def top_row_width(self) -> int:
+        """The width that the view's controls at its top right need, where the tabs of the central widget are at the
+        left; 0 without such controls. The view gets a LayoutRequest when it changes."""
+        return 0
+
     def set_document(self, document: Document) -> None:
         """Show this Document, which includes an unfinished stroke."""
 

@@ -1,6 +1,14 @@
 """Widgets and text formats that several panels share."""
 
-from xo_gui.widgets.buttons import ButtonRows, CheckBox, CompactButton, FocusFrameWidget, HeaderButton, HintLabel
+from xo_gui.widgets.buttons import (
+    ButtonRows,
+    CheckBox,
+    CompactButton,
+    FocusFrameWidget,
+    HeaderButton,
+    HintLabel,
+    WrappingRow,
+)
 from xo_gui.widgets.class_symbols import (
     SYMBOL_COUNT,
     class_name_width,
@@ -78,6 +86,7 @@ __all__ = [
     "Thumbnail",
     "Thumbnails",
     "TransformSliders",
+    "WrappingRow",
     "atlas_rect",
     "bars_image",
     "cell_text",

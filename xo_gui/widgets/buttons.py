@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QFocusEvent, QPainter, QPaintEvent, QPalette, QPen, QPolygonF, QResizeEvent
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from xo_gui.app import SMALL_PX, font
 
@@ -14,6 +14,7 @@ _GAP, _ROW_GAP, _GROUP_GAP = 4, 6, 10
 _BOX, _BOX_GAP = 15, 7
 _TICK = ((3.5, 7.2), (6.2, 10.0), (10.8, 4.2))
 _STYLE = "QPushButton { padding: 5px 7px; min-width: 10px; }"
+_FRAME = 1  # the border that the style sheet gives a button
 
 
 class ButtonRows(QWidget):
@@ -67,6 +68,82 @@ class ButtonRows(QWidget):
         left, top = (self.width() - sizes[1].width(), 0) if in_one_row else (0, height + _ROW_GAP)
         second.setGeometry(left, top, sizes[1].width(), height)
         self.setFixedHeight(top + height)
+
+
+class WrappingRow(QWidget):
+    """Widgets side by side, each as wide as it needs; what does not fit starts another line. The widgets of a line
+    share the width that is left over."""
+
+    def __init__(self, widgets: Sequence[QWidget], parent: QWidget) -> None:
+        super().__init__(parent)
+        self._widgets = tuple(widgets)
+        for widget in widgets:
+            widget.setParent(self)
+        policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def sizeHint(self) -> QSize:
+        line = self._shown
+        width = sum(_needed(widget).width() for widget in line) + _GAP * max(len(line) - 1, 0)
+        return QSize(width, self._height(self._lines(width)))
+
+    def minimumSizeHint(self) -> QSize:
+        width = max((_needed(widget).width() for widget in self._shown), default=0)
+        return QSize(width, self._height([self._shown]))
+
+    def hasHeightForWidth(self) -> bool:
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        return self._height(self._lines(width))
+
+    def event(self, event: QEvent) -> bool:
+        """Arrange the widgets again when one of them is shown, hidden or needs another size."""
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+            self._arrange()
+        return super().event(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    @property
+    def _shown(self) -> list[QWidget]:
+        return [widget for widget in self._widgets if not widget.isHidden()]
+
+    def _lines(self, width: int) -> list[list[QWidget]]:
+        lines: list[list[QWidget]] = []
+        room = -1
+        for widget in self._shown:
+            needed = _needed(widget).width()
+            if not lines or needed > room:
+                lines.append([])
+                room = width
+            lines[-1].append(widget)
+            room -= needed + _GAP
+        return lines
+
+    def _height(self, lines: list[list[QWidget]]) -> int:
+        heights = [max((_needed(widget).height() for widget in line), default=0) for line in lines]
+        return sum(heights) + _GAP * max(len(heights) - 1, 0)
+
+    def _arrange(self) -> None:
+        top = 0
+        for line in self._lines(self.width()):
+            widths = [_needed(widget).width() for widget in line]
+            spare = max(self.width() - sum(widths) - _GAP * (len(line) - 1), 0)
+            height, left = self._height([line]), 0
+            for at, (widget, width) in enumerate(zip(line, widths, strict=True)):
+                wide = width + spare // len(line) + (at < spare % len(line))
+                widget.setGeometry(left, top, min(wide, self.width()), height)
+                left += wide + _GAP
+            top += height + _GAP
+
+
+def _needed(widget: QWidget) -> QSize:
+    return widget.sizeHint().expandedTo(widget.minimumSizeHint()).expandedTo(widget.minimumSize())
 
 
 class CheckBox(QCheckBox):
@@ -127,11 +204,22 @@ class CompactButton(QPushButton):
         self.setStatusTip(tip)
         if on_click is not None:
             self.clicked.connect(on_click)
-        style = f"padding: {padding[0]}px {padding[1]}px; min-width: 10px"
+        self._padding = padding
+        style = f"padding: {padding[0]}px {padding[1]}px"
         if small:
             self.setFont(font(SMALL_PX))
             style += f"; font-size: {SMALL_PX}px"
         self.setStyleSheet(style)
+
+    def sizeHint(self) -> QSize:
+        """The size of the text and its padding: the style would make every button 80 pixels wide."""
+        self.ensurePolished()
+        down, across = self._padding
+        text = self.fontMetrics().size(Qt.TextFlag.TextShowMnemonic, self.text())
+        return QSize(text.width() + 2 * (across + _FRAME), text.height() + 2 * (down + _FRAME))
+
+    def minimumSizeHint(self) -> QSize:
+        return self.sizeHint()
 
 
 class HeaderButton(QToolButton):

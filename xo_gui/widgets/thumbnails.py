@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
     QFocusEvent,
+    QFontMetrics,
     QHelpEvent,
     QImage,
     QKeyEvent,
@@ -24,11 +26,11 @@ from engine.backends import HostArray
 from engine.data import class_symbol
 from xo_gui.app import SMALL_PX, current_theme, font, theme_service
 from xo_gui.widgets.buttons import FocusFrameWidget
-from xo_gui.widgets.class_symbols import paint_class_name, paint_class_symbol
+from xo_gui.widgets.class_symbols import elided_text, paint_class_name, paint_class_symbol
 from xo_gui.widgets.map_images import picture_atlas
 
 TILE_SIDE, GAP, CAPTION_HEIGHT = 40, 5, 15
-_SYMBOL = 9.0
+_SYMBOL, _CAPTION_GAP = 9.0, 4
 _MARGIN = 4  # at the right, beside a scroll bar
 _MAX_PIXELS = 128  # a side: larger images are subsampled before they are painted
 
@@ -59,6 +61,7 @@ class Thumbnails(FocusFrameWidget):
         self._tip, self._click_selects = tip, click_selects
         self.tiles: tuple[Thumbnail, ...] = ()
         self.current = 0
+        self._pitch = side + GAP  # from one image to the next, which leaves room for the captions
         self._images: dict[int, QImage] = {}
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(name)
@@ -76,7 +79,8 @@ class Thumbnails(FocusFrameWidget):
             if at in images and at < len(before) and tile.picture is before[at].picture
         }
         self.current = min(self.current, max(len(self.tiles) - 1, 0))
-        if len(before) != len(self.tiles):
+        pitch, self._pitch = self._pitch, self._caption_pitch()
+        if len(before) != len(self.tiles) or pitch != self._pitch:
             self.updateGeometry()
         self._describe()
         self.update()
@@ -107,24 +111,32 @@ class Thumbnails(FocusFrameWidget):
         return self._columns(self.width())
 
     def _columns(self, width: int) -> int:
-        return max(1, (width - _MARGIN + GAP) // (self.side + GAP))
+        return max(1, (width - _MARGIN + GAP) // self._pitch)
+
+    def _caption_pitch(self) -> int:
+        """The distance of images at which the label and caption of each have room, up to twice their side."""
+        metrics = QFontMetrics(font(SMALL_PX))
+        widest = 0.0
+        for tile in self.tiles:
+            if tile.caption:
+                label = metrics.horizontalAdvance(tile.label if class_symbol(tile.label) else "?")
+                widest = max(widest, _SYMBOL + 5 + label + _CAPTION_GAP + metrics.horizontalAdvance(tile.caption))
+        return min(max(self.side, math.ceil(widest)), 2 * self.side) + GAP
 
     def tile_rect(self, at: int) -> QRect:
         """The rectangle of a thumbnail's image."""
         row, column = divmod(at, self.columns)
-        return QRect(
-            column * (self.side + GAP) + 1, row * (self.side + CAPTION_HEIGHT + GAP) + 1, self.side, self.side
-        )
+        return QRect(column * self._pitch + 1, row * (self.side + CAPTION_HEIGHT + GAP) + 1, self.side, self.side)
 
     def heightForWidth(self, width: int) -> int:
         return max(1, -(-len(self.tiles) // self._columns(width))) * (self.side + CAPTION_HEIGHT + GAP)
 
     def sizeHint(self) -> QSize:
-        width = 4 * (self.side + GAP)
+        width = 4 * self._pitch
         return QSize(width, self.heightForWidth(width))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(self.side + 2, self.side + CAPTION_HEIGHT)
+        return QSize(self._pitch - GAP + 2 + _MARGIN, self.side + CAPTION_HEIGHT)
 
     def tile_at(self, at: QPointF) -> int | None:
         """The index of the thumbnail at a point, its caption included."""
@@ -230,7 +242,9 @@ class Thumbnails(FocusFrameWidget):
             self._paint_patch(painter, tile, box)
         if tile.badge:
             self._paint_badge(painter, tile.badge, box)
-        self._paint_label(painter, tile, QRectF(box.left(), box.bottom() + 2, self.side, CAPTION_HEIGHT - 2))
+        self._paint_label(
+            painter, tile, QRectF(box.left(), box.bottom() + 2, self._pitch - GAP, CAPTION_HEIGHT - 2)
+        )
 
     def _paint_patch(self, painter: QPainter, tile: Thumbnail, box: QRect) -> None:
         """Outline the highlighted part, visible on ink and on background; nothing for the whole image."""
@@ -255,7 +269,7 @@ class Thumbnails(FocusFrameWidget):
 
     def _paint_label(self, painter: QPainter, tile: Thumbnail, place: QRectF) -> None:
         """Paint the class's symbol, its name and the caption; "neither" in full where there is room."""
-        theme, middle = current_theme(), place.center().y()
+        theme, middle, room = current_theme(), place.center().y(), QRectF(place)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         index = tile.class_index
@@ -266,14 +280,19 @@ class Thumbnails(FocusFrameWidget):
             if class_symbol(tile.label):
                 painter.setPen(QColor(theme.class_colour(index)))
                 painter.drawText(name, left, tile.label)
+                room.setLeft(name.left() + painter.fontMetrics().horizontalAdvance(tile.label) + _CAPTION_GAP)
             else:
                 taken = painter.fontMetrics().horizontalAdvance(tile.caption + " ") if tile.caption else 0
                 paint_class_name(painter, theme, index, tile.label, name.adjusted(0, 0, -taken, 0))
+                room.setLeft(name.left())
         else:
             painter.setPen(QColor(theme.text))
-            painter.drawText(place, left, "?" if tile.caption or self.side < TILE_SIDE else tile.label)
+            label = "?" if tile.caption or self.side < TILE_SIDE else tile.label
+            painter.drawText(place, left, label)
+            room.setLeft(place.left() + painter.fontMetrics().horizontalAdvance(label) + _CAPTION_GAP)
         painter.setPen(QColor(theme.secondary_text))
-        painter.drawText(place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, tile.caption)
+        caption = elided_text(tile.caption, room.width())
+        painter.drawText(room, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, caption)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 
     def _image(self, at: int, tile: Thumbnail) -> QImage:

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QStackedLayout,
     QTabBar,
     QTabWidget,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -316,14 +317,17 @@ class ScrolledPanelFrame(QScrollArea):
 
 
 class CentralTabs(QWidget):
-    """A stack of views with tabs over its upper left corner, which each view leaves empty."""
+    """A stack of views with tabs over its upper left corner, which each view leaves empty; where the tabs and the
+    view's own controls at the right need more than the width, the tabs have a line of their own."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         # Hides what Qt may leave behind the central widget.
         self.setAutoFillBackground(True)
-        self._stack = QStackedLayout(self)
-        self._stack.setContentsMargins(0, 0, 0, 0)
+        self._column = QVBoxLayout(self)  # for its margins: a stack has none
+        self._column.setContentsMargins(0, 0, 0, 0)
+        self._stack = QStackedLayout()
+        self._column.addLayout(self._stack)
         self.tabs = QTabBar(self)
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
@@ -357,14 +361,24 @@ class CentralTabs(QWidget):
         super().resizeEvent(event)
         self._layout_tabs()
 
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.LayoutRequest:
+            self._layout_tabs()
+        return super().event(event)
+
     def _layout_tabs(self) -> None:
         size = self.tabs.sizeHint()
+        shown = self._stack.currentWidget()
+        beside = shown.top_row_width() if isinstance(shown, View) else 0
+        below = bool(beside) and size.width() + MARGIN + beside > self.width()
+        self._column.setContentsMargins(0, TABS_HEIGHT if below else 0, 0, 0)
         self.tabs.setGeometry(0, TABS_HEIGHT - size.height(), min(size.width(), self.width()), size.height())
 
     def _tab_changed(self, at: int) -> None:
         if at != self._stack.currentIndex():
             self.current_view.hide()  # so that it reports no visible maps before the next view reports its own
         self._stack.setCurrentIndex(at)
+        self._layout_tabs()
         self.tabs.raise_()
 
     def move_by(self, offset: int) -> None:

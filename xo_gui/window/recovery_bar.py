@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 
 from engine.documents import ProjectSummary
 from xo_gui.state import SessionOffer
-from xo_gui.widgets import ComboBox
+from xo_gui.widgets import ComboBox, tooltip_text
 
 _MARGIN = 16
 
@@ -36,6 +36,7 @@ class RecoveryBar(QFrame):
         self.box.setAccessibleName(self.tr("Sessions that can be restored"))
         self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.box.setMinimumContentsLength(20)
+        self.box.currentTextChanged.connect(lambda text: self.box.setToolTip(tooltip_text(text)))
         tip = self.tr("Restore drawing, network, curves and timeline; Undo reverts it")
         self.restore_button = self._button(self.tr("Restore"), tip)
         tip = self.tr("Discard it; until another session ends, the File menu still opens it as the last session")

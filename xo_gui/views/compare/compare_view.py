@@ -3,7 +3,7 @@ computed only while it is visible."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import QRectF, Qt, Signal
@@ -50,6 +50,7 @@ from xo_gui.views.network import (
     paint_ring,
     prediction_text,
 )
+from xo_gui.widgets import CompactButton
 
 
 class CompareView(LayerStripView):
@@ -63,6 +64,7 @@ class CompareView(LayerStripView):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self._rows: tuple[ComparisonRow, ...] = ()
+        self._rows_area = Box(0, 0, 0, 0)  # what is visible of the rows
         self._names: tuple[str, ...] = ()
         self._hidden_snapshot: Snapshot | None = None  # the latest that came while the view was hidden
         self._difference: ModelDifference | None = None
@@ -166,18 +168,19 @@ class CompareView(LayerStripView):
         if len(self._strips) < 2:
             self._side_bar.hide()
             return 0.0
+        self._rows_area = area
         alike, differing = self._alike([shown.prediction for shown in self._strips[:2]]), len(self._strips) > 2
         folded = self._row_toggles.folded
         self._update_side_bar(area, comparison_rows(area, alike, differing, folded)[-1].bottom - area.bottom)
         moved = Box(area.x, area.y - self._side_bar.value(), area.width, area.height)
         self._rows, widest = comparison_rows(moved, alike, differing, folded), 0.0
-        self._row_toggles.set_rows(self._rows, area.y, differing)
+        self._row_toggles.set_rows(self._rows, self._rows_area, differing)
         for shown, row in zip(self._strips, self._rows, strict=False):
             shown.decorations, shown.is_collapsed = row.around, row.folded
             widest = max(widest, self._layout_strip(shown, row.tiles).width)
         size = self._buttons.sizeHint()
         line = self._rows[0].name
-        self._buttons.setVisible(line.y >= area.y)
+        self._buttons.setVisible(area.y <= line.y and line.bottom <= area.bottom)
         self._buttons.setGeometry(
             int(line.right) - size.width(), int(line.y) - 1, size.width(), int(line.height) + 2
         )
@@ -229,7 +232,7 @@ class CompareView(LayerStripView):
             with QPainter(pixmap) as painter:
                 below = QRectF(0, self.height() - READOUT_HEIGHT, self.width(), READOUT_HEIGHT)
                 painter.fillRect(below, QColor(current_theme().background))  # over rows that do not fit
-                painter.setClipRect(QRectF(0, TOP, self.width(), self.height() - TOP - READOUT_HEIGHT))
+                painter.setClipRect(QRectF(0, TOP, self.width(), self._strips_bottom - TOP))
                 self._paint_names(painter, self._difference)
         return pixmap
 
@@ -240,6 +243,8 @@ class CompareView(LayerStripView):
         painter.setPen(QColor(current_theme().secondary_text))
         labels = (*self._names, difference_text(difference))
         for at, (row, label) in enumerate(zip(self._rows, labels, strict=True)):
+            if not self._row_toggles.shows(at):
+                continue  # the row is scrolled out of view
             x = self._row_toggles.right(at) + 8
             room = row.name.right - x - (self._buttons.width() + 12 if at == 0 else 0)
             text = metrics.elidedText(label, Qt.TextElideMode.ElideRight, room)
@@ -325,14 +330,8 @@ class CompareView(LayerStripView):
             row.addWidget(button)
         return box
 
-    def _button(self, text: str, tip: str, slot: object) -> QPushButton:
-        button = QPushButton(text, self)
-        button.setFont(font(SMALL_PX))
-        button.setToolTip(tip)
-        button.setStatusTip(tip)
-        button.setStyleSheet("padding: 1px 8px; min-width: 10px")
-        button.clicked.connect(slot)
-        return button
+    def _button(self, text: str, tip: str, slot: Callable[[], object]) -> QPushButton:
+        return CompactButton(text, tip, slot, self, (1, 8), small=True)
 
     def _swap(self) -> None:
         self.commanded.emit(SwapModels())

@@ -39,7 +39,6 @@ LEGEND_HEIGHT, NEAR = RULE_TOP - 2.0, 3.0
 MIN_TILES_OF_THREE, MIN_TILES_OF_TWO = 96.0, 80.0
 # Position of the tiles of a collapsed row, outside the view.
 OFF_SCREEN = -100_000.0
-_TOGGLE_WIDTHS = (36, 36, 68)
 
 
 @dataclass(frozen=True)
@@ -145,13 +144,20 @@ class RowToggles(QObject):
         for button in self.buttons:
             button.setVisible(shown)
 
-    def set_rows(self, rows: Sequence[ComparisonRow], top: float, differing: bool) -> None:
-        """Move the buttons to the rows' names; those above `top` are hidden. differing: whether the third row has
-        tiles."""
+    def set_rows(self, rows: Sequence[ComparisonRow], area: Box, differing: bool) -> None:
+        """Move the buttons to the rows' names; those that are not within the area are hidden.
+
+        differing: whether the third row has tiles.
+        """
         for at, (row, button) in enumerate(zip(rows, self.buttons, strict=True)):
-            button.setGeometry(int(row.name.x) - 4, int(row.name.y), _TOGGLE_WIDTHS[at], int(row.name.height))
-            button.setVisible(self._shown and row.name.y >= top)
+            width = button.sizeHint().width()
+            button.setGeometry(int(row.name.x) - 4, int(row.name.y), width, int(row.name.height))
+            button.setVisible(self._shown and row.name.y >= area.y and row.name.bottom <= area.bottom)
             button.setEnabled(at < 2 or differing)
+
+    def shows(self, at: int) -> bool:
+        """Whether a row's name is within the area."""
+        return not self.buttons[at].isHidden()
 
     def right(self, at: int) -> float:
         """The right edge of a row's button."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
 from engine.explain import (
@@ -22,7 +22,7 @@ from xo_gui.views.inspector.sheet import Sheet, SheetScrollArea
 from xo_gui.views.inspector.sheet_blocks import Heading, HeatMap, Paragraph, SheetBlock, TextLine, TextLines
 from xo_gui.views.inspector.value_text import TIMES
 from xo_gui.views.network import cell_summary, rounded_limit
-from xo_gui.widgets import operands, percent_text, short_text, vote_text
+from xo_gui.widgets import WrappingRow, operands, percent_text, short_text, vote_text
 
 
 class AttributionPage(QWidget):
@@ -62,20 +62,17 @@ class AttributionPage(QWidget):
         self.draw_button.clicked.connect(self._draw_counterfactual)
         self._counterfactual: HostArray | None = None
         self.sheet = Sheet(self)
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 6, 0, 2)
-        row.addWidget(self.method_box, 3)
-        row.addWidget(self.target_box, 2)
+        choices = WrappingRow((self.method_box, self.target_box), self)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        column.addLayout(row)
+        column.addSpacing(4)
+        column.addWidget(choices)
         column.addWidget(SheetScrollArea(self.sheet))
-        foot = QHBoxLayout()
-        for widget in (self.progress_bar, self.stop_button, self.draw_button):
-            foot.addWidget(widget)
+        feet = (self.progress_bar, self.stop_button, self.draw_button)
+        column.addWidget(WrappingRow(feet, self))
+        for widget in feet:
             widget.hide()
-        column.addLayout(foot)
 
     def _methods(self) -> dict[ExplanationKind, tuple[str, str]]:
         """The name and the explanation of every method."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
 from engine.explain import Explanation, ExplanationQuery, value_formula
@@ -41,7 +41,7 @@ from xo_gui.views.inspector.sheet_blocks import (
 )
 from xo_gui.views.inspector.weight_editor import WeightEditor, weight_limit
 from xo_gui.views.network import layer_names
-from xo_gui.widgets import NumberEdit, percent_loss_text, scroll_area, signed_text
+from xo_gui.widgets import CompactButton, NumberEdit, WrappingRow, percent_loss_text, scroll_area, signed_text
 
 _LARGEST: Final = float(np.finfo(np.float32).max)
 _STEP: Final = 0.05  # of an arrow key, for weights from 0.1 up
@@ -109,8 +109,8 @@ class FeaturePage(QWidget):
         numbers.setContentsMargins(0, 0, 0, 0)
         numbers.setSpacing(4)
         numbers.setVerticalSpacing(2)
-        self._numbers.setStyleSheet("QPushButton { padding: 5px 7px; min-width: 10px; }")
         self._buttons = (self.normalize_button, self.copy_button, self.ablate_button)
+        self._button_row = WrappingRow(self._buttons, self)
         names = (self.tr("paint"), self.tr("this weight"), self.tr("bias"))
         for at, (name, box) in enumerate(zip(names, (self.brush_box, self.weight_box, self.bias_box), strict=True)):
             label = QLabel(name, self)
@@ -118,8 +118,8 @@ class FeaturePage(QWidget):
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
             numbers.addWidget(label, 0, at)
             numbers.addWidget(box, 1, at)
-            numbers.addWidget(self._buttons[at], 2, at)
         column.addWidget(self._numbers)
+        column.addWidget(self._button_row)
         self.sheet = Sheet(self)
         self.sheet.cell_clicked.connect(self.feature_clicked)
         column.addWidget(self.sheet)
@@ -136,11 +136,8 @@ class FeaturePage(QWidget):
         box.rejected.connect(self.message)
         return box
 
-    def _button(self, name: str, tip: str, slot: Any) -> QPushButton:
-        button = QPushButton(name, self)
-        button.setToolTip(tip)
-        button.clicked.connect(slot)
-        return button
+    def _button(self, name: str, tip: str, slot: Any) -> CompactButton:
+        return CompactButton(name, tip, slot, self, (5, 7))
 
     # --- what is shown
 
@@ -161,6 +158,7 @@ class FeaturePage(QWidget):
             widget.setEnabled(available)
         self.editor.setVisible(available)
         self._numbers.setVisible(available)
+        self._button_row.setVisible(available)
         self.message_label.setVisible(not available)
         if self._layer is None or model is None or cell is None:
             self.message_label.setText(self._empty_text(cell))

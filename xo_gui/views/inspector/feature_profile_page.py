@@ -34,6 +34,7 @@ from xo_gui.widgets import (
     CheckBox,
     Thumbnail,
     Thumbnails,
+    WrappingRow,
     fixed_text,
     four_digit_text,
     integer_text,
@@ -96,6 +97,7 @@ class FeatureProfilePage(QWidget):
         self.bottom_examples.chosen.connect(self._scroll_to_selected)
         self.top_label, self.bottom_label = QLabel(self), QLabel(self.tr("activate it least"), self)
         for label in (self.top_label, self.bottom_label):
+            label.setWordWrap(True)
             label.setFont(font(SMALL_PX))
             label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.patches_box = CheckBox(self.tr("patches"), self)
@@ -108,16 +110,13 @@ class FeatureProfilePage(QWidget):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        buttons = QHBoxLayout()
-        buttons.setSpacing(4)
-        for button in (self.seed_button, self.stop_button, self.draw_button):
-            buttons.addWidget(button)
+        buttons = WrappingRow((self.seed_button, self.stop_button, self.draw_button), self)
         inside = QWidget(self)
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 6, SCROLL_BAR_WIDTH - 10, 0)
         column.setSpacing(2)
         column.addWidget(self.image_sheet)
-        column.addLayout(buttons)
+        column.addWidget(buttons)
         column.addSpacing(6)
         header = QHBoxLayout()
         header.addWidget(self.top_label, 1)

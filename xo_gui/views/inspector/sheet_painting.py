@@ -167,12 +167,25 @@ def _cell_size(grid: NumberGrid, room: float) -> tuple[float, float]:
 
 
 def _fits_side_by_side(pair: SideBySide, width: float) -> bool:
-    """Whether both parts have readable numbers side by side, or would have none even one below the other."""
+    """Whether the texts of both parts fit side by side, and both have readable numbers so, or would have none even
+    one below the other."""
     if not pair.right:
         return False
     half = (width - SIGN) / 2
+    if max(map(_text_room, (pair.left, pair.right))) > half:
+        return False
     whole = _cell_width(pair.left, width) >= MIN_NUMBER_WIDTH
     return _cell_width(pair.left, half) >= MIN_NUMBER_WIDTH or not whole
+
+
+def _text_room(part: NumberGrid | tuple[TextLine, ...]) -> float:
+    """The width that the title of a grid, or the longest of some lines, needs."""
+    if isinstance(part, NumberGrid):
+        return _text_width(_grid_title(part), SMALL_PX, False)
+    return max(
+        _text_width(line.label, SMALL_PX, False) + _text_width(line.number, TEXT_PX, line.is_total) + 2
+        for line in part
+    )
 
 
 def _pair_height(pair: SideBySide, width: float) -> float:
@@ -213,9 +226,7 @@ def _paint_pair(pair: SideBySide, top: float, context: PaintContext) -> None:
 
 def _paint_grid(grid: NumberGrid, x: float, y: float, room: float, context: PaintContext) -> None:
     theme, painter = context.theme, context.painter
-    power = grid.exponent
-    title = grid.title if not power else f"{grid.title} {_TIMES_TEN}{str(power).translate(_SUPERSCRIPT)}".strip()
-    context.draw_text(QRectF(x, y, room, TITLE - 2), title, theme.secondary_text)
+    context.draw_text(QRectF(x, y, room, TITLE - 2), _grid_title(grid), theme.secondary_text)
     wide, tall = _cell_size(grid, room)
     table = theme.picture_table if grid.colour_scale == "picture" else theme.value_table
     pixels = colours(grid.values, -grid.limit, grid.limit, table)
@@ -239,6 +250,12 @@ def _paint_grid(grid: NumberGrid, x: float, y: float, room: float, context: Pain
     for place in grid.outlined:
         row, column = divmod(place, across)
         _outline(QRectF(x + column * wide, top + row * tall, wide - gap, tall - gap), context)
+
+
+def _grid_title(grid: NumberGrid) -> str:
+    """The title, with the power of ten that the numbers are divided by."""
+    power = grid.exponent
+    return grid.title if not power else f"{grid.title} {_TIMES_TEN}{str(power).translate(_SUPERSCRIPT)}".strip()
 
 
 def _paint_numbers(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QPushButton, QSlider, QVBoxLayout, QWidget
 
 from engine.explain import Explanation, ExplanationQuery, cell_index
 from engine.nn import Network, Prediction
@@ -25,7 +25,7 @@ from xo_gui.views.inspector.value_text import (
 )
 from xo_gui.views.inspector.vote_breakdown import contribution_table, layer_table
 from xo_gui.views.network import cell_summary, place_text, rounded_limit
-from xo_gui.widgets import CheckBox, fixed_text
+from xo_gui.widgets import CheckBox, WrappingRow, fixed_text
 
 # The most classes that a contribution is listed for.
 MAX_CLASSES = 10
@@ -60,7 +60,9 @@ class ValuePage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addWidget(SheetScrollArea(self.sheet))
-        column.addLayout(self._play_row())
+        column.addSpacing(2)
+        column.addWidget(self._play_row())
+        column.addSpacing(2)
         self.truncate_box = CheckBox(self.tr("Truncate to 2 decimals"), self)
         self.truncate_box.setToolTip(
             self.tr("As the article does: show 5 ÷ 9 as 0.55 instead of 0.56; only the display changes")
@@ -68,7 +70,7 @@ class ValuePage(QWidget):
         self.truncate_box.toggled.connect(self.changed)
         column.addWidget(self.truncate_box)
 
-    def _play_row(self) -> QHBoxLayout:
+    def _play_row(self) -> WrappingRow:
         self.play_button, self.step_button = QPushButton(self), QPushButton(self.tr("Step"), self)
         self.speed_slider = QSlider(Qt.Orientation.Horizontal, self)
         self.speed_slider.setRange(0, 100)
@@ -83,12 +85,8 @@ class ValuePage(QWidget):
         self.step_button.setAccessibleName(self.tr("Step the window"))
         self.play_button.clicked.connect(self.toggle_playing)
         self.step_button.clicked.connect(self.animation.advance)
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 4, 0, 4)
-        for widget in (self.play_button, self.step_button, self.speed_slider):
-            row.addWidget(widget)
         self._show_playing()
-        return row
+        return WrappingRow((self.play_button, self.step_button, self.speed_slider), self)
 
     @property
     def truncate(self) -> bool:

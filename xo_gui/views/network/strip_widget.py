@@ -75,6 +75,8 @@ class LayerStripWidget(View):
         self._pointed = -1.0, -1.0
         self._pressed: tuple[CellRef | None, StripModel | None] = None, None
         self._by_keyboard = False
+        self._top_row_width = 0
+        self._strips_bottom = 0.0  # where the scroll bar, or the line at the bottom, begins
         self._static_pixmap: QPixmap | None = None
         self._limit_adapter = LimitAdapter()
         self._live = False
@@ -105,6 +107,11 @@ class LayerStripWidget(View):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(420, 300)
+
+    def top_row_width(self) -> int:
+        """The width of the controls of the colours, or of the search that lies over them."""
+        widgets = [widget for widget in (self._controls, self._search) if not widget.isHidden()]
+        return int(max((widget.sizeHint().width() for widget in widgets), default=-MARGIN) + MARGIN)
 
     # --- what is shown
 
@@ -232,16 +239,24 @@ class LayerStripWidget(View):
 
     def _lay_out(self) -> None:
         self._controls.overview_button.setVisible(self._fold_state.expanded is not None)
-        self._search.place_at(self.width() - MARGIN, self._top, self.width() - 2 * MARGIN)
-        size = self._controls.sizeHint()
-        self._controls.setGeometry(int(self.width() - MARGIN - size.width()), int(self._top) - 22, size.width(), 22)
+        self._place_top_row()
         width = self.width() - 2 * MARGIN
-        top, scroll = self._top + UNDER_TABS, 12 if self._bar.isVisible() else 0
-        widest = self._layout_strips(Box(MARGIN, top, width, self.height() - top - READOUT_HEIGHT - scroll))
+        top, scroll = self._top + UNDER_TABS, 0 if self._bar.isHidden() else 12
+        self._strips_bottom = self.height() - READOUT_HEIGHT - scroll
+        widest = self._layout_strips(Box(MARGIN, top, width, self._strips_bottom - top))
         if self._bar.update_range(widest, width, self.height() - READOUT_HEIGHT):
             self._lay_out()
             return
         self._scrolled()
+
+    def _place_top_row(self) -> None:
+        self._search.place_at(self.width() - MARGIN, self._top, self.width() - 2 * MARGIN)
+        self._controls.fit_to(self.width() - 2 * MARGIN)
+        size = self._controls.sizeHint()
+        self._controls.setGeometry(int(self.width() - MARGIN - size.width()), int(self._top) - 22, size.width(), 22)
+        if self.top_row_width() != self._top_row_width:
+            self._top_row_width = self.top_row_width()
+            self.updateGeometry()
 
     def _layout_strips(self, area: Box) -> float:
         """Lay the strips out in `area`; returns the width of the widest."""
@@ -276,9 +291,7 @@ class LayerStripWidget(View):
         with QPainter(self) as painter:
             painter.drawPixmap(0, 0, self._static_pixmap)
             painter.save()
-            painter.setClipRect(
-                QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height() - TOP - READOUT_HEIGHT)
-            )
+            painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self._strips_bottom - TOP))
             painter.translate(-self._bar.value(), 0)
             for strip in self._strips:
                 self._painter_of(painter, strip).paint_values()
@@ -296,7 +309,7 @@ class LayerStripWidget(View):
         pixmap.fill(QColor(current_theme().background))
         with QPainter(pixmap) as painter:
             self._paint_waiting(painter)
-            painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self.height()))
+            painter.setClipRect(QRectF(MARGIN - 3, TOP, self.width() - 2 * MARGIN + 6, self._strips_bottom - TOP))
             painter.translate(-self._bar.value(), 0)
             for at, strip in enumerate(self._strips):
                 pointed = self._header if self._header and self._header.model_index == at else None

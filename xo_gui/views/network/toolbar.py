@@ -16,6 +16,7 @@ from xo_gui.widgets import HeaderButton, integer_text
 
 LIMIT_MODES: tuple[LimitMode, ...] = ("shared", "layer", "map")
 MAX_GAIN = 16
+_LINE_PADDING = 8
 
 
 class StripControls(QWidget):
@@ -52,6 +53,15 @@ class StripControls(QWidget):
     def gain(self) -> float:
         """The factor that strengthens faint values, 1 to MAX_GAIN."""
         return float(MAX_GAIN ** (self.gain_slider.value() / 16))
+
+    def fit_to(self, room: float) -> None:
+        """In little room, leave out what says least: the names of the controls, then the slider."""
+        for widget in (*self._labels, self.gain_slider):
+            widget.show()
+        for widget in (self._labels[1], self._labels[0], self.gain_slider):
+            if self.sizeHint().width() <= room:
+                break
+            widget.hide()
 
     def _make_row(self) -> None:
         row = QHBoxLayout(self)
@@ -146,9 +156,15 @@ class LayerSearch(QWidget):
             self._network, self._entries, self._names = network, layer_entries(network), layer_names(network)
             self._update_matches()
 
+    def sizeHint(self) -> QSize:
+        """Wide enough for the hint in the line."""
+        hint = self.line.fontMetrics().horizontalAdvance(self.line.placeholderText())
+        more = super().sizeHint().width() - self.line.sizeHint().width()
+        return QSize(hint + 2 * _LINE_PADDING + more, 26)
+
     def place_at(self, right: float, bottom: float, room: float) -> None:
         """Set the bottom right corner; `room` limits the width."""
-        width = round(min(room, 400))
+        width = round(min(room, self.sizeHint().width()))
         self.setGeometry(round(right) - width, round(bottom) - 26, width, 26)
 
     def open(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QFontMetrics, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.backends import HostArray
@@ -12,7 +12,7 @@ from engine.data import Dataset
 from xo_gui.app import SMALL_PX, current_theme, font, theme_service
 from xo_gui.widgets import four_digit_text, picture_atlas
 
-_TILE, _GAP, _BAR, _MORE_TEXT = 28.0, 4.0, 3.0, 62.0
+_TILE, _GAP, _BAR, _MORE_GAP = 28.0, 4.0, 3.0, 8
 _MAX_CACHED = 512  # images
 
 
@@ -54,7 +54,7 @@ class BatchStrip(QWidget):
 
     def visible_tiles(self) -> list[tuple[QRectF, int]]:
         """The boxes of the visible drawings, with their indices in the batch."""
-        room = self.width() if self._fits(self.width()) >= len(self._indices) else self.width() - _MORE_TEXT
+        room = self.width() if self._fits(self.width()) >= len(self._indices) else self.width() - self._more_width
         shown = range(self._first, min(self._first + self._fits(room), len(self._indices)))
         return [(QRectF((at - self._first) * (_TILE + _GAP) + 1, 1, _TILE, _TILE), at) for at in shown]
 
@@ -107,7 +107,7 @@ class BatchStrip(QWidget):
             if tiles and (left or self._first):
                 text = self.tr("+{0} more").format(left) if left else self.tr("first ones")
                 painter.setPen(QColor(theme.secondary_text))
-                room = QRectF(tiles[-1][0].right() + 8, 1, _MORE_TEXT, _TILE)
+                room = QRectF(tiles[-1][0].right() + _MORE_GAP, 1, self._more_width - _MORE_GAP, _TILE)
                 painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, text)
 
     def _description(self, at: int) -> str:
@@ -123,6 +123,13 @@ class BatchStrip(QWidget):
         if index not in self._images:
             self._images[index] = picture_atlas(self._examples.images[index], current_theme())
         return self._images[index]
+
+    @property
+    def _more_width(self) -> int:
+        """The width of the text after the last drawing, and of the gap before it."""
+        metrics = QFontMetrics(font(SMALL_PX))
+        texts = self.tr("+{0} more").format(len(self._indices)), self.tr("first ones")
+        return _MORE_GAP + max(map(metrics.horizontalAdvance, texts)) + 1
 
     def _fits(self, room: float) -> int:
         return max(1, int((room + _GAP) // (_TILE + _GAP)))

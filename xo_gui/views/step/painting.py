@@ -179,7 +179,7 @@ class StepColumn:
 def layout_columns(
     stages: Sequence[DisplayColumn],
     height: float,
-    header_width: Callable[[DisplayColumn], float],
+    header_width: Callable[[StepColumn], float],
     first_maps: Mapping[int, int],
     max_maps: int,
 ) -> tuple[StepColumn, ...]:
@@ -195,7 +195,7 @@ def layout_columns(
     x = 0.0
     for stage in stages:
         column = _column(stage, x, tops, high, first_maps.get(stage.layer, 0), min(stage.count, max_maps))
-        width = math.ceil(max(column.width, header_width(stage)))
+        width = math.ceil(max(column.width, header_width(column)))
         columns.append(StepColumn(**{**vars(column), "width": float(width)}))
         x += width + GAP
     return tuple(columns)

@@ -125,22 +125,30 @@ class StepStrip(QWidget):
         self.setMinimumWidth(self.sizeHint().width())
         self.update()
 
-    def _header_width(self, stage: DisplayColumn) -> float:
+    def _header_width(self, column: StepColumn) -> float:
+        """The width of the title and of the longest line below it, whichever maps are shown."""
         small, strong = cached_font(SMALL_PX)[1], cached_font(TITLE_PX, True)[1]
-        title = self._titles[stage.layer]
-        return max(strong.horizontalAdvance(title), small.horizontalAdvance(self._shape_line(stage)))
+        stage, lines = column.display_column, [self._shape_line(column.display_column)]
+        if self._is_paged(column):
+            lines.append(self._page_line(range(stage.count - column.shown, stage.count), column.hidden_count))
+        return max(strong.horizontalAdvance(self._titles[stage.layer]), *map(small.horizontalAdvance, lines))
 
     def _shape_line(self, stage: DisplayColumn) -> str:
         return shape_text(stage.shape) if len(stage.shape) == 3 else self.tr("{0} values").format(stage.shape[0])
 
     def subtitle(self, column: StepColumn) -> str:
         """The line below a column's title: its shape, or which of its maps are shown."""
-        if column.hidden_count <= 0 or column.display_column.kind == "votes":
+        if not self._is_paged(column):
             return self._shape_line(column.display_column)
-        return self.tr("{0}, +{1} more").format(
-            range_text(range(column.first_channel, column.first_channel + column.shown)),
-            column.hidden_count,
-        )
+        maps = range(column.first_channel, column.first_channel + column.shown)
+        return self._page_line(maps, column.hidden_count)
+
+    @staticmethod
+    def _is_paged(column: StepColumn) -> bool:
+        return column.hidden_count > 0 and column.display_column.kind != "votes"
+
+    def _page_line(self, maps: range, hidden: int) -> str:
+        return self.tr("{0}, +{1} more").format(range_text(maps), hidden)
 
     def _weight_name(self, column: StepColumn) -> str:
         assert self._trace is not None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from PySide6.QtCore import QElapsedTimer, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QResizeEvent
+from PySide6.QtGui import QFontMetrics, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -40,7 +40,7 @@ TICK_MS: Final = 40
 MAX_MAPS: Final = 64
 # Width in pixels from which the longest sentence fits in one line.
 _MARGIN, _ONE_LINE_WIDTH = 16, 940
-_ROW_LABEL_WIDTH, _ROW_LABEL_HEIGHT = 62, 60
+_ROW_LABEL_WIDTH, _ROW_LABEL_HEIGHT, _ROW_LABEL_GAP = 62, 60, 4
 
 
 class StepView(View):
@@ -96,6 +96,9 @@ class StepView(View):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(420, 300)
+
+    def top_row_width(self) -> int:
+        return self.transport.sizeHint().width() + _MARGIN
 
     # --- state
 
@@ -188,6 +191,9 @@ class StepView(View):
         if report is not None and report.message:
             text = report.message + " " + text
         self.text_label.setText(text)
+        needed = self.text_label.heightForWidth(self.text_label.width())
+        if needed > self.text_label.height():
+            self.text_label.setFixedHeight(needed)
         self.strip.setAccessibleDescription(text)
         step = trace.run_point.step + 1
         done = (
@@ -349,6 +355,7 @@ class StepView(View):
         self.scroll_area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.scroll_area.setWidget(self.strip)
         self._row_labels = StepRowLabels(self.row_labels, self)
+        self._row_labels.fit_to([text for pair in self._row_texts() for text in pair])
         middle = QHBoxLayout()
         middle.setSpacing(0)
         middle.addWidget(self._row_labels)
@@ -390,9 +397,13 @@ class StepView(View):
     def row_labels(self) -> tuple[tuple[float, str], tuple[float, str]]:
         """The y and the label of the two rows."""
         first, second = self.strip.row_tops()
-        if self.phase_step.phase == "update":
-            return (first, self.tr("values,\nnew\nweights")), (second, self.tr("gradients,\nchange of\nweights"))
-        return (first, self.tr("values,\nweights")), (second, self.tr("gradients\nof the\nerror"))
+        upper, lower = self._row_texts()[self.phase_step.phase == "update"]
+        return (first, upper), (second, lower)
+
+    def _row_texts(self) -> tuple[tuple[str, str], tuple[str, str]]:
+        """The labels of the two rows before the update, and during it."""
+        before = self.tr("values,\nweights"), self.tr("gradients\nof the\nerror")
+        return before, (self.tr("values,\nnew\nweights"), self.tr("gradients,\nchange of\nweights"))
 
 
 class StepTransport(QWidget):
@@ -480,13 +491,17 @@ class StepRowLabels(QWidget):
     def __init__(self, rows: Callable[[], tuple[tuple[float, str], ...]], parent: QWidget) -> None:
         super().__init__(parent)
         self._rows = rows
-        self.setFixedWidth(_ROW_LABEL_WIDTH)
+        self.setMinimumWidth(_ROW_LABEL_WIDTH)
+
+    def fit_to(self, texts: Sequence[str]) -> None:
+        """Be as wide as the widest of these texts needs, so that the strip stays in place."""
+        metrics = QFontMetrics(font(SMALL_PX))
+        widest = max(metrics.size(0, text).width() for text in texts)
+        self.setFixedWidth(max(_ROW_LABEL_WIDTH, widest + _ROW_LABEL_GAP))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         with QPainter(self) as painter:
             painter.setFont(font(SMALL_PX))
             painter.setPen(self.palette().color(QPalette.ColorRole.PlaceholderText))
             for top, text in self._rows():
-                painter.drawText(
-                    0, round(top), _ROW_LABEL_WIDTH, _ROW_LABEL_HEIGHT, Qt.AlignmentFlag.AlignLeft, text
-                )
+                painter.drawText(0, round(top), self.width(), _ROW_LABEL_HEIGHT, Qt.AlignmentFlag.AlignLeft, text)

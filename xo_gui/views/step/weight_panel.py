@@ -113,10 +113,14 @@ class WeightPanel(QWidget):
 
     def _update_texts(self) -> None:
         trace = self._weight_trace
-        self.update_label.setText("" if trace is None else update_html(trace, current_theme()))
+        theme = current_theme()
+        quiet = _QUIET.format(theme.secondary_text)
+        waiting = "" if self._weight is None else f"{quiet}{_waiting_text()}</p>"
+        self.update_label.setText(waiting if trace is None else update_html(trace, theme))
         self.part_label.setText("" if trace is None else part_text(trace))
         self.term_maps.set_terms(None if trace is None else trace.gradient_terms)
-        self.nudge_label.setText("" if trace is None else nudge_html(trace.nudge_result, current_theme()))
+        nudged = None if trace is None else trace.nudge_result
+        self.nudge_label.setText(waiting if nudged is None else nudge_html(nudged, theme))
         self._show_page()
 
     def _parameter_chosen(self, at: int) -> None:
@@ -287,6 +291,10 @@ def update_html(trace: WeightTrace, theme: Theme) -> str:
     return "".join([*paragraphs, *(formula_html(line, theme) for line in trace.lines)])
 
 
+def _waiting_text() -> str:
+    return _tr("Computing the numbers of this weight…")
+
+
 def part_text(trace: WeightTrace) -> str:
     """The contribution of the followed drawing to the gradient."""
     products, sums = trace.gradient_terms, trace.example_gradients
@@ -313,10 +321,8 @@ def part_text(trace: WeightTrace) -> str:
     return text.format(count, divided, total)
 
 
-def nudge_html(result: NudgeResult | None, theme: Theme) -> str:
+def nudge_html(result: NudgeResult, theme: Theme) -> str:
     """The article's nudging as HTML, compared with backpropagation."""
-    if result is None:
-        return ""
     nudge = result.nudge
     size = four_digit_text(nudge.size)
     rows = (

@@ -6,7 +6,6 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QHBoxLayout,
     QHeaderView,
     QTableWidget,
     QTableWidgetItem,
@@ -21,9 +20,10 @@ from xo_gui.app import SMALL_PX, current_theme, font, theme_service
 from xo_gui.state import RenameBranch, SetBranchVisible, ShowPoint, Start, TrainingSettings
 from xo_gui.views.training.curve_plot import shown_branch, swatch
 from xo_gui.views.view import View
-from xo_gui.widgets import CompactButton, HintLabel, integer_text
+from xo_gui.widgets import CompactButton, HintLabel, WrappingRow, integer_text
 
 _NAME, _FROM, _STEPS, _HELD_OUT = range(4)
+_LEAST_WIDTH = 220  # at which names can be read beside the other columns
 
 
 class BranchTable(QTableWidget):
@@ -60,7 +60,7 @@ class BranchesView(View):
         column.setSpacing(4)
         column.addWidget(self.hint_label)
         column.addWidget(self.table, 1)
-        column.addLayout(self._buttons)
+        column.addWidget(self._buttons)
         self.setFocusProxy(self.table)
         theme_service.changed.connect(self._renew_swatches)
         self._fill()
@@ -209,6 +209,7 @@ class BranchesView(View):
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(22)
         table.setShowGrid(False)
+        table.setMinimumWidth(_LEAST_WIDTH)
         table.setWordWrap(False)
         table.setIconSize(QSize(22, 10))
         table.setTabKeyNavigation(False)
@@ -235,7 +236,4 @@ class BranchesView(View):
         self.end_button = CompactButton(self.tr("Go to its end"), tip, self._show_end, self, (4, 6))
         tip = self.tr("Continue training from the last step of the selected branch; nothing is overwritten")
         self.continue_button = CompactButton(self.tr("Continue from there"), tip, self._continue, self, (4, 6))
-        self._buttons = QHBoxLayout()
-        self._buttons.setSpacing(4)
-        for button in (self.end_button, self.continue_button):
-            self._buttons.addWidget(button, 1)
+        self._buttons = WrappingRow((self.end_button, self.continue_button), self)

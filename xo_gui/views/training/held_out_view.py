@@ -22,7 +22,9 @@ from xo_gui.views.view import View
 from xo_gui.widgets import HintLabel, Thumbnail, Thumbnails, elided_text, scroll_area, vote_text
 
 _CELL_WIDTH, _CELL_HEIGHT, _HEADER_WIDTH, _HEADER_HEIGHT = 36.0, 24.0, 42.0, 34.0
+_SCROLL_BAR = 10
 _SIDE = 84  # logical pixels of a thumbnail
+_NAME_WIDTH = 60  # that the name of the predicted class may take in a caption
 _MAX_SHOWN = 400
 
 
@@ -122,6 +124,7 @@ class HeldOutView(View):
 
     def _show_tiles(self, tiles: tuple[Thumbnail, ...], text: str) -> None:
         self.thumbnails.show_tiles(tiles)
+        self._area.setMinimumWidth(self.thumbnails.minimumSizeHint().width() + _SCROLL_BAR)
         self._area.setVisible(bool(tiles))
         self.summary_label.setText(text)
 
@@ -131,7 +134,7 @@ class HeldOutView(View):
         vote, name = vote_text(network, float(votes[predicted])), held_out.classes[predicted]
         truth = self.tr("neither") if label < 0 else held_out.classes[label]
         details = self.tr("{0}, predicted {1}, {2}").format(truth, name, vote)
-        caption = f"→ {name}, {vote}"
+        caption = f"→ {elided_text(name, _NAME_WIDTH)}, {vote}"
         return Thumbnail(held_out.images[index, 0], truth, caption, details=details, class_index=label)
 
     def _sentence(self, held_out: Dataset, count: int) -> str:

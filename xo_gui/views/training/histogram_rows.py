@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from engine.training import BINS, Histogram, LayerStatistics, NetworkStatistics, StatisticsHistory
 from xo_gui.app import SMALL_PX, current_theme, font, translate
 from xo_gui.views.network import layer_names, paint_dead_mark
-from xo_gui.widgets import MINUS, integer_text, short_text
+from xo_gui.widgets import MINUS, elided_text, integer_text, short_text
 
 _MAX_NAMED = 12
 
@@ -63,7 +63,7 @@ class HistogramHeader(QWidget):
             metrics = QFontMetricsF(painter.font())
             for column, (left, wide) in column_boxes(self._rows.width()).items():
                 fits = metrics.horizontalAdvance(column_title(column)) <= wide + 4
-                painter.drawText(QPointF(left, 11), column_title(column, brief=not fits))
+                painter.drawText(QPointF(left, 11), elided_text(column_title(column, brief=not fits), wide + 4))
 
 
 class HistogramRows(QWidget):

@@ -30,12 +30,12 @@ from engine.explain import RobustnessResult, supports
 from engine.runtime import AnyQuery, RobustnessQuery, Snapshot
 from xo_gui.app import SMALL_PX, Theme, current_theme, font, translate
 from xo_gui.views.view import View
-from xo_gui.widgets import MINUS, FocusFrameWidget, percent_text
+from xo_gui.widgets import MINUS, FocusFrameWidget, elided_text, percent_text
 
 PlotPoint = tuple[int, int]
 _REDRAW_SECONDS = 0.15
 _AXIS, _TITLE, _TICKS, _GAP, _EDGE, _ROW_GAP, _PAD = 42.0, 17.0, 17.0, 16.0, 6.0, 5.0, 2.0
-_DASH, _SAMPLE = [4.0, 3.0], 20.0
+_DASH, _SAMPLE, _SHORTEST_SAMPLE, _SAMPLE_GAP = [4.0, 3.0], 20.0, 8.0, 6.0
 _COLUMNS = (6, 3, 2, 1)
 
 
@@ -290,6 +290,7 @@ class RobustnessPainter:
         self._painter, self._theme, self._grid, self._result = painter, theme, grid, result
         self._curves = result.accuracy(result.network_correct), result.accuracy(result.template_correct)
         self._metrics = QFontMetrics(font(SMALL_PX))
+        self._sample = _SAMPLE  # the length of a line of the legend
         painter.setFont(font(SMALL_PX))
 
     def paint(self, marks: Mapping[str, float], point: tuple[int, int] | None) -> None:
@@ -401,27 +402,33 @@ class RobustnessPainter:
     # -- legend ------------------------------------------------------------------------------------------------
 
     def _paint_legend(self, marked: bool) -> None:
-        theme, left, line = self._theme, self._grid.key.left(), self._metrics.height() + 2.0
+        theme, left = self._theme, self._grid.key.left()
+        line = min(self._metrics.height() + 2.0, (self._grid.key.height() + _TICKS) / 4)
         lines = [
             (translate("MultiplesPainter", "network"), QPen(QColor(theme.text), 1.6)),
             (translate("MultiplesPainter", "templates"), QPen(QColor(theme.secondary_text), 1.6)),
             (translate("MultiplesPainter", "chance"), QPen(QColor(theme.disabled_text), 1, Qt.PenStyle.DotLine)),
         ]
         lines[1][1].setDashPattern(_DASH)
+        names = [*(name for name, _ in lines), translate("MultiplesPainter", "yours")]
+        widest = max(map(self._metrics.horizontalAdvance, names))
+        self._sample = min(max(self._grid.key.width() - _SAMPLE_GAP - widest - 1, _SHORTEST_SAMPLE), _SAMPLE)
         for index, (name, pen) in enumerate(lines):
             middle = self._grid.key.top() + index * line + line / 2
             self._painter.setPen(pen)
-            self._painter.drawLine(QPointF(left, middle), QPointF(left + _SAMPLE, middle))
+            self._painter.drawLine(QPointF(left, middle), QPointF(left + self._sample, middle))
             self._paint_legend_text(name, left, middle)
         if marked:
             middle = self._grid.key.top() + len(lines) * line + line / 2
-            self._paint_triangle(left + _SAMPLE / 2, middle + 3.5)
-            self._paint_legend_text(translate("MultiplesPainter", "yours"), left, middle)
+            self._paint_triangle(left + self._sample / 2, middle + 3.5)
+            self._paint_legend_text(names[-1], left, middle)
 
     def _paint_legend_text(self, name: str, left: float, middle: float) -> None:
         self._painter.setPen(QColor(self._theme.secondary_text))
-        box = QRectF(left + _SAMPLE + 6, middle - 8, self._grid.key.width() - _SAMPLE - 6, 16)
-        self._painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, name)
+        before = self._sample + _SAMPLE_GAP
+        box = QRectF(left + before, middle - 8, self._grid.key.width() - before, 16)
+        text = elided_text(name, box.width())
+        self._painter.drawText(box, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, text)
 
     def _paint_triangle(self, x: float, y: float) -> None:
         self._painter.setPen(Qt.PenStyle.NoPen)

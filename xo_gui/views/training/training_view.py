@@ -26,7 +26,7 @@ from xo_gui.state import (
     stop_reason_text,
 )
 from xo_gui.views.view import View
-from xo_gui.widgets import CompactButton, HintLabel, NumberEdit, SliderRow, slider_grid
+from xo_gui.widgets import CompactButton, HintLabel, NumberEdit, SliderRow, WrappingRow, slider_grid
 
 _STEPS = 20  # slider steps per decade of the rate
 _MIN_RATE = -5  # power of ten
@@ -213,11 +213,9 @@ class TrainingView(View):
         self.new_seed_button.setAccessibleName(self.tr("New seed"))
 
     def _create_layout(self) -> None:
-        first, last = QHBoxLayout(), QHBoxLayout(self._seed_row)
+        buttons = WrappingRow((self.step_button, self.epoch_button, self.reset_button), self)
+        last = QHBoxLayout(self._seed_row)
         last.setContentsMargins(0, 0, 0, 0)
-        for button in (self.step_button, self.epoch_button, self.reset_button):
-            first.addWidget(button, 1)
-        first.setSpacing(4)
         label = QLabel(self.tr("seed"), self)
         label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         label.setBuddy(self.seed_box)
@@ -228,7 +226,7 @@ class TrainingView(View):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
         column.addWidget(self.main_button)
-        column.addLayout(first)
+        column.addWidget(buttons)
         column.addWidget(self._grid_box)
         column.addWidget(self._seed_row)
         column.addWidget(self.restart_button)

@@ -146,6 +146,16 @@ def test_the_numbers_of_a_clicked_weight_are_the_engines(driver: StepDriver) -> 
     assert not view.weight_panel.isVisible()
 
 
+def test_while_its_numbers_are_computed_the_panel_of_a_weight_says_so(driver: StepDriver) -> None:
+    driver.make_step()
+    panel = driver.view.weight_panel
+    driver.click_weight(1, (0, 0, 0, 0))
+    assert panel.update_label.text() == panel.nudge_label.text()
+    assert "Computing" in panel.update_label.text()
+    driver.wait_for(lambda found: found.weight_trace is not None and found.weight_trace.nudge_result is not None)
+    assert "Computing" not in panel.update_label.text() + panel.nudge_label.text()
+
+
 def test_any_weight_can_be_chosen_without_a_mouse(driver: StepDriver) -> None:
     driver.make_step()
     driver.click_weight(1, (0, 0, 0, 0))
