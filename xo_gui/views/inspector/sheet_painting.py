@@ -43,6 +43,8 @@ GAP, TITLE, LINE, RANK, BAR = 8.0, 16.0, 18.0, 19.0, 19.0
 # Cells of a grid: the largest width and height, and the least width for a number.
 MAX_CELL_WIDTH, MAX_CELL_HEIGHT, MIN_NUMBER_WIDTH = 30.0, 22.0, 21.0
 SIGN, NUMBER_PX = 20.0, 9
+# A ranked list: where the factors begin, and the width of the number, if there is room; half a bar; the gaps.
+RANK_LABEL, RANK_NUMBER, RANK_BAR, RANK_GAP = 88.0, 50.0, 24.0, 8.0
 TABLE_COLUMN, MAX_HEAT_MAP_SIDE = 66.0, 200.0
 # The longest side of an image, the room for the text beside it, and the gap between them.
 MAX_IMAGE_SIDE, IMAGE_TEXT, IMAGE_GAP = 220.0, 96.0, 12.0
@@ -364,11 +366,25 @@ def _paint_table(block: NumberTable, top: float, context: PaintContext) -> None:
         y += LINE
 
 
+def _ranked_columns(block: RankedList, width: float) -> tuple[float, float, float | None]:
+    """Where the factors of a ranked list begin and end, and the middle of the bars; None if they have no room."""
+    rows = [(rank.label, rank.factors, rank.number) for rank in block.rows]
+    rows += [block.headers] if block.headers else []
+    label, factors, number = (
+        max((_text_width(row[at], SMALL_PX, False) for row in rows), default=0.0) for at in range(3)
+    )
+    right = width - max(number + RANK_GAP, RANK_NUMBER)
+    start = RANK_LABEL if RANK_LABEL + factors <= right else label + RANK_GAP
+    has_bars = start + factors + RANK_GAP + 2 * RANK_BAR <= right or not factors
+    return start, right - (2 * RANK_BAR + RANK_GAP if has_bars else 0), right - RANK_BAR if has_bars else None
+
+
 def _paint_ranked(block: RankedList, top: float, context: PaintContext) -> None:
+    start, end, middle = _ranked_columns(block, context.width)
     if block.headers:
         label, factors, number = block.headers
-        context.draw_text(QRectF(0, top, 86, TITLE - 2), label, context.theme.secondary_text)
-        context.draw_text(QRectF(88, top, 60, TITLE - 2), factors, context.theme.secondary_text)
+        context.draw_text(QRectF(0, top, start, TITLE - 2), label, context.theme.secondary_text)
+        context.draw_text(QRectF(start, top, end - start, TITLE - 2), factors, context.theme.secondary_text)
         context.draw_text(
             QRectF(0, top, context.width, TITLE - 2), number, context.theme.secondary_text, right=True
         )
@@ -378,15 +394,14 @@ def _paint_ranked(block: RankedList, top: float, context: PaintContext) -> None:
         if rank.is_selected:
             context.painter.fillRect(row.adjusted(-4, 0, 4, -1), QColor(context.theme.control))
         context.draw_text(row, rank.label, context.theme.text if rank.is_selected else context.theme.secondary_text)
-        middle_box = QRectF(88, row.top(), context.width - 190, RANK)
-        context.draw_text(middle_box, rank.factors, context.theme.secondary_text)
+        factors_box = QRectF(start, row.top(), end - start, RANK)
+        context.draw_text(factors_box, rank.factors, context.theme.secondary_text)
         context.draw_text(row, rank.number, context.theme.text, right=True)
         if rank.cell is not None or rank.part_index is not None:
             context.targets.append(ClickTarget(row, rank.cell, rank.part_index))
-        if not rank.number:
+        if not rank.number or middle is None:
             continue
-        middle, half = context.width - 74, 24.0
-        length = half * min(abs(rank.fraction), 1.0)
+        length = RANK_BAR * min(abs(rank.fraction), 1.0)
         if math.isfinite(length) and length > 0.4:
             colour = context.theme.value_stops[4] if rank.fraction > 0 else context.theme.value_stops[0]
             left = middle if rank.fraction > 0 else middle - length
