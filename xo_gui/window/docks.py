@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shiboken6
-from PySide6.QtCore import QEvent, QMargins, QObject, QSize, Qt, QTimer
+from PySide6.QtCore import QByteArray, QEvent, QMargins, QObject, QSize, Qt, QTimer
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QDockWidget,
@@ -47,6 +47,7 @@ class Docks(QObject):
         self.all: list[QDockWidget] = []
         self._row: list[QDockWidget] = []  # side by side in the bottom area
         self._below: list[QDockWidget] = []  # below that row
+        self._keeps_titles = False
         self._stray_timer = QTimer(self)
         self._stray_timer.setSingleShot(True)
         self._stray_timer.timeout.connect(self._hide_stray_tab_bars)
@@ -124,6 +125,19 @@ class Docks(QObject):
         share = max(rest, 0) / max(sum(hints) - sum(needed), 1)
         return [least + round(share * (hint - least)) for least, hint in zip(needed, hints, strict=True)]
 
+    def restore(self, state: QByteArray) -> None:
+        """Restore a saved layout of the window.
+
+        WORKAROUND: while Qt restores, docks that share tabs are apart for a moment and get a title, and what they
+        need with it stays theirs even if they then reach out of the window. A second time the titles stay as they
+        are, and the sizes are right.
+        """
+        self._window.restoreState(state)
+        self._update_titles()
+        self._keeps_titles = True
+        self._window.restoreState(state)
+        self._keeps_titles = False
+
     def adapt_to_width(self, width: int) -> None:
         """In a window narrower than WIDE_WINDOW, hide the right area until a value is selected."""
         for dock in self.all:
@@ -149,7 +163,8 @@ class Docks(QObject):
 
     def _update_titles(self) -> None:
         """Hide the title of a dock that has a tab, which shows the same text."""
-        if not shiboken6.isValid(self._window):  # docks emit once more while their window is destroyed
+        # Docks emit once more while their window is destroyed.
+        if self._keeps_titles or not shiboken6.isValid(self._window):
             return
         for dock in self.all:
             title = dock.titleBarWidget()

@@ -495,14 +495,14 @@ class MainWindow(QMainWindow):
 
     def reset_layout(self) -> None:
         """Move every panel back to its default place."""
-        self.restoreState(self._first_layout)
+        self.panels.restore(self._first_layout)
 
     def restore_layout(self) -> None:
         """Restore the size and panels of the last session, and keep them again when the window closes."""
         self._keeps_layout, saved = True, self._settings.layout
         if saved is not None:
             self.restoreGeometry(QByteArray(saved.geometry))
-            self.restoreState(QByteArray(saved.panels))
+            self.panels.restore(QByteArray(saved.panels))
 
     def show_keys(self) -> None:
         dialogs.show_keys(self, self.menus.listed_keys())

@@ -11,7 +11,8 @@ from PySide6.QtWidgets import QApplication, QScrollArea
 
 from tests.conftest import Effort
 from tests.xo_gui.conftest import OpenWindow
-from xo_gui.views.training import TrainingView
+from xo_gui.views.data import DataView
+from xo_gui.views.training import LayerStatisticsView, TrainingView
 from xo_gui.window.docks import ScrolledPanelFrame
 from xo_gui.window.main_window import MIN_SIZE
 
@@ -44,6 +45,17 @@ def test_in_the_first_window_no_panel_scrolls(open_window: OpenWindow) -> None:
     for frame in beside:
         assert not frame.horizontalScrollBar().isVisible()
         assert not frame.verticalScrollBar().isVisible()
+
+
+def test_reset_layout_leaves_every_panel_above_the_status_bar(open_window: OpenWindow) -> None:
+    window = open_window("--preset", "default", "--size", "1920x800")
+    for kind in (LayerStatisticsView, DataView):
+        window.panels.show_panel(kind)
+        QTest.qWait(20)
+        window.reset_layout()
+        QTest.qWait(20)
+        shown = [dock for dock in window.panels.all if not dock.visibleRegion().isEmpty()]
+        assert max(dock.geometry().bottom() for dock in shown) < window.statusBar().y()
 
 
 def test_no_panel_freezes_at_any_size(effort: Effort) -> None:

@@ -452,7 +452,9 @@ def _image_height(block: CaptionedImage, width: float) -> float:
 def _image_size(block: CaptionedImage, width: float) -> tuple[float, float]:
     """Width and height of the image: a whole number of logical pixels per pixel where there is room."""
     high, wide = block.image.shape
-    room = min(width - IMAGE_TEXT - IMAGE_GAP, MAX_IMAGE_SIDE)
+    texts = [_text_width(line.label, SMALL_PX, False) for line in block.lines]
+    texts += [_text_width(line.number, TEXT_PX, line.is_total) for line in block.lines]
+    room = min(width - max(IMAGE_TEXT, *texts) - IMAGE_GAP, MAX_IMAGE_SIDE)
     scale = room / max(high, wide)
     scale = float(int(scale)) if scale >= 2 else scale
     return wide * scale, high * scale
