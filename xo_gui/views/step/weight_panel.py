@@ -292,7 +292,7 @@ def update_html(trace: WeightTrace, theme: Theme) -> str:
 
 
 def _waiting_text() -> str:
-    return _tr("Computing the numbers of this weight…")
+    return translate("StepView", "Computing the numbers of this weight…")
 
 
 def part_text(trace: WeightTrace) -> str:
