@@ -71,12 +71,14 @@ class ButtonRows(QWidget):
 
 
 class WrappingRow(QWidget):
-    """Widgets side by side, each as wide as it needs; what does not fit starts another line. The widgets of a line
-    share the width that is left over."""
+    """Widgets side by side, each as wide as it needs; what does not fit starts another line.
 
-    def __init__(self, widgets: Sequence[QWidget], parent: QWidget) -> None:
+    fills: whether the widgets of a line share the width that is left over.
+    """
+
+    def __init__(self, widgets: Sequence[QWidget], parent: QWidget, fills: bool = True) -> None:
         super().__init__(parent)
-        self._widgets = tuple(widgets)
+        self._widgets, self._fills = tuple(widgets), fills
         for widget in widgets:
             widget.setParent(self)
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
@@ -133,7 +135,7 @@ class WrappingRow(QWidget):
         top = 0
         for line in self._lines(self.width()):
             widths = [_needed(widget).width() for widget in line]
-            spare = max(self.width() - sum(widths) - _GAP * (len(line) - 1), 0)
+            spare = max(self.width() - sum(widths) - _GAP * (len(line) - 1), 0) if self._fills else 0
             height, left = self._height([line]), 0
             for at, (widget, width) in enumerate(zip(line, widths, strict=True)):
                 wide = width + spare // len(line) + (at < spare % len(line))

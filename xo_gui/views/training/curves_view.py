@@ -8,7 +8,6 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QButtonGroup,
     QComboBox,
-    QHBoxLayout,
     QLabel,
     QSizePolicy,
     QVBoxLayout,
@@ -22,7 +21,7 @@ from xo_gui.app import SMALL_PX, font, theme_service
 from xo_gui.state import ShowPoint, TrainingSettings
 from xo_gui.views.training.curve_plot import CurvePlot, Measure, shown_branch, smoothed
 from xo_gui.views.view import View
-from xo_gui.widgets import HeaderButton, short_text
+from xo_gui.widgets import HeaderButton, WrappingRow, short_text
 
 WINDOWS = (1, 5, 10, 25, 50, 100, 250)  # steps to smooth over
 _DEFAULT_WINDOW = 25
@@ -53,7 +52,7 @@ class CurvesView(View):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        column.addLayout(self._header)
+        column.addWidget(self._header)
         column.addWidget(self.plot, 1)
         column.addWidget(self.value)
         self.setAccessibleName(self.tr("Curves of error and accuracy"))
@@ -179,8 +178,6 @@ class CurvesView(View):
     # -- layout ------------------------------------------------------------------------------------------------
 
     def _create_header(self) -> None:
-        self._header = QHBoxLayout()
-        self._header.setSpacing(2)
         tip = self.tr("The error (loss) of every step, and on held-out drawings after every epoch (rings)")
         self.error_button = self._toggle(self.tr("error"), tip)
         tip = self.tr(
@@ -195,12 +192,12 @@ class CurvesView(View):
         self._create_smoothing()
         self.error_button.setChecked(True)
         self.log_button.setChecked(True)
-        for button in (self.error_button, self.accuracy_button, self.rate_button, self.log_button):
-            self._header.addWidget(button)
+        buttons = (self.error_button, self.accuracy_button, self.rate_button, self.log_button)
+        for button in buttons:
             button.toggled.connect(self._on_toggle)
-        self._header.addStretch(1)
-        self._header.addWidget(self.smoothing)
+        self._header = WrappingRow((*buttons, self.smoothing), self, fills=False)
         self.value = QLabel(self)
+        self.value.setWordWrap(True)
         self.value.setFont(font(SMALL_PX))
         self.value.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.value.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
