@@ -454,7 +454,7 @@ def _image_size(block: CaptionedImage, width: float) -> tuple[float, float]:
     high, wide = block.image.shape
     texts = [_text_width(line.label, SMALL_PX, False) for line in block.lines]
     texts += [_text_width(line.number, TEXT_PX, line.is_total) for line in block.lines]
-    room = min(width - max(IMAGE_TEXT, *texts) - IMAGE_GAP, MAX_IMAGE_SIDE)
+    room = min(width - max(IMAGE_TEXT, *texts) - IMAGE_GAP - 2, MAX_IMAGE_SIDE)
     scale = room / max(high, wide)
     scale = float(int(scale)) if scale >= 2 else scale
     return wide * scale, high * scale
