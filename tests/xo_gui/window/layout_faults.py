@@ -54,11 +54,15 @@ class LongerLanguage(QTranslator):
 
 
 def longer(text: str) -> str:
+    """The text with its vowels, or where they do not suffice the ends of its words, repeated."""
     made, owed = [], 0.0
-    for letter in text:
+    for letter in [*text, ""]:
+        if made and not letter.isalpha() and made[-1].isalpha():
+            made.append(made[-1][-1].lower() * int(owed))
+            owed -= int(owed)
         made.append(letter)
         owed += LONGER
-        if letter in VOWELS and owed >= 1:
+        if letter and letter in VOWELS:
             made.append(letter.lower() * int(owed))
             owed -= int(owed)
     return "".join(made)

@@ -59,7 +59,7 @@ class CurvesView(View):
         theme_service.changed.connect(self._draw)
 
     def sizeHint(self) -> QSize:
-        return QSize(290, 200)
+        return QSize(510, 200)  # so that in the first layout the header has one line
 
     # -- display -----------------------------------------------------------------------------------------------
 
