@@ -33,7 +33,7 @@ TABS_HEIGHT = 28
 _MARGINS = QMargins(MARGIN, 4, MARGIN, 8)
 _FIRST_SIZE = (1280, 800)
 # The most that the minimum size of a panel beside others may be; one that needs more scrolls.
-_MAX_MINIMUM_SIZE = QSize(206, 160)
+_MAX_MINIMUM_SIZE = QSize(196, 160)
 _LEFT, _BOTTOM = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
 _RIGHT = Qt.DockWidgetArea.RightDockWidgetArea
 

@@ -10,7 +10,7 @@ from statistics import median
 from time import perf_counter
 
 from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QStatusTipEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent, QStatusTipEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QMainWindow, QToolButton, QWidget
 
 from engine.documents import PRESETS, check_input, preset, shipped_model
@@ -52,6 +52,7 @@ LATENCY_COUNT, LATENCY_SECONDS = 25, 0.25
 THROTTLE_SECONDS = 0.5
 # Less height would cut the tools under the canvas when the prediction's sentence takes three lines.
 MIN_SIZE = (900, 640)
+MENU_PADDING, MENU_SPACING = 10, 6  # at each side of a menu's name, and between two of them
 MIN_HEIGHT_OF_TWO = 664  # the height with the votes of two networks
 
 
@@ -177,8 +178,8 @@ class MainWindow(QMainWindow):
         return view
 
     def _build_preset_buttons(self) -> None:
-        """Put the presets beside the menus, where new users find them."""
-        box = QWidget(self.menuBar())
+        """Put the presets beside the menus, where new users find them; the Network menu has them, too."""
+        self._preset_box = box = QWidget(self.menuBar())
         layout = QHBoxLayout(box)
         layout.setContentsMargins(0, 0, MARGIN, 0)
         layout.setSpacing(4)
@@ -189,6 +190,16 @@ class MainWindow(QMainWindow):
             button.setAccessibleName(self.tr("{0} network").format(action.iconText()))
             layout.addWidget(button)
         self.menuBar().setCornerWidget(box)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Show the presets beside the menus only where these have room."""
+        super().resizeEvent(event)
+        bar = self.menuBar()
+        texts = [action.text() for action in bar.actions()]
+        widths = [bar.fontMetrics().size(Qt.TextFlag.TextShowMnemonic, text).width() for text in texts]
+        spaces = (2 * MENU_PADDING + MENU_SPACING) * len(texts) + 2 * MENU_SPACING
+        needed = sum(widths) + spaces + self._preset_box.sizeHint().width()
+        self._preset_box.setVisible(needed <= self.width())
 
     def _build_status(self) -> None:
         self._bar = bar = StatusBar(self)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QDateTime, QLocale, Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.documents import ProjectSummary
 from xo_gui.state import SessionOffer
-from xo_gui.widgets import ComboBox, tooltip_text
+from xo_gui.widgets import ComboBox, WrappingRow, tooltip_text
 
 _MARGIN = 16
+_LEAST_TEXT = 240  # the width that the text needs beside the buttons
 
 
 class RecoveryBar(QFrame):
@@ -43,14 +45,21 @@ class RecoveryBar(QFrame):
         self.discard_button = self._button(self.tr("Discard"), tip)
         self.restore_button.clicked.connect(self._restore)
         self.discard_button.clicked.connect(self._discard)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(_MARGIN, 8, _MARGIN, 8)
-        row.setSpacing(8)
-        row.addWidget(self.label, 1)
-        row.addWidget(self.box, 2)
-        row.addWidget(self.restore_button)
-        row.addWidget(self.discard_button)
+        self._buttons = WrappingRow((self.restore_button, self.discard_button), self)
+        self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._row.setContentsMargins(_MARGIN, 8, _MARGIN, 8)
+        self._row.setSpacing(8)
+        self._row.addWidget(self.label, 1)
+        self._row.addWidget(self.box, 2)
+        self._row.addWidget(self._buttons)
         self.hide()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Put the buttons below the text where there is little room beside them."""
+        super().resizeEvent(event)
+        room = self.width() - 2 * _MARGIN - self._buttons.sizeHint().width()
+        direction = QBoxLayout.Direction
+        self._row.setDirection(direction.LeftToRight if room >= _LEAST_TEXT else direction.TopToBottom)
 
     def show_offers(self, offers: Sequence[SessionOffer]) -> None:
         """Offer these sessions, the latest first; none hides the bar."""
