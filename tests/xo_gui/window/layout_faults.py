@@ -172,7 +172,15 @@ def faults_in(window: QWidget, recorder: TextRecorder) -> list[str]:
 
 
 def shown(widget: QWidget) -> bool:
-    return widget.isVisible() and not widget.visibleRegion().isEmpty()
+    """Whether a part of it is within all that it lies in; `visibleRegion` leaves out what its children cover."""
+    if not widget.isVisible():
+        return False
+    area, parent = widget.rect(), widget
+    while not parent.isWindow() and not area.isEmpty():
+        area.translate(parent.pos())
+        parent = parent.parentWidget()
+        area &= parent.rect()
+    return not area.isEmpty()
 
 
 def faults_of(widget: QWidget, recorder: TextRecorder) -> Iterator[str]:
