@@ -374,8 +374,9 @@ def _ranked_columns(block: RankedList, width: float) -> tuple[float, float, floa
         max((_text_width(row[at], SMALL_PX, False) for row in rows), default=0.0) for at in range(3)
     )
     right = width - max(number + RANK_GAP, RANK_NUMBER)
-    start = RANK_LABEL if RANK_LABEL + factors <= right else label + RANK_GAP
-    has_bars = start + factors + RANK_GAP + 2 * RANK_BAR <= right or not factors
+    bars = RANK_GAP + 2 * RANK_BAR
+    start = RANK_LABEL if RANK_LABEL + factors + bars <= right else label + RANK_GAP
+    has_bars = start + factors + bars <= right or not factors
     return start, right - (2 * RANK_BAR + RANK_GAP if has_bars else 0), right - RANK_BAR if has_bars else None
 
 
