@@ -18,6 +18,7 @@ from engine.drawings import (
     box_of_pixels,
     fit_to_frame,
     grid_cells,
+    ink_bounds,
     ink_share,
     pen_coverage,
     render,
@@ -381,3 +382,10 @@ def test_a_crop_is_of_whole_pixels_and_again_of_the_same() -> None:
     box = box_of_pixels(image, (0.301, 0.3, 0.52, 0.4))
     assert box == box_of_pixels(image, box) == (24 / 80, 24 / 80, 42 / 80, 32 / 80)
     assert box_of_pixels(image, (0.0, 0.2, 1.0, 0.9)) == WHOLE_FRAME
+
+
+def test_the_bounds_of_ink_are_where_it_is_more_than_half() -> None:
+    for value, found in ((0.2, True), (0.0, False), (-0.2, False)):
+        picture = np.full((10, 10), -1, np.float32)
+        picture[4:7, 2:5] = value
+        assert (ink_bounds(picture) is not None) == found

@@ -360,3 +360,16 @@ def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_chang
     assert explainer.busy
     explainer.run_for(0.0001)
     assert explainer.result is not second
+
+
+def test_a_reader_has_whole_parts_and_own_drawings_once_each() -> None:
+    shape, own = (1, SIDE, SIDE), tuple(LabelledDrawing(Drawing(), "X", weight) for weight in (1,) * 30 + (3, 0))
+    counts = [ExampleReader(LESSON, shape, limit=limit).count for limit in (None, 1, 100, 150, 900)]
+    assert counts == [230, 100, 100, 200, 230]
+    reader = ExampleReader(replace(LESSON, labelled_drawings=own), shape)
+    assert reader.count == 230 + 31
+    first = [reader.first_index(part) for part in range(reader.part_count)]
+    assert first == [0, 100, 200, 230, 250]
+    assert [len(reader.part(part)) for part in range(reader.part_count)] == [100, 100, 30, 20, 11]
+    assert (reader.picture(229) > -1).any()
+    assert (reader.picture(260) == -1).all()

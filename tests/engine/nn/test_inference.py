@@ -11,6 +11,7 @@ import pytest
 
 from engine.backends import choose_backend
 from engine.nn import BLANK_INK, BatchPredictor, Model, Network, Predictor, compute_votes, predict_class
+from engine.nn.inference import with_input_and_scores
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
 
 NETWORK = Network((1, 10, 10), (Flatten(), Dense(2)))
@@ -41,6 +42,20 @@ def test_the_verdict_is_the_top_vote_unless_it_is_below_the_threshold(
 
 def test_a_vote_that_equals_the_threshold_is_enough() -> None:
     assert predict_class(replace(SUBJECT, threshold=0.75), votes(0.75, 0.25), INKED) == "X"
+
+
+@pytest.mark.parametrize(("pixels", "expected"), [(2, "unsure"), (3, "X")])
+def test_three_pixels_of_a_canvas_are_a_drawing(pixels: int, expected: str) -> None:
+    canvas = np.full((32, 32), -1, np.float32)
+    canvas[0, :pixels] = 1
+    assert predict_class(SUBJECT, votes(0.9, 0.1), canvas) == expected
+
+
+def test_maps_asked_for_are_those_that_there_are() -> None:
+    shapes = NETWORK.shapes
+    assert with_input_and_scores({1: range(-3, 500), 7: range(2), 2: range(5, 9)}, shapes) == {
+        0: range(1), 1: range(100), 2: range(2),
+    }  # fmt: skip
 
 
 def test_without_a_threshold_only_a_tie_is_unsure() -> None:
