@@ -43,7 +43,7 @@ class ThinSlider(QSlider):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
-        self.setMinimumWidth(60)
+        self.setMinimumWidth(48)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Move the handle to the mouse before dragging."""

@@ -180,13 +180,13 @@ class TrainingView(View):
     def _create_buttons(self) -> None:
         self.main_button = CompactButton("", self.tr("Train or pause"), self._start_or_pause, self)
         self.main_button.setProperty("action", "train")
-        self.step_button = CompactButton(
-            self.tr("Step"), self.tr("Train on one batch, then pause"), self._step, self
-        )
+        row = (5, 4)  # so little that the three stand in one line in the narrowest panel
+        tip = self.tr("Train on one batch, then pause")
+        self.step_button = CompactButton(self.tr("Step"), tip, self._step, self, row)
         tip = self.tr("Train to the end of this epoch, a pass over all examples, then pause")
-        self.epoch_button = CompactButton(self.tr("Epoch"), tip, self._epoch, self)
+        self.epoch_button = CompactButton(self.tr("Epoch"), tip, self._epoch, self, row)
         tip = self.tr("Restart from the same initial weights, as a new branch; nothing is lost")
-        self.reset_button = CompactButton(self.tr("Restart"), tip, self._reset, self)
+        self.reset_button = CompactButton(self.tr("Restart"), tip, self._reset, self, row)
         tip = self.tr("Show the last step before it got worse; Continue trains from there")
         self.restart_button = CompactButton("", tip, self._go_to_restart_point, self)
 
