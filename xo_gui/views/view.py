@@ -67,6 +67,13 @@ class View(QWidget):
         """What the engine is to compute for the panel while it is visible, beside the predictions."""
         return frozenset()
 
+    def heightForWidth(self, width: int) -> int:
+        """The least height at this width, so that a panel scrolls only where it has less; Qt counts what it would
+        like to have."""
+        layout = self.layout()
+        has_least = layout is not None and layout.hasHeightForWidth()
+        return layout.totalMinimumHeightForWidth(width) if has_least and layout is not None else -1
+
     @property
     def is_on_screen(self) -> bool:
         """Whether the panel is open and not covered by another tab."""

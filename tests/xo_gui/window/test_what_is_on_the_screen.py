@@ -17,9 +17,10 @@ from engine.documents import load_model
 from engine.nn import RunPoint
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import OneEpoch, OneStep, Pause, Restart, SetConfig, ShowPoint, Start
-from xo_gui.views.training import BranchesView, FeatureHistoryView
+from xo_gui.views.training import BranchesView, FeatureHistoryView, HeldOutView
 from xo_gui.views.training.training_view import speed_text
 from xo_gui.window import MainWindow
+from xo_gui.window.docks import ScrolledPanelFrame
 
 
 @pytest.fixture
@@ -188,3 +189,20 @@ def test_a_step_on_its_way_is_said_to_be(coach: Coach) -> None:
 def test_the_speed_has_the_digits_that_it_needs(speed: float | None, text: str) -> None:
     report = SimpleNamespace(steps_per_second=speed, current_point=RunPoint(0, 0))
     assert speed_text(report) == text
+
+
+def test_panels_with_room_for_their_buttons_do_not_scroll_once_they_show_a_run(coach: Coach) -> None:
+    """A list within a panel has a scroll bar of its own; the panel needs none beside it."""
+    window = coach.window
+    window.resize(1280, 800)
+    coach.click(coach.panel.step_button)
+    coach.stand()
+    for kind in (BranchesView, HeldOutView):
+        window.panels.show_panel(kind)
+        coach.qtbot.wait(300)
+        view = next(view for view in window.views if isinstance(view, kind))
+        frame = window.panels.dock_of(kind).widget()
+        assert isinstance(frame, ScrolledPanelFrame)
+        assert frame.needed_size.height() <= frame.height(), "there is room"
+        assert not frame.verticalScrollBar().isVisible()
+        assert view.height() <= frame.viewport().height()
