@@ -287,11 +287,15 @@ class ExplanationJob(Job):
     def has_same_inputs(self, previous: ExplanationJob) -> bool:
         if (self._fitted, self._coarse) != (previous._fitted, previous._coarse):
             return False
-        if self._query.kind in INPUT_INDEPENDENT_KINDS:
-            if same_weights(self._prediction.model, previous._prediction.model):
-                self.source = previous.source
-            return self._has_same_network(previous)
-        return self._has_same_network(previous) and self._has_same_picture(previous)
+        needs_picture = self._query.kind not in INPUT_INDEPENDENT_KINDS
+        return self._has_same_network(previous) and (not needs_picture or self._has_same_picture(previous))
+
+    def has_same_parameters(self, previous: ExplanationJob) -> bool:
+        """What does not depend on the drawing is not begun again for another model of equal weights."""
+        if super().has_same_parameters(previous):
+            return True
+        is_same = self._query.kind in INPUT_INDEPENDENT_KINDS
+        return is_same and same_weights(self._prediction.model, previous._prediction.model)
 
     def may_show(self, previous: ExplanationJob) -> bool:
         kind = self._query.kind

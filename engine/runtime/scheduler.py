@@ -61,6 +61,10 @@ class Job(ABC):
     def has_same_inputs(self, previous: Any) -> bool:
         """Whether all but the parameters is as for the previous job of the same query."""
 
+    def has_same_parameters(self, previous: Any) -> bool:
+        """Whether it reads the parameters of the previous job."""
+        return bool(self.source == previous.source)
+
     def may_show(self, previous: Any) -> bool:
         """Whether the result of the previous job may be shown until there is one of this."""
         return True
@@ -211,7 +215,7 @@ class Scheduler:
             entry = self._entries[query] = _Entry(policy, job, 0.0 if job.is_small else 2 * QUICK_SECONDS)
         else:
             is_same = job.has_same_inputs(entry.job)
-            if is_same and (job.source == entry.job.source or entry.has_failed):
+            if is_same and (job.has_same_parameters(entry.job) or entry.has_failed):
                 return
             is_under_way = entry.steps is not None and entry.spent > 0
             if is_same and self._changing and entry.is_slow and is_under_way:
