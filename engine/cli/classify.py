@@ -171,11 +171,13 @@ class PictureSource:
         return found
 
     def _of_image(self, path: Path) -> Iterator[PictureEntry]:
-        from engine.documents import command_sentence
+        try:
+            source = self._kind.read_source(path, print_note)
+        except ValueError as error:
+            from engine.documents import command_sentence
 
-        if sentence := command_sentence(path):
-            raise ValueError(sentence)
-        yield PictureEntry(str(path), self._input(self._kind.read_source(path, print_note)))
+            raise ValueError(command_sentence(path) or str(error)) from error
+        yield PictureEntry(str(path), self._input(source))
 
     def _of_npz(self, path: Path) -> Iterator[PictureEntry]:
         from engine.formats import read_npz

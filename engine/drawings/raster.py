@@ -73,7 +73,9 @@ def _cropped(image: FloatArray, transform: DrawingTransform) -> tuple[FloatArray
         image = image[whole_pixels(image, transform.crop)]
     if transform.invert:
         image = -image
-    return image, replace(transform, invert=False, crop=WHOLE_FRAME)
+    if transform.invert or transform.crop != WHOLE_FRAME:
+        transform = replace(transform, invert=False, crop=WHOLE_FRAME)
+    return image, transform
 
 
 def ink_share(picture: FloatArray) -> float:

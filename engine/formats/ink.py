@@ -50,12 +50,14 @@ def as_ink(grey: NDArray[np.floating]) -> Array:
     threshold = ((low + high) / 2).astype(np.float32)[:, None]
     is_blank, has_contrast = high - low < _BLANK, high - low >= _LOW_CONTRAST
     border = _border_pixels(grey)
-    if framed := _pages(grey, border, threshold):
+    dark = _fraction(grey.reshape(len(grey), -1) < threshold)
+    dark_border = _fraction(border < threshold)
+    if framed := _pages(grey, threshold, dark, dark_border):
         grey = grey.copy()
         for index, page in framed.items():
             grey[index] = page
         return as_ink(grey)
-    ink_is_dark = _ink_is_dark(grey, border, threshold)
+    ink_is_dark = _ink_is_dark(dark, dark_border)
     background, missing = _background_level(border, threshold, ink_is_dark)
     missing &= ~is_blank
     if missing.any():  # no border pixel is background: use all pixels of these pictures
@@ -104,17 +106,23 @@ def _border_pixels(grey: Array) -> Array:
     return np.concatenate([side.reshape(len(grey), -1) for side in (rows, columns)], axis=1)
 
 
-def _pages(grey: Array, border: Array, threshold: Array) -> dict[int, Array]:
+def _fraction(flags: Flags) -> Levels:
+    """The fraction of each picture's flags (N, F) that are set, (N,)."""
+    fraction: Levels = flags.sum(axis=1) / flags.shape[1]
+    return fraction
+
+
+def _pages(grey: Array, threshold: Array, dark: Levels, dark_border: Levels) -> dict[int, Array]:
     """The pictures that show a page within a frame, by index, with the frame painted over.
+
+    dark, dark_border: (N,), the fraction of dark pixels in each picture and on its border.
 
     The border alone cannot tell a dark desk around a sheet from the dark ground of a light stroke. A page is large,
     thick and close to a rectangle, and encloses strokes: thinner than itself, longer than wide. An O encloses a
     blob, and is thinner than what it encloses.
     """
-    light = (grey >= threshold[..., None]).mean(axis=(1, 2))
-    dark_border = (border < threshold).mean(axis=1)
-    candidates = ((dark_border >= _FRAMED) & (light >= _PAGE_SHARE)) | (
-        (dark_border <= 1 - _FRAMED) & (1 - light >= _PAGE_SHARE)
+    candidates = ((dark_border >= _FRAMED) & (1 - dark >= _PAGE_SHARE)) | (
+        (dark_border <= 1 - _FRAMED) & (dark >= _PAGE_SHARE)
     )
     pages = {}
     for index in np.flatnonzero(candidates):
@@ -179,14 +187,10 @@ def _half_width(mask: Flags) -> int:
     return steps
 
 
-def _ink_is_dark(grey: Array, border: Array, threshold: Array) -> Flags:
-    """Whether the ink of each picture is its dark class; border: (N, B), threshold: (N, 1)."""
-    dark_fraction = (border < threshold).mean(axis=1)
-    mixed = (dark_fraction >= _MIXED) & (dark_fraction <= 1 - _MIXED)
-    if mixed.any():
-        of_picture = (grey < threshold[..., None]).mean(axis=(1, 2))
-        dark_fraction = np.where(mixed, of_picture, dark_fraction)
-    ink_is_dark: Flags = dark_fraction <= 0.5
+def _ink_is_dark(dark: Levels, dark_border: Levels) -> Flags:
+    """Whether the ink of each picture is its dark class; dark, dark_border: as for `_pages`."""
+    mixed = (dark_border >= _MIXED) & (dark_border <= 1 - _MIXED)
+    ink_is_dark: Flags = np.where(mixed, dark, dark_border) <= 0.5
     return ink_is_dark
 
 

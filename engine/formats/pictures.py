@@ -54,6 +54,7 @@ _RAW_PIXELS_PER_BYTE = 8  # uncompressed, at one bit each
 _DEFLATED_BITS_PER_BYTE = 8 * 1040  # deflate compresses at most 1,032 bytes into one
 
 _MAX_READS: Final = 200_000
+_SMALL_DATA: Final = MEBIBYTE  # packed pixels of a PNG that are read before its size is checked
 _JPEG_START: Final = b"\xff\xd8"
 _JPEG_END: Final = b"\xff\xd9"
 _MOST_ROWS: Final = 0.95  # of a JPEG that ends early
@@ -166,7 +167,11 @@ def _load(
     """Decodes the first frame, reduced if it is large; also returns its EXIF orientation."""
     file.seek(0)
     chunks = find_png_chunks(file, size)
-    source = _LimitedFile(file) if chunks is None else chunks.without_data()
+    is_small = chunks is not None and chunks.data_size <= _SMALL_DATA
+    if chunks is None:
+        source: _LimitedFile | BinaryIO = _LimitedFile(file)
+    else:
+        source = chunks.with_data(file) if is_small else chunks.without_data()
     image = Image.open(cast("BinaryIO", source), formats=FORMATS)
     if isinstance(source, _LimitedFile):
         source.is_limited = False  # pixels are as many as the size that is checked now
@@ -177,7 +182,7 @@ def _load(
             # Pillow itself turns a TIFF while it loads it.
             orientation = 1 if image.format == "TIFF" else _orientation(image)
             return load_reduced(image, file, chunks, path, proceed), orientation
-        if chunks is not None:
+        if chunks is not None and not is_small:
             image = Image.open(chunks.with_data(file), formats=FORMATS)
         image.load()
         return image, _orientation(image)
