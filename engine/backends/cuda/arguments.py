@@ -199,3 +199,11 @@ class CodeGenerator:
 def _key(view: ArrayView) -> _Key:
     """Equal for views of the same elements."""
     return view.start, view.extents, view.strides, view.dtype
+
+
+def real_option(dtype: np.dtype[Any]) -> str:
+    """The compiler option for the type REAL. Raises ValueError for a dtype other than float32 and float64."""
+    names = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+    if dtype not in names:
+        raise ValueError(f"Kernels compute in float32 or float64, not {dtype}.")
+    return f"-DREAL={names[dtype]}"

@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.backends.cuda.arguments import KernelParameter, fast_divisor, ints, reads, scalar, writes
+from engine.backends.cuda.arguments import KernelParameter, fast_divisor, ints, reads, real_option, scalar, writes
 from engine.backends.cuda.arrays import ArrayView
 from engine.backends.cuda.launch import BlockLaunch, KernelCache
 from engine.backends.cuda.pointwise import contiguous_views, elementwise_calls
-from engine.backends.cuda.tiling import (
-    BiasTerm,
-    TiledProduct,
-    VectorWidth,
-    real_option,
-    tiled_product_calls,
-    vector_width,
-)
+from engine.backends.cuda.tile_costs import VectorWidth
+from engine.backends.cuda.tiling import BiasTerm, TiledProduct, tiled_product_calls, vector_width
 from engine.backends.ops import Array, Calls, ConvSpec
 
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from engine.backends.cuda.arguments import KernelParameter, fast_divisor, ints, null_pointer, reads, scalar, writes
+from engine.backends.cuda.arguments import (
+    KernelParameter,
+    fast_divisor,
+    ints,
+    null_pointer,
+    reads,
+    real_option,
+    scalar,
+    writes,
+)
 from engine.backends.cuda.arrays import ArrayView
 from engine.backends.cuda.launch import BlockLaunch, KernelCache
 from engine.backends.cuda.pointwise import elementwise_calls
-from engine.backends.cuda.tiling import real_option
 from engine.backends.ops import Array, Calls
 
 # The fewest values of a channel for a block, and the most blocks for a channel.

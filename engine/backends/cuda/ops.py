@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.backends.cuda import pointwise, training_ops
 from engine.backends.cuda.convolution import CudaConvolution, matmul
-from engine.backends.cuda.launch import CudaDevice, KernelCache
+from engine.backends.cuda.launch import CudaDevice, KernelCache, TilingChoice
 from engine.backends.cuda.normalization import CudaBatchNorm
 from engine.backends.cuda.pointwise import CudaDropout, CudaHostInput, CudaHostOutput
 from engine.backends.cuda.pooling import CudaGlobalAveragePool, CudaPool
@@ -29,9 +29,9 @@ from engine.backends.ops import (
 class CudaOps(Ops):
     """The array operations on a CUDA device. Those that need contiguous arrays raise ValueError for others."""
 
-    def __init__(self, device: CudaDevice) -> None:
+    def __init__(self, device: CudaDevice, choose_tiling: TilingChoice | None = None) -> None:
         self.device = device
-        self._kernels = KernelCache(device)
+        self._kernels = KernelCache(device, choose_tiling)
         self._staging: dict[tuple[tuple[int, ...], str], Array] = {}
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:

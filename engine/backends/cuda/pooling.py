@@ -8,11 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from engine.backends.cuda.arguments import KernelParameter, ints, reads, scalar, writes
+from engine.backends.cuda.arguments import KernelParameter, ints, reads, real_option, scalar, writes
 from engine.backends.cuda.arrays import DIVISOR_DTYPE, divisor_struct
 from engine.backends.cuda.launch import BlockLaunch, KernelCache
 from engine.backends.cuda.pointwise import elementwise_calls
-from engine.backends.cuda.tiling import real_option
 from engine.backends.ops import Array, Calls, PoolSpec
 
 # As in pools.cuh.

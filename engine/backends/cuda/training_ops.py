@@ -11,10 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.backends.cuda.arguments import fast_divisor, ints, reads, scalar, writes
+from engine.backends.cuda.arguments import fast_divisor, ints, reads, real_option, scalar, writes
 from engine.backends.cuda.launch import BlockLaunch, KernelCache
 from engine.backends.cuda.pointwise import contiguous_views, elementwise_calls
-from engine.backends.cuda.tiling import real_option
 from engine.backends.ops import Array, Calls, UpdateArrays
 
 # The most blocks that sum squares; one thread adds their results.

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.backends import Backend, Calls, replay
 from engine.backends.cuda import CudaOps, fuse_launches
+from engine.backends.cuda.launch import TilingChoice
 from engine.nn import Network, Plan
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, ReLU, Residual
 from engine.training import TrainingConfig, TrainStep
@@ -42,13 +43,18 @@ def examples(network: Network, count: int, dtype: type = np.float32) -> tuple[np
     return images, shares
 
 
-def kernel_backend(device: CpuDevice, fuse: bool = False) -> Backend:
-    """A backend with kernels on `device`; fuse: fuse the launches of programs, as on a GPU."""
+def kernel_backend(device: CpuDevice, fuse: bool = False, choose_tiling: TilingChoice | None = None) -> Backend:
+    """A backend with kernels on `device`.
+
+    fuse: fuse the launches of programs, as on a GPU; choose_tiling: the tiling of a product.
+    """
 
     def program(calls: Calls, times: int) -> Callable[[], None]:
         return device.program(fuse_launches(calls) if fuse else calls, times)
 
-    return Backend("gpu", "kernels on the processor", "test", CudaOps(device), program, device.synchronize)
+    return Backend(
+        "gpu", "kernels on the processor", "test", CudaOps(device, choose_tiling), program, device.synchronize
+    )
 
 
 def all_calls(plan: Plan) -> Calls:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from engine.backends import Calls
-from engine.backends.cuda import fuse_launches, tiling
+from engine.backends.cuda import fuse_launches
 from engine.backends.cuda.device import launches
 from engine.backends.cuda.launch import SOURCE_FOLDER, ElementwiseLaunch, kernel_source
+from engine.backends.cuda.tile_costs import DEPTHS, SHARED_BYTES, TILES, TilingConfig
 from engine.bench.cases import LAYER_CASES, network_around
 from engine.documents import DEFAULT, PRESETS
 from engine.training import SGD, AdamW, TrainingConfig
@@ -102,17 +103,15 @@ def test_every_preset_and_optimizer_compiles_fused() -> None:
     compile_all(texts(calls + fuse_launches(step_calls(DEFAULT.network, OTHER))), 90)
 
 
-def test_the_largest_tiles_compile_without_spilling_a_register(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_largest_tiles_compile_without_spilling_a_register() -> None:
     """With the largest depth that fits into shared memory."""
     wanted: set[Text] = set()
-    for tile in tiling.TILES:
+    for tile in TILES:
         if tile.thread_rows * tile.thread_columns < 64:
             continue
-        depth = max(
-            d for d in tiling.DEPTHS if tiling.TilingConfig(tile, 1, 1, d).shared_bytes(4) <= tiling.SHARED_BYTES
-        )
-        monkeypatch.setattr(tiling, "best_tiling", always(tile, 1, 1, depth))
-        wanted |= texts(all_calls(learning_plan(LONG, kernel_backend(CpuDevice(132)), BATCH)))
+        depth = max(d for d in DEPTHS if TilingConfig(tile, 1, 1, d).shared_bytes(4) <= SHARED_BYTES)
+        kernels = kernel_backend(CpuDevice(132), choose_tiling=always(tile, 1, 1, depth))
+        wanted |= texts(all_calls(learning_plan(LONG, kernels, BATCH)))
     for text, log in compile_all(wanted, 90).items():
         assert set(re.findall(r"(\d+) bytes spill", log)) == {"0"}, (text, log)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 from engine.backends import choose_backend, replay
-from engine.backends.cuda import tiling
 from engine.backends.cuda.arrays import divisor_struct, view_of
-from engine.backends.cuda.tiling import TILES, ProductShape, TileShape, TilingConfig, best_tiling, vector_width
+from engine.backends.cuda.launch import TilingChoice
+from engine.backends.cuda.tile_costs import TILES, ProductShape, TileShape, TilingConfig, best_tiling
+from engine.backends.cuda.tiling import vector_width
 from engine.nn import Network
 from engine.nn.layers import Conv2D, Dense, Flatten
 from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
@@ -29,11 +28,9 @@ LONG = Network((8, 7, 7), (Conv2D(9, 6, padding=2), Flatten(), Dense(4), Dense(2
 BATCH = 20
 
 
-def always(
-    tile: TileShape, groups: int, slices: int, depth: int
-) -> Callable[[ProductShape, int, int], TilingConfig]:
-    """A replacement for best_tiling."""
-    return lambda size, itemsize, processors: TilingConfig(tile, groups, slices, depth)
+def always(tile: TileShape, groups: int, slices: int, depth: int) -> TilingChoice:
+    """The same tiling for every product."""
+    return lambda size, itemsize: TilingConfig(tile, groups, slices, depth)
 
 
 @needs_compiler
@@ -42,15 +39,13 @@ def always(
     [(tile, *((1, 1, 16), (2, 3, 8))[place % 2]) for place, tile in enumerate(TILES)],
     ids=[f"{tile.rows}x{tile.columns}" for tile in TILES],
 )
-def test_every_tile_gives_the_same_product(
-    tile: TileShape, groups: int, slices: int, depth: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_tile_gives_the_same_product(tile: TileShape, groups: int, slices: int, depth: int) -> None:
     """Batches of a multiple of four use vector loads, others do not."""
-    monkeypatch.setattr(tiling, "best_tiling", always(tile, groups, slices, depth))
     device = CpuDevice(backwards=slices > 1)
+    kernels = kernel_backend(device, choose_tiling=always(tile, groups, slices, depth))
     batch = BATCH if slices > 1 else 3
     images, shares = examples(LONG, batch)
-    plans = [learning_plan(LONG, backend, batch) for backend in (kernel_backend(device), CPU)]
+    plans = [learning_plan(LONG, backend, batch) for backend in (kernels, CPU)]
     compile_ahead(all_calls(plans[0]))
     got, expected = (passed(plan, LONG.initial_parameters(1), images, shares) for plan in plans)
     assert_near(got, expected)
