@@ -39,7 +39,6 @@ from engine.training.history import (
     ancestry,
     best_point,
     configs_up_to,
-    keyframe_bytes,
     last_stable_point,
 )
 from engine.training.layer_statistics import (
@@ -129,7 +128,6 @@ __all__ = [
     "describe_changes",
     "evaluate",
     "inference_batch_size",
-    "keyframe_bytes",
     "last_stable_point",
     "next_batch",
     "train",

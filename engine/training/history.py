@@ -7,7 +7,7 @@ the steps between two of them.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -190,11 +190,12 @@ class History:
     those off it are dropped, so that any step is at most spacing - 1 steps from one. A branch's first keyframe and
     pinned ones always stay.
 
-    keyframe_bytes: size of one keyframe, the largest of all networks. budget: bytes all keyframes may take.
+    keyframe_bytes: size of one keyframe, the largest of all networks, 0 for that of the first branch.
+    budget: bytes all keyframes may take.
     """
 
-    def __init__(self, keyframe_bytes: int, budget: int = HISTORY_BYTES) -> None:
-        self._keyframe_bytes, self._budget = max(keyframe_bytes, 1), budget
+    def __init__(self, keyframe_bytes: int = 0, budget: int = HISTORY_BYTES) -> None:
+        self._keyframe_bytes, self._budget = keyframe_bytes, budget
         self._branches: list[_GrowingBranch] = []
         self.spacing = 1
         self.revision = 0  # rises with every change
@@ -251,7 +252,7 @@ class History:
         self.revision += 1
         number = len(self._branches)
         branch = _GrowingBranch(number, name, network, parent, step, step, [(step, config)])
-        if self._branches and network != self._branches[0].network:
+        if not self._keyframe_bytes or (self._branches and network != self._branches[0].network):
             self._keyframe_bytes = max(self._keyframe_bytes, keyframe_bytes(keyframe))
         branch.keyframes[step] = keyframe
         branch.pinned.add(step)
@@ -294,6 +295,11 @@ class History:
     def networks(self) -> tuple[Network, ...]:
         """The network of each branch."""
         return tuple(branch.network for branch in self._branches)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no branch."""
+        return not self._branches
 
     def record_step(
         self, number: int, step: int, loss: float, rate: float, keyframe: Callable[[], Checkpoint]
@@ -342,6 +348,25 @@ class History:
         step = max((step for step in branch.keyframes if step <= point.step), default=branch.start)
         return RunPoint(branch.number, step), branch.keyframes[step]
 
+    def spread_keyframes(self, number: int, most: int) -> tuple[tuple[RunPoint, Checkpoint], ...]:
+        """At most `most` keyframes of a branch and its ancestors, evenly spread over the steps, the first and the
+        last included. A point before the branch's start is named as one of this branch."""
+        stored = self._keyframe_steps(number)
+        targets = np.linspace(stored[0], stored[-1], min(most, len(stored)))
+        steps = sorted({_nearest(stored, target) for target in targets.tolist()})
+        points = [RunPoint(number, step) for step in steps]
+        return tuple((point, self.nearest_keyframe(point)[1]) for point in points)
+
+    def _keyframe_steps(self, number: int) -> list[int]:
+        """The steps of all keyframes of a branch and its ancestors, in order."""
+        branch = self._branches[number]
+        steps = sorted(branch.keyframes)
+        while branch.parent is not None:
+            start, branch = branch.parent.step, self._branches[branch.parent.branch]
+            earlier = [step for step in sorted(branch.keyframes) if step < start]
+            steps = [*earlier, *(step for step in steps if step >= start)]
+        return steps
+
     def branches(self) -> tuple[Branch, ...]:
         """All branches, read-only."""
         return tuple(self._frozen(branch) for branch in self._branches)
@@ -373,7 +398,7 @@ class History:
         self._thin(self._keyframes_within(budget))
 
     def _keyframes_within(self, budget: int) -> int:
-        return min(max(4, budget // self._keyframe_bytes), MAX_KEYFRAMES)
+        return min(max(4, budget // max(1, self._keyframe_bytes)), MAX_KEYFRAMES)
 
     def _thin(self, most: int | None = None) -> None:
         most = self._keyframes_within(self._budget) if most is None else most
@@ -383,6 +408,13 @@ class History:
                 off = [step for step in branch.keyframes if step % self.spacing and step not in branch.pinned]
                 for step in off:
                     del branch.keyframes[step]
+
+
+def _nearest(steps: list[int], target: float) -> int:
+    """The step nearest to the target, the earlier of two."""
+    index = bisect_left(steps, target)
+    around = steps[max(0, index - 1) : index + 1]
+    return min(around, key=lambda step: abs(step - target))
 
 
 # Seconds of training between two saved copies of a run, and the bytes the keyframes of one may take.

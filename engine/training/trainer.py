@@ -82,6 +82,7 @@ class Trainer:
     steps_per_call: steps a GPU makes without waiting for the host; the state is then that after the last.
     slice_seconds: `iter_slices` stops within a step or evaluation about this often.
     stop_reason: why the run has ended, None while it has not.
+    is_within_step: a step is partly made.
 
     The same arguments give the same bytes on one machine if matrix products use one thread: train on the processor
     under backend.one_blas_thread().
@@ -124,6 +125,7 @@ class Trainer:
         self.backend, self._restores = self._fallback.backend, self._restores + 1
         self._evaluator: Evaluator | None = None
         self._unreported = 0  # steps made together that are not yielded yet
+        self.is_within_step = False
         self._stepper = TrainStep(self.network, self.backend, self.config, at.parameters, self._fallback.parts)
         if at.optimizer_state:
             self._stepper.restore(at.parameters, at.optimizer_state)
@@ -302,7 +304,11 @@ class Trainer:
         )
         size, times = min(batch, left), max(1, min(more, left // batch))
         if times == 1 and self.slice_seconds < math.inf:
-            yield from self._stepper.iter_slices(size, self.slice_seconds)
+            self.is_within_step = True
+            try:
+                yield from self._stepper.iter_slices(size, self.slice_seconds)
+            finally:
+                self.is_within_step = False
         else:
             self._stepper.run(size, times)
         finite = self._stepper.is_finite

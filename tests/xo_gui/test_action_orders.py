@@ -303,14 +303,13 @@ class User(RuleBasedStateMachine):
         """Earlier curves are unchanged, and keyframes equal the weights of training from the start."""
         run = self.bench.runner._run
         assert run is not None
-        assert run._history is not None
         first = id(run._history)
         for branch in training.branches:
             curve = [value.tobytes() for value in branch.curves.losses]
             before = self.curves.get((first, branch.number), [])
             assert curve[: len(before)] == before
             self.curves[first, branch.number] = curve
-        network = run._request.model.network
+        network = run._phase.request.model.network
         for line in run._history.records():
             for step in sorted(line.keyframes)[-3:]:
                 expected = self.reference.weights(network, training, RunPoint(line.branch.number, step))

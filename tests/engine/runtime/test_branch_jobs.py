@@ -26,7 +26,6 @@ def test_after_every_epoch_some_of_what_is_learnt_from_is_read() -> None:
         expected = evaluate(NETWORK, straight(step), pool.training, CPU).metrics.accuracy
         assert accuracy == np.float32(expected)
     # Another session goes on with it.
-    assert run._history is not None
     again = History.from_records(run._history.records(), run._history.spacing).branches()[0].curves
     np.testing.assert_array_equal(again.training_accuracy_steps, curves.training_accuracy_steps)
     np.testing.assert_array_equal(again.training_accuracies, curves.training_accuracies)
@@ -36,7 +35,6 @@ def test_branches_are_called_what_the_person_calls_them() -> None:
     run = TrainingRun(CPU)
     request = replace(GOAL, running=True, stop_at_step=3)
     following(run, request)
-    assert run._history is not None
     # One that is not there yet is none to name.
     report = following(run, replace(request, branch_names={0: "mine", 4: "nobody"}))
     assert [branch.name for branch in report.branches] == ["mine"]

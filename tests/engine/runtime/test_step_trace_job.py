@@ -54,7 +54,7 @@ def test_a_slow_step_is_taken_apart_before_it_is_made_and_waits_to_be_seen() -> 
         run.run_for(0.001)
     report = run.report()
     assert run.step_trace.run_point == report.current_point == RunPoint(0, 0)
-    run._next_step_at = 0.0  # a second later
+    run._phase.pace._next_at = 0.0  # a second later
     run.run_for(0.001)
     assert run.report().current_point == RunPoint(0, 1)
     # Whoever asks for one step waits for nothing.
