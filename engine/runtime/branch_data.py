@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from engine.backends import Backend
-from engine.data import ExamplePool, FixedSource, PoolCache, TrainingData
+from engine.data import Dataset, ExamplePool, FixedSource, PoolCache, TrainingData
 from engine.nn import Network, Parameters, RunPoint
 from engine.training import (
     BranchOrigin,
@@ -16,6 +16,7 @@ from engine.training import (
     Trainer,
     TrainingConfig,
     adapt_checkpoint,
+    training_sample,
 )
 
 SLICE_SECONDS: Final = 0.010  # seconds of a slice of a step or evaluation
@@ -69,18 +70,34 @@ class BranchData:
         config: TrainingConfig,
         checkpoint: Checkpoint | None = None,
         values: Parameters | None = None,
-        training_data: TrainingData | None = None,
     ) -> Trainer:
-        """A trainer on the given training data, by default that of the current branch.
+        """A trainer on the examples of the current branch.
 
         The optimizer state of the checkpoint is dropped if it belongs to another optimizer.
         """
-        if checkpoint is not None:
-            checkpoint = adapt_checkpoint(checkpoint, config)
-        pool = self.current if training_data is None else self._pools.get(training_data)
-        source, held_out = FixedSource(pool.training), pool.held_out
+        sample = training_sample(self.current.training)
+        return self._trainer(network, config, checkpoint, self._current, values, sample)
+
+    def _trainer(
+        self,
+        network: Network,
+        config: TrainingConfig,
+        checkpoint: Checkpoint | None,
+        training_data: TrainingData,
+        values: Parameters | None = None,
+        sample: Dataset | None = None,
+    ) -> Trainer:
+        pool = self._pools.get(training_data)
         return Trainer(
-            network, source, config, self.backend, values, held_out, checkpoint, slice_seconds=SLICE_SECONDS
+            network,
+            FixedSource(pool.training),
+            config,
+            self.backend,
+            values,
+            pool.held_out,
+            None if checkpoint is None else adapt_checkpoint(checkpoint, config),
+            slice_seconds=SLICE_SECONDS,
+            training_sample=sample,
         )
 
     def replay(self, history: History, target: RunPoint, before: RunPoint | None = None) -> Replay:
@@ -88,4 +105,4 @@ class BranchData:
         start = history.nearest_keyframe(before or target)[0]
         data, network = self.origins[start.branch].training_data, history.network_at(start)
         self._pools.retain(self._current, data)
-        return Replay(history, target, partial(self.trainer, network, training_data=data), before)
+        return Replay(history, target, partial(self._trainer, network, training_data=data), before)

@@ -1,4 +1,4 @@
-"""Work beside the training steps: layer statistics, step traces and the accuracy on training examples."""
+"""Work beside the training steps: layer statistics and step traces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from engine.training import (
     Replay,
     StatisticsObserver,
     Trainer,
-    TrainingAccuracyJob,
     adapt_checkpoint,
 )
 
@@ -179,7 +178,7 @@ class TrainingStatus:
 
 
 class BranchJobs:
-    """The jobs of one branch: step traces, layer statistics and training accuracy.
+    """The jobs of one branch: step traces and layer statistics.
 
     previous: the jobs of an earlier branch of the same network in the same history, whose statistics continue.
     """
@@ -192,7 +191,6 @@ class BranchJobs:
         self._statistics: LayerStatisticsJob = (
             previous._statistics if previous is not None else LayerStatisticsJob(network, backend)
         )
-        self._training_accuracy = TrainingAccuracyJob(network, backend, training_set)
 
     @property
     def step_trace(self) -> StepTrace | None:
@@ -206,7 +204,7 @@ class BranchJobs:
 
     def is_due(self, status: TrainingStatus) -> bool:
         """Whether any job has work."""
-        return self._trace_is_due(status) or self._statistics_are_due(status) or self._training_accuracy.busy
+        return self._trace_is_due(status) or self._statistics_are_due(status)
 
     def advance(self, status: TrainingStatus, context: TrainingContext) -> float:
         """Run one slice of a job that is due; returns the perf_counter() seconds the next step should wait for."""
@@ -217,13 +215,7 @@ class BranchJobs:
             return self._step_trace.advance(request, status.state, checkpoint)
         if self._statistics_are_due(status):
             self._statistics.advance(status, context)
-        elif self._training_accuracy.busy:
-            self._training_accuracy.advance(context.history)
         return 0.0
-
-    def on_epoch_end(self, point: RunPoint, parameters: Parameters, seconds: float) -> None:
-        """Start measuring the training accuracy at the end of an epoch, in slices of about `seconds`."""
-        self._training_accuracy.start(point, parameters, seconds)
 
     def _trace_is_due(self, status: TrainingStatus) -> bool:
         return self._step_trace.is_due(status)

@@ -411,9 +411,9 @@ class TrainingRun:
     def _record_evaluation(self, branch: LiveBranch, event: Evaluated) -> None:
         metrics, point = event.evaluation.metrics, RunPoint(branch.number, event.number)
         self._history.record_evaluation(branch.number, event.number, metrics.loss, metrics.accuracy)
+        if event.training_accuracy is not None:
+            self._history.record_training_accuracy(branch.number, event.number, event.training_accuracy)
         self._evaluations.add(point, event.evaluation)
-        if (jobs := self._jobs_of(branch.trainer.network)) is not None:
-            jobs.on_epoch_end(point, branch.trainer.parameters(), SLICE_SECONDS)
 
     # -- replay ------------------------------------------------------------------------------------------------
 

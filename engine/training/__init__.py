@@ -19,10 +19,10 @@ from engine.training.evaluation import (
     Evaluator,
     HeldOutEvaluation,
     Metrics,
-    TrainingAccuracyJob,
     calibrate_threshold,
     check_compatible,
     evaluate,
+    training_sample,
 )
 from engine.training.history import (
     HISTORY_BYTES,
@@ -114,7 +114,6 @@ __all__ = [
     "StopReason",
     "TrainStep",
     "Trainer",
-    "TrainingAccuracyJob",
     "TrainingConfig",
     "TrainingError",
     "UpdateTerms",
@@ -131,5 +130,6 @@ __all__ = [
     "last_stable_point",
     "next_batch",
     "train",
+    "training_sample",
     "without_stop_conditions",
 ]

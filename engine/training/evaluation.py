@@ -9,12 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from engine.backends import Backend, HostArray, numpy_backend
-from engine.backends.cuda import DeviceFault
+from engine.backends import Backend, HostArray
 from engine.data import Dataset
 from engine.nn import BatchPredictor, Network, Parameters, RunPoint, cross_entropy
 from engine.nn.layers import ShapeError, shape_text
-from engine.training.history import History
 from engine.training.train_step import inference_batch_size
 
 # Enough to fill a GPU, few enough for the feature maps of a large network.
@@ -76,6 +74,12 @@ def check_compatible(network: Network, examples: Dataset) -> None:
             f"The network's classes are {', '.join(network.classes)}, but those of the examples are "
             f"{', '.join(examples.classes)}; choose a network with these classes."
         )
+
+
+def training_sample(training_set: Dataset) -> Dataset:
+    """At most TRAINING_SAMPLE examples of a training set, evenly spread, for the accuracy on what is learnt."""
+    indices = np.unique(np.linspace(0, len(training_set) - 1, TRAINING_SAMPLE).round().astype(np.intp))
+    return training_set.take(indices)
 
 
 def evaluate(network: Network, parameters: Parameters, examples: Dataset, backend: Backend) -> Evaluation:
@@ -162,40 +166,6 @@ class HeldOutEvaluation:
 
     examples: Dataset
     evaluation: Evaluation
-
-
-class TrainingAccuracyJob:
-    """Measures the accuracy on a fixed sample of the training set, in slices."""
-
-    def __init__(self, network: Network, backend: Backend, training_set: Dataset) -> None:
-        indices = np.unique(np.linspace(0, len(training_set) - 1, TRAINING_SAMPLE).round().astype(np.intp))
-        self._network, self._sample = network, training_set.take(indices)
-        self._evaluator = Evaluator(network, backend, self._sample)
-        self._slices: Iterator[Evaluation | None] | None = None
-        self._point = RunPoint(-1, -1)
-
-    @property
-    def busy(self) -> bool:
-        """Whether a measurement is running."""
-        return self._slices is not None
-
-    def start(self, point: RunPoint, parameters: Parameters, seconds: float) -> None:
-        """Measure the parameters of `point`, in slices of about `seconds`."""
-        self._point, self._slices = point, self._evaluator.iter_slices(parameters, seconds)
-
-    def advance(self, history: History) -> None:
-        """Run one slice; the last one records the accuracy in the history."""
-        assert self._slices is not None
-        try:
-            evaluation = next(self._slices)
-        except DeviceFault:
-            # The trainer reports the fault; here one measurement is skipped.
-            fallback = numpy_backend("the GPU failed")
-            self._evaluator, self._slices = Evaluator(self._network, fallback, self._sample), None
-            return
-        if evaluation is not None:
-            self._slices = None
-            history.record_training_accuracy(self._point.branch, self._point.step, evaluation.metrics.accuracy)
 
 
 @dataclass(frozen=True)

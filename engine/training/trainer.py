@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
@@ -64,12 +64,14 @@ class Evaluated:
     """The held-out examples were evaluated after step `number`, at the end of an epoch.
 
     mean_loss: mean of the losses of the epoch.
+    training_accuracy: on the sample of the training set, None without one.
     """
 
     number: int
     epoch: int
     mean_loss: float
     evaluation: Evaluation
+    training_accuracy: float | None = None
 
 
 @dataclass
@@ -78,6 +80,7 @@ class Trainer:
 
     initial_parameters: to start from, instead of those initialized from the configuration's seed.
     held_out: examples for the evaluation after every epoch, which patience and target need.
+    training_sample: examples of the training set on which the accuracy is measured then, too.
     resume_from: a checkpoint of an earlier run.
     steps_per_call: steps a GPU makes without waiting for the host; the state is then that after the last.
     slice_seconds: `iter_slices` stops within a step or evaluation about this often.
@@ -100,6 +103,7 @@ class Trainer:
     resume_from: Checkpoint | None = None
     steps_per_call: int = 1
     slice_seconds: float = math.inf
+    training_sample: Dataset | None = None
     stop_reason: StopReason | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -123,7 +127,7 @@ class Trainer:
             at.best_parameters,
         )
         self.backend, self._restores = self._fallback.backend, self._restores + 1
-        self._evaluator: Evaluator | None = None
+        self._evaluators: dict[int, Evaluator] = {}  # by the identity of the examples
         self._unreported = 0  # steps made together that are not yielded yet
         self.is_within_step = False
         self._stepper = TrainStep(self.network, self.backend, self.config, at.parameters, self._fallback.parts)
@@ -138,7 +142,7 @@ class Trainer:
             except DeviceFault as fault:
                 # Device memory is freed before anything is allocated again.
                 self.__dict__.pop("_stepper", None)
-                self._evaluator = None
+                self._evaluators.clear()
                 at = self._fallback.recover(fault)
             self._with_fallback(partial(self._restore, at))
 
@@ -332,19 +336,29 @@ class Trainer:
 
     def _evaluate(self, held_out: Dataset, epoch: int) -> Iterator[Evaluated | None]:
         """Evaluate the held-out examples and keep the best result."""
-        if self._evaluator is None:
-            self._evaluator = Evaluator(self.network, self.backend, held_out)
         parameters = self._stepper.parameters()
-        for evaluation in self._evaluator.iter_slices(parameters, self.slice_seconds):
-            if evaluation is None:
+        evaluation = yield from self._evaluation(held_out, parameters)
+        accuracy = None
+        if self.training_sample is not None:
+            accuracy = (yield from self._evaluation(self.training_sample, parameters)).metrics.accuracy
+        self._evaluated_epochs, self._accuracy = epoch, evaluation.metrics.accuracy
+        self._epochs_since_best += 1
+        if evaluation.metrics.loss < self._best_loss:
+            self._best_loss, self._epochs_since_best = evaluation.metrics.loss, 0
+            self._best_parameters = None if self.config.patience is None else parameters
+        yield Evaluated(self._steps, epoch, self._loss_sum / self.steps_per_epoch, evaluation, accuracy)
+
+    def _evaluation(self, examples: Dataset, parameters: Parameters) -> Generator[None, None, Evaluation]:
+        """Returns the evaluation of the examples; yields None between slices."""
+        evaluator = self._evaluators.get(id(examples))
+        if evaluator is None:
+            evaluator = self._evaluators[id(examples)] = Evaluator(self.network, self.backend, examples)
+        found = None
+        for found in evaluator.iter_slices(parameters, self.slice_seconds):
+            if found is None:
                 yield None
-                continue
-            self._evaluated_epochs, self._accuracy = epoch, evaluation.metrics.accuracy
-            self._epochs_since_best += 1
-            if evaluation.metrics.loss < self._best_loss:
-                self._best_loss, self._epochs_since_best = evaluation.metrics.loss, 0
-                self._best_parameters = None if self.config.patience is None else parameters
-            yield Evaluated(self._steps, epoch, self._loss_sum / self.steps_per_epoch, evaluation)
+        assert found is not None
+        return found
 
     def _stop_reason(self) -> StopReason | None:
         """The stop condition that is met, None for none."""
