@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
 
@@ -15,6 +15,7 @@ MESSAGE_MS, CHARACTER_MS = 5_000, 50
 _SPACING = 24
 # Logical pixels that a fact may be wider than its text.
 MAX_SPARE_WIDTH = 24
+MAX_FACT_WIDTH = 480  # logical pixels: so that all facts fit into the narrowest window
 
 
 class StatusBar(QStatusBar):
@@ -36,9 +37,8 @@ class StatusBar(QStatusBar):
 
     def add_fact(self, name: str, tip: str) -> QLabel:
         """Add an empty label at the right. name: its accessible name."""
-        label = FactLabel(self)
+        label = FactLabel(self, tip)
         label.setAccessibleName(name)
-        label.setToolTip(tip)
         label.setFont(font())
         label.setContentsMargins(10, 2, 10, 2)
         self.addPermanentWidget(label)
@@ -107,13 +107,21 @@ class FactLabel(QLabel):
     """A label that keeps the width of its widest recent text, so that changing numbers move nothing.
 
     Its size is fixed: for a label that could change its size, Qt would lay out the whole window at every text.
+    tip: its tooltip, which also has the whole of a text that is longer than MAX_FACT_WIDTH and elided.
     """
+
+    def __init__(self, parent: QWidget, tip: str) -> None:
+        super().__init__(parent)
+        self._tip = tip
+        self.setToolTip(tip)
 
     def setText(self, text: str) -> None:
         """Set the text; grow at once if needed, and shrink only if more than SPARE is left over."""
-        super().setText(text)
+        shown = self.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, MAX_FACT_WIDTH)
+        super().setText(shown)
+        self.setToolTip(self._tip if shown == text else tooltip_text(f"{self._tip}: {text}"))
         # The size hint would never be less than the fixed size.
-        needed = self.fontMetrics().size(0, text).grownBy(self.contentsMargins())
+        needed = self.fontMetrics().size(0, shown).grownBy(self.contentsMargins())
         if (
             not needed.width() <= self.width() <= needed.width() + MAX_SPARE_WIDTH
             or self.height() != needed.height()

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QPointF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QHelpEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
 
 from xo_gui.app import current_theme
 from xo_gui.views.inspector.sheet_blocks import SheetBlock
@@ -29,6 +38,7 @@ class Sheet(FocusFrameWidget):
         self.blocks: tuple[SheetBlock, ...] = ()
         self._truncate, self._block_heights = False, 0
         self._targets: list[ClickTarget] = []
+        self._elided: list[tuple[QRectF, str]] = []
         self._target_index = 0
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -66,10 +76,21 @@ class Sheet(FocusFrameWidget):
                 if top < visible.bottom() + 1 and bottom > visible.top():
                     paint_block(block, top, context)
                 top = bottom
-            self._targets = context.targets
+            self._targets, self._elided = context.targets, context.elided
             if self.hasFocus() and self._targets:
                 painter.setPen(QPen(QColor(current_theme().o), 1.5))
                 painter.drawRect(self._targets[min(self._target_index, len(self._targets) - 1)].box)
+
+    def elided_text_at(self, position: QPointF) -> str:
+        """The whole of the text that is shown in part there; "" for none."""
+        return next((text for box, text in self._elided if box.contains(position)), "")
+
+    def event(self, event: QEvent) -> bool:
+        """The tooltip of a text that is shown in part is the whole text."""
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), self.elided_text_at(QPointF(event.pos())), self)
+            return True
+        return super().event(event)
 
     def _target_at(self, position: QPointF) -> ClickTarget | None:
         return next((spot for spot in self._targets if spot.box.contains(position)), None)

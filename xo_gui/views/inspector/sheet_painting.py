@@ -63,13 +63,17 @@ class ClickTarget:
 
 @dataclass
 class PaintContext:
-    """Everything the painting of a sheet needs. truncate: of numbers. targets: the click targets, collected."""
+    """Everything the painting of a sheet needs.
+
+    truncate: of numbers. targets, elided: the click targets, and the texts that are shown in part, collected.
+    """
 
     painter: QPainter
     theme: Theme
     width: float
     truncate: bool
     targets: list[ClickTarget] = field(default_factory=list)
+    elided: list[tuple[QRectF, str]] = field(default_factory=list)
 
     def draw_text(
         self, box: QRectF, text: str, colour: str, px: int = SMALL_PX, strong: bool = False, right: bool = False
@@ -80,6 +84,8 @@ class PaintContext:
         self.painter.setPen(QColor(colour))
         fits = _text_width(text, px, strong) <= box.width()
         shown = text if fits else metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
+        if not fits:
+            self.elided.append((box, text))
         side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
         self.painter.drawText(box, Qt.AlignmentFlag.AlignVCenter | side, shown)
 

@@ -116,10 +116,16 @@ class StepView(View):
         self._show_trace()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Reserve the height of the longest sentence, so that the maps stay in place."""
         super().resizeEvent(event)
+        self._fit_text(0)
+
+    def _fit_text(self, least: int) -> None:
+        """Give the sentence at least `least` pixels of height, what the longest sentence needs in English, so that
+        the maps stay in place, and what it needs itself."""
         lines = 1 if self.width() > _ONE_LINE_WIDTH else 2
-        self.text_label.setFixedHeight(lines * self.text_label.fontMetrics().lineSpacing() + 2)
+        reserved = lines * self.text_label.fontMetrics().lineSpacing() + 2
+        needed = self.text_label.heightForWidth(self.width() - 2 * _MARGIN)
+        self.text_label.setFixedHeight(max(least, reserved, needed))
 
     def queries(self) -> frozenset[AnyQuery]:
         return frozenset({self._query})
@@ -191,9 +197,7 @@ class StepView(View):
         if report is not None and report.message:
             text = report.message + " " + text
         self.text_label.setText(text)
-        needed = self.text_label.heightForWidth(self.text_label.width())
-        if needed > self.text_label.height():
-            self.text_label.setFixedHeight(needed)
+        self._fit_text(self.text_label.height())
         self.strip.setAccessibleDescription(text)
         step = trace.run_point.step + 1
         done = (
