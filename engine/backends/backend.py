@@ -13,7 +13,17 @@ from typing import Literal, TypeAlias
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from engine.backends.cuda import CudaOps, CupyDevice, DeviceFault, first_line, fuse_launches
+from engine.backends.cuda import (
+    Card,
+    CudaOps,
+    CupyDevice,
+    DeviceFault,
+    cheapest_tiling,
+    described_costs,
+    first_line,
+    fuse_launches,
+    read_tile_costs,
+)
 from engine.backends.numpy import NumpyOps
 from engine.backends.ops import Calls, Ops, replay
 
@@ -40,10 +50,11 @@ class Backend:
 
     name: "cpu" or "gpu".
     title: the device's name for the user.
-    reason: why this device was chosen, in a few words.
+    reason: why this device was chosen, in a few words, and what was ignored about it.
     operations: its array operations.
     program: turns calls and a number of repetitions into a function that replays them asynchronously.
-    wait: blocks until all work is done.
+    synchronize: blocks until all work is done.
+    card: the GPU as it describes itself; None for the CPU.
     """
 
     name: Literal["cpu", "gpu"]
@@ -52,6 +63,7 @@ class Backend:
     operations: Ops
     program: Callable[[Calls, int], Callable[[], None]]
     synchronize: Callable[[], None]
+    card: Card | None = None
 
 
 def numpy_backend(reason: str) -> Backend:
@@ -110,21 +122,23 @@ def _cupy_backend() -> Backend:
         if not cupy.cuda.is_available():
             raise DeviceUnavailable("no CUDA driver or no NVIDIA GPU")
         device = CupyDevice(cupy)
-        operations = CudaOps(device)
+        card = device.card
+        costs, ignored = read_tile_costs(card.name, described_costs(card))
+        operations = CudaOps(device, cheapest_tiling(card.processors, costs))
         if not _computes(operations):
             raise DeviceUnavailable("the GPU's test kernel gave a wrong result")
-        name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     except DeviceUnavailable:
         raise
     except Exception as error:
         raise DeviceUnavailable(f"the GPU's test kernel failed: {first_line(error)}") from error
     return Backend(
         "gpu",
-        name,
-        "test kernel ran",
+        card.name,
+        f"test kernel ran; {ignored}" if ignored else "test kernel ran",
         operations,
         lambda calls, times: device.program(fuse_launches(calls), times),
         device.synchronize,
+        card,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,14 @@ def system_name() -> str:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         return f"{platform.system()} {platform.release()}"
+
+
+def gpu_driver_text() -> str:
+    """NVIDIA's driver, with its number where the system tells it in a file, as Linux does."""
+    path = Path("/proc/driver/nvidia/version")
+    text = path.read_text("utf-8", "replace") if path.exists() else ""
+    found = re.search(r"Kernel Module.*?\s(\d+(?:\.\d+)+)\s", text)
+    return "a driver" if found is None else f"driver {found[1]}"
 
 
 def simd_extensions() -> str:

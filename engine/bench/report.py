@@ -106,6 +106,18 @@ class ParityResult(msgspec.Struct, frozen=True):
         return self.share <= 1
 
 
+class PartResult(msgspec.Struct, frozen=True):
+    """A line about something that is not timed in turn with others, or that could not be measured.
+
+    part: what was tried; result: what came of it, or why nothing did.
+    failed: whether it was tried and went wrong.
+    """
+
+    part: str
+    result: str
+    failed: bool = False
+
+
 class BenchReport(msgspec.Struct, frozen=True):
     """All results of one benchmark run. notes: sentences that a reader must know."""
 
@@ -115,6 +127,7 @@ class BenchReport(msgspec.Struct, frozen=True):
     curves: tuple[ScalingCurve, ...] = ()
     parity: tuple[ParityResult, ...] = ()
     notes: tuple[str, ...] = ()
+    parts: tuple[PartResult, ...] = ()
     version: int = VERSION
 
 
@@ -201,6 +214,7 @@ class ReportTable:
 def report_tables(report: BenchReport) -> list[ReportTable]:
     all_tables = [_rows(kind, [row for row in report.rows if row.kind == kind]) for kind in TITLES]
     all_tables += [_epochs(report.rows), _floors(report.rows), _curves(report.curves), _parity(report.parity)]
+    all_tables.append(_parts(report.parts))
     return [table for table in all_tables if table.rows]
 
 
@@ -231,6 +245,40 @@ def report_markdown(report: BenchReport, pictures: Sequence[str] = ()) -> str:
     parts += [f"![What a convolution costs as it grows]({address})\n" for address in pictures]
     parts += [f"- {note}" for note in report.notes]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def card_markdown(report: BenchReport) -> str:
+    """The report of a GPU as one table, to be pasted into a page."""
+    lines = [("part", "result"), ("---", "---")]
+    for what in dict.fromkeys(case.what for case in report.parity):
+        same = [case for case in report.parity if case.what == what]
+        worst, within = max(same, key=lambda case: case.share), sum(case.is_within for case in same)
+        text = f"{within} of {len(same)} within the tolerance, at most {worst.share:.2f} of it ({worst.subject})"
+        lines.append((f"parity with NumPy, {what}", text))
+    lines += [(row.name, _row_text(row)) for row in report.rows]
+    lines += [(part.part, part.result) for part in report.parts]
+    lines += [
+        (
+            f"cost against {curve.of}",
+            f"slope {curve.seconds_slope:.2f}, of the multiplies {curve.multiplies_slope:.2f}",
+        )
+        for curve in report.curves
+    ]
+    table = [f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines]
+    return (
+        "\n".join([" ".join(report_header(report)), "", *table, "", *(f"- {note}" for note in report.notes)]) + "\n"
+    )
+
+
+def _row_text(row: BenchRow) -> str:
+    """The engine's time, and how many times as long PyTorch's best or the reference work takes."""
+    parts = [duration_text(row.engine_timing.seconds.median)]
+    against = row.best_pytorch or row.reference_timing
+    if against is not None:
+        parts.append(f"{against.name} {_quartiles_text(against.times)}")
+    if row.roofline is not None:
+        parts.append(f"{_ratio_text(row.engine_timing.seconds.median / row.roofline.seconds)} the roofline")
+    return "; ".join(parts)
 
 
 def report_header(report: BenchReport) -> list[str]:
@@ -382,6 +430,10 @@ def _parity(cases: Sequence[ParityResult]) -> ReportTable:
         ]
     head = ("compared", "within", "largest difference", "share of the tolerance", "where")
     return ReportTable("Parity with NumPy on the CPU, float32", head, tuple(lines))
+
+
+def _parts(parts: Sequence[PartResult]) -> ReportTable:
+    return ReportTable("Parts", ("part", "result"), tuple((part.part, part.result) for part in parts))
 
 
 def _megabytes(count: int | None) -> str:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 
 from engine.backends import Backend, Calls, HostArray, numpy_backend
 from engine.bench import contender, large_picture, onnx_contender, torch_contender
+from engine.bench.card_parts import drill_results, memory_results, repeat_results
 from engine.bench.cases import REFERENCE_NETS, BenchNet, hanuschkin_net
 from engine.bench.contender import Contender, ContenderEntry, check_contenders, reference_work
-from engine.bench.machine import this_machine
+from engine.bench.machine import gpu_driver_text, this_machine
 from engine.bench.parity import parity
-from engine.bench.report import BenchReport, BenchRow, ParityResult, Roofline, ScalingCurve
-from engine.bench.timing import collect_samples, quartiles, time_contenders
+from engine.bench.report import BenchReport, BenchRow, ParityResult, PartResult, Roofline, ScalingCurve
+from engine.bench.tiles import tiles_results
+from engine.bench.timing import Clock, collect_samples, quartiles, time_contenders
 from engine.nn import Network
 from engine.nn.layers import Arrays, Conv2D, Layer, LayerArrays
+
+log = logging.getLogger(__name__)
+
+Outcome = TypeVar("Outcome")
 
 # Sizes of the probes, by device: calls in sequence, values copied, rows of the square matrices multiplied.
 CALLS = 200
@@ -296,7 +304,11 @@ def case_text(case: ConvolutionCase = BASE_CASE) -> str:
     )
 
 
-KINDS = ("live", "train", "hanuschkin", "photo", "scale", "parity")
+# Those that every device has; those that are asked of a GPU unless they are named.
+KINDS = ("live", "train", "hanuschkin", "photo", "scale", "parity", "repeat", "memory", "drill", "tiles")
+GPU_KINDS = KINDS[KINDS.index("parity") :]
+# No part is begun after these seconds on a GPU, so that its owner waits for six minutes at most.
+GPU_SECONDS = 300.0
 
 Progress = Callable[[str], None]
 
@@ -314,14 +326,48 @@ class BenchSuite:
     kinds: Collection[str]
     seconds: float
     progress: Progress
+    clock: Clock = time.perf_counter
     _notes: list[str] = field(default_factory=list, init=False)
+    _results: list[PartResult] = field(default_factory=list, init=False)
+    _end: float = field(default=math.inf, init=False)
 
     def report(self) -> BenchReport:
-        """Measure everything. Raises BenchError if a contender computes something else."""
-        where = this_machine(f"{self.backend.title} ({self.backend.reason})", contender_versions())
+        """Measure everything. What cannot be measured says why, and the rest goes on."""
+        if self.backend.name == "gpu":
+            self._end = self.clock() + GPU_SECONDS
+        where = this_machine(_device_text(self.backend), contender_versions())
         self._notes = missing_contenders(self.backend)
-        rows, curves, compared = tuple(self._rows()), self._curves(), self._parity()
-        return BenchReport(date.today(), where, rows, curves, compared, tuple(dict.fromkeys(self._notes)))
+        # What tells whether a card works comes before what tells how fast it is.
+        compared = self._parity()
+        self._asked("repeat", "two trainings", lambda: repeat_results(self.backend))
+        self._asked("memory", "memory", lambda: memory_results(self.backend))
+        self._asked("drill", "fault drill", drill_results)
+        rows = tuple(self._rows())
+        self._asked("tiles", "tiles", lambda: tiles_results(self.backend, self.progress))
+        curves = self._curves()
+        notes, parts = tuple(dict.fromkeys(self._notes)), tuple(self._results)
+        return BenchReport(date.today(), where, rows, curves, compared, notes, parts)
+
+    def _asked(self, kind: str, name: str, measured: Callable[[], list[PartResult]]) -> None:
+        """Add the lines of a part, if it is one of the kinds."""
+        if kind in self.kinds:
+            self.progress(name)
+            self._results += self._attempt(name, measured, [])
+
+    def _attempt(self, name: str, measured: Callable[[], Outcome], otherwise: Outcome) -> Outcome:
+        """What is measured, or `otherwise` and a line that says why it was not."""
+        if self.clock() > self._end:
+            late = f"not begun: {GPU_SECONDS / 60:.0f} minutes were over; --rows measures it alone"
+            self._results.append(PartResult(name, late))
+            return otherwise
+        # Another library or a broken device may raise anything: the report says it, and the other parts go on.
+        try:
+            return measured()
+        except Exception as error:  # noqa: BLE001
+            log.debug("%s", name, exc_info=error)
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+            self._results.append(PartResult(name, f"{reason}", failed=True))
+            return otherwise
 
     def _rows(self) -> Iterator[BenchRow]:
         device_limits = self._limits()
@@ -343,29 +389,50 @@ class BenchSuite:
             plans.append(("photo", partial(photograph_row, self.backend, self.seconds)))
         for number, (name, measured) in enumerate(plans, 1):
             self.progress(f"row {number} of {len(plans)}: {name}")
-            row, notes = measured()
-            self._notes += notes
-            yield row
+            if (found := self._attempt(name, measured, None)) is not None:
+                self._notes += found[1]
+                yield found[0]
 
     def _limits(self) -> DeviceLimits | None:
         """On a GPU only: on a CPU, what one thread can do says little about what all of them can."""
         if self.backend.name == "cpu" or not {"live", "train", "hanuschkin"} & set(self.kinds):
             return None
         self.progress("limits of the device")
-        return measure_limits(self.backend)
+        return self._attempt("limits of the device", lambda: measure_limits(self.backend), None)
 
     def _curves(self) -> tuple[ScalingCurve, ...]:
         if "scale" not in self.kinds:
             return ()
         self.progress("scaling of the cost")
-        return tuple(scaling_curves(self.backend, self.seconds))
+        none: list[ScalingCurve] = []
+        measured = partial(scaling_curves, self.backend, self.seconds)
+        return tuple(self._attempt("scaling of the cost", measured, none))
 
     def _parity(self) -> tuple[ParityResult, ...]:
         if "parity" not in self.kinds:
             return ()
         results: list[ParityResult] = []
+        self._attempt("parity", lambda: self._compare(results), None)
+        return tuple(results)
+
+    def _compare(self, results: list[ParityResult]) -> None:
+        """Add all comparisons with NumPy to `results`, as long as there is time."""
         for result in parity(self.backend, numpy_backend("reference")):
+            if self.clock() > self._end:
+                self._results.append(PartResult("parity", f"stopped for time after {len(results)} comparisons"))
+                return
             if not results or results[-1].subject != result.subject:
                 self.progress(f"parity: {result.subject}")
             results.append(result)
-        return tuple(results)
+
+
+def _device_text(backend: Backend) -> str:
+    """The device, why it was chosen, and what a GPU says of itself."""
+    text = f"{backend.title} ({backend.reason})"
+    card = backend.card
+    if card is None:
+        return text
+    return (
+        f"{text}, compute capability {card.capability}, {card.processors} multiprocessors, "
+        f"{card.memory / 1e9:.0f} GB, {gpu_driver_text()} for CUDA {card.driver}"
+    )

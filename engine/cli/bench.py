@@ -1,5 +1,5 @@
-"""`xo bench`: times this engine and other libraries such as PyTorch, plots the cost of a convolution, and compares
-a GPU's numbers with NumPy's."""
+"""`xo bench`: times this engine and other libraries such as PyTorch, and plots the cost of a convolution. Of a GPU
+it also compares the numbers with NumPy's, and tries its memory, its bytes, its tiles and a fault."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Any
 
 from engine.backends import choose_backend
 from engine.bench import (
+    GPU_KINDS,
     KINDS,
     REGRESSION_MARGIN,
     BenchReport,
     BenchSuite,
+    card_markdown,
     case_text,
     compare_reports,
     cost_chart,
@@ -35,7 +37,7 @@ def add(subparsers: Any) -> None:
     parser = subparsers.add_parser("bench", help="time this engine and other libraries", description=__doc__)
     option = parser.add_argument
     option("--device", default="auto", choices=["auto", "cpu", "gpu"])
-    option("--rows", type=_kinds, help=f"of {','.join(KINDS)} (default: all; parity only on a GPU)")
+    option("--rows", type=_kinds, help=f"of {','.join(KINDS)} (default: all; from parity on, only on a GPU)")
     option("--seconds", type=_positive, default=4.0, help="for each row and curve (default: 4)")
     option(
         "--markdown", type=Path, metavar="FILE", help="write the tables, between the markers in FILE if it has any"
@@ -52,18 +54,17 @@ def add(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print and write; returns 1 if numbers differ or a row got slower.
+    """Measure, print and write; returns 1 if numbers differ, a part failed or a row got slower.
 
-    Raises DeviceUnavailable if the device is missing, BenchError if a contender computes other numbers, FileError
-    for a file that cannot be used.
+    Raises DeviceUnavailable if the device is missing, FileError for a file that cannot be used.
     """
     before = None if args.against is None else read_report(args.against)
     _check_folders([path for path in (args.markdown, args.json) if path is not None], args.pictures)
     backend = choose_backend(args.device)
-    kinds = args.rows or [kind for kind in KINDS if kind != "parity" or backend.name == "gpu"]
+    kinds = args.rows or [kind for kind in KINDS if kind not in GPU_KINDS or backend.name == "gpu"]
     report = BenchSuite(backend, kinds, args.seconds, _progress).report()
     _progress("")
-    print(report_text(report), end="")
+    print(card_markdown(report) if backend.name == "gpu" else report_text(report), end="")
     _write(args, report)
     found = [] if before is None else compare_reports(before, report, args.margin)
     if before is not None:
@@ -71,7 +72,10 @@ def run(args: argparse.Namespace) -> int:
     wrong = [case for case in report.parity if not case.is_within]
     if wrong:
         print(f"xo: {len(wrong)} of {len(report.parity)} comparisons with NumPy differ.", file=sys.stderr)
-    return int(bool(wrong) or any(change.slower for change in found))
+    failed = [part for part in report.parts if part.failed]
+    for part in failed:
+        print(f"xo: {part.part} was not measured: {part.result}.", file=sys.stderr)
+    return int(bool(wrong or failed) or any(change.slower for change in found))
 
 
 def _write(args: argparse.Namespace, report: BenchReport) -> None:

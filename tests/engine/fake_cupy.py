@@ -39,6 +39,19 @@ NO_MEMORY = OutOfMemoryError("Out of memory allocating 1,024 bytes.")
 ILLEGAL_ADDRESS = CUDARuntimeError(700, "cudaErrorIllegalAddress: an illegal memory access was encountered")
 
 
+LAUNCH_FAILURE = CUDARuntimeError(719, "cudaErrorLaunchFailure: unspecified launch failure")
+MEMORY = 8 << 30
+ATTRIBUTES = {
+    "MultiProcessorCount": 8,
+    "ComputeCapabilityMajor": 8,
+    "ComputeCapabilityMinor": 6,
+    "ClockRate": 1_500_000,
+    "MaxThreadsPerMultiProcessor": 1536,
+    "MaxRegistersPerMultiprocessor": 65536,
+    "MaxSharedMemoryPerMultiprocessor": 100 * 1024,
+}
+
+
 class Gpu:
     """What the simulated GPU has done.
 
@@ -46,6 +59,8 @@ class Gpu:
     faults: the exception that the call of that number raises, from 1
     graphs: the number of launches of each captured graph
     launches: kernels run, in order
+    taken: bytes of its memory that are allocated
+    lost: whether a kernel has trapped, after which every call fails
     """
 
     def __init__(self) -> None:
@@ -54,6 +69,8 @@ class Gpu:
         self.faults: dict[int, Exception] = {}
         self.graphs: list[int] = []
         self.streams: list[Stream] = []
+        self.taken = 0
+        self.lost = False
 
     @property
     def launches(self) -> list[str]:
@@ -61,6 +78,8 @@ class Gpu:
 
     def call(self) -> None:
         self.calls += 1
+        if self.lost:
+            raise LAUNCH_FAILURE
         if self.calls in self.faults:
             raise self.faults[self.calls]
 
@@ -68,6 +87,19 @@ class Gpu:
         self.call()
         if self.streams and self.streams[-1].capture is not None:
             raise CUDARuntimeError(900, "cudaErrorStreamCaptureUnsupported: operation not permitted")
+
+
+class Memory:
+    """As cupy.cuda.Memory: taken until nothing refers to it."""
+
+    owner = None
+
+    def __init__(self, gpu: Gpu, size: int) -> None:
+        self._gpu, self.size = gpu, size
+        gpu.taken += size
+
+    def __del__(self) -> None:
+        self._gpu.taken -= self.size
 
 
 class Capture:
@@ -158,9 +190,9 @@ class Event:
 class Array(DeviceArray):
     """As cupy.ndarray, without arithmetic."""
 
-    def __init__(self, host: np.ndarray, whole: np.ndarray, gpu: Gpu) -> None:
+    def __init__(self, host: np.ndarray, whole: np.ndarray, gpu: Gpu, memory: object) -> None:
         super().__init__(host, whole)
-        self.gpu = gpu
+        self.gpu, self.memory = gpu, memory
 
     @property
     def data(self) -> SimpleNamespace:
@@ -211,12 +243,18 @@ class RawKernel:
         if self._function is None:
             self._module.gpu.not_in_a_capture()
             assert "--std=c++17" in self._module.options
+            if "__trap()" in self._module.code:
+                self._function = self._trap
+                return 32
             try:
                 module = self._module.gpu.device.load(self._module.code, self._module.options)
             except ValueError as error:
                 raise CompileException(str(error)) from error
             self._function = module.get_function(self._name)
         return 32
+
+    def _trap(self, *_: object) -> None:
+        self._module.gpu.lost = True
 
     def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
         gpu = self._module.gpu
@@ -237,9 +275,9 @@ def fake_cupy() -> ModuleType:
     module: Any = ModuleType("cupy")
     gpu = module.gpu = Gpu()
 
-    def memory(size: int) -> SimpleNamespace:
+    def memory(size: int) -> Memory:
         gpu.not_in_a_capture()
-        return SimpleNamespace(size=size, owner=None)
+        return Memory(gpu, size)
 
     def alloc_pinned_memory(size: int) -> PinnedMemory:
         gpu.not_in_a_capture()
@@ -251,10 +289,11 @@ def fake_cupy() -> ModuleType:
     def ndarray(shape: tuple[int, ...], dtype: np.dtype[Any], memptr: SimpleNamespace) -> Array:
         if memptr.owner is not None:
             whole = memptr.owner.made
-            return Array(whole.host.view(np.uint8)[: memptr.size].view(dtype).reshape(shape), whole.whole, gpu)
+            host = whole.host.view(np.uint8)[: memptr.size].view(dtype).reshape(shape)
+            return Array(host, whole.whole, gpu, memptr)
         made = gpu.device.from_host(np.full(shape, np.array(0xEE, np.uint8)).astype(dtype))
         assert memptr.size == made.host.nbytes
-        return Array(made.host, made.whole, gpu)
+        return Array(made.host, made.whole, gpu, memptr)
 
     module.RawModule = lambda code, options: RawModule(gpu, code, options)
     module.ndarray = ndarray
@@ -266,9 +305,12 @@ def fake_cupy() -> ModuleType:
         alloc_pinned_memory=alloc_pinned_memory,
         Stream=lambda non_blocking: Stream(gpu),
         Event=Event,
-        Device=lambda: SimpleNamespace(attributes={"MultiProcessorCount": 8}),
+        Device=lambda: SimpleNamespace(id=0, attributes=ATTRIBUTES),
         runtime=SimpleNamespace(
-            CUDARuntimeError=CUDARuntimeError, getDeviceProperties=lambda _: {"name": b"Make-believe GPU"}
+            CUDARuntimeError=CUDARuntimeError,
+            getDeviceProperties=lambda _: {"name": b"Make-believe GPU"},
+            driverGetVersion=lambda: 12040,
+            memGetInfo=lambda: (MEMORY - gpu.taken, MEMORY),
         ),
         driver=SimpleNamespace(CUDADriverError=CUDADriverError),
         memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from engine.backends.cuda.launch import BlockLaunch, DeviceFault, ElementwiseLaunch, Launch
+from engine.backends.cuda.tile_costs import H200_COSTS, TileCosts
 from engine.backends.ops import Array, Calls, HostArray, replay
 
 
@@ -101,6 +103,40 @@ log = logging.getLogger(__name__)
 _OUT_OF_MEMORY = 2
 
 
+@dataclass(frozen=True)
+class Card:
+    """A GPU as it describes itself.
+
+    capability: such as "8.6"; driver: the newest CUDA version that the driver knows, such as "12.4".
+    clock: the highest, in MHz; threads, registers, shared_bytes: of a multiprocessor; memory: bytes in all.
+    """
+
+    name: str
+    capability: str
+    driver: str
+    processors: int
+    memory: int
+    clock: float
+    threads: int
+    registers: int
+    shared_bytes: int
+
+
+# The clock that an H200 reports, in MHz.
+H200_CLOCK = 1980
+
+
+def described_costs(card: Card) -> TileCosts:
+    """The costs of a tiled product before they are measured: an H200's, for this card's clock and limits."""
+    return msgspec.structs.replace(
+        H200_COSTS,
+        clock=H200_COSTS.clock * card.clock / H200_CLOCK,
+        max_resident=card.threads,
+        registers=card.registers,
+        shared_bytes=card.shared_bytes,
+    )
+
+
 class CupyDevice:
     """A CudaDevice through CuPy. cupy: the module, whose errors propagate if no GPU can be used."""
 
@@ -119,6 +155,32 @@ class CupyDevice:
     @property
     def processors(self) -> int:
         return self._processors
+
+    @property
+    def card(self) -> Card:
+        """The GPU that this device computes on."""
+        cuda = self._cupy.cuda
+        with self._working():
+            device = cuda.Device()
+            found, version = device.attributes, int(cuda.runtime.driverGetVersion())
+            return Card(
+                cuda.runtime.getDeviceProperties(device.id)["name"].decode(),
+                f"{found['ComputeCapabilityMajor']}.{found['ComputeCapabilityMinor']}",
+                f"{version // 1000}.{version % 1000 // 10}",
+                self._processors,
+                int(cuda.runtime.memGetInfo()[1]),
+                found["ClockRate"] / 1000,
+                found["MaxThreadsPerMultiProcessor"],
+                found["MaxRegistersPerMultiprocessor"],
+                found["MaxSharedMemoryPerMultiprocessor"],
+            )
+
+    @property
+    def free_bytes(self) -> int:
+        """The memory that is free on the card now, after all earlier work."""
+        self.synchronize()
+        with self._working():
+            return int(self._cupy.cuda.runtime.memGetInfo()[0])
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         array = self._empty(shape, np.dtype(dtype))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from engine.backends.cuda.arguments import (
     accesses_of,
 )
 from engine.backends.cuda.arrays import ArrayView, view_of
-from engine.backends.cuda.tile_costs import ProductShape, TilingConfig, best_tiling
+from engine.backends.cuda.tile_costs import TilingChoice, cheapest_tiling
 from engine.backends.ops import Array, Calls, HostArray
 
 SOURCE_FOLDER = Path(__file__).parent / "source"
@@ -140,20 +140,15 @@ MAX_SEGMENTS = 16
 MAX_PARAMETER_BYTES = 4000
 
 
-TilingChoice: TypeAlias = Callable[[ProductShape, int], TilingConfig]
-
-
 class KernelCache:
     """Compiles each combination of kernel, options and fused functions once.
 
-    choose_tiling: the tiling of a product of so many bytes a value; by default what an H200 would choose.
+    choose_tiling: of a product and the bytes of a value; by default with an H200's costs.
     """
 
     def __init__(self, device: CudaDevice, choose_tiling: TilingChoice | None = None) -> None:
         self.device = device
-        self.choose_tiling = choose_tiling or (
-            lambda size, itemsize: best_tiling(size, itemsize, device.processors)
-        )
+        self.choose_tiling = choose_tiling or cheapest_tiling(device.processors)
         self._functions: dict[tuple[str, tuple[str, ...], str], CompiledKernel] = {}
 
     def view(

@@ -9,10 +9,11 @@ import numpy as np
 
 from engine.backends.cuda import pointwise, training_ops
 from engine.backends.cuda.convolution import CudaConvolution, matmul
-from engine.backends.cuda.launch import CudaDevice, KernelCache, TilingChoice
+from engine.backends.cuda.launch import CudaDevice, KernelCache
 from engine.backends.cuda.normalization import CudaBatchNorm
 from engine.backends.cuda.pointwise import CudaDropout, CudaHostInput, CudaHostOutput
 from engine.backends.cuda.pooling import CudaGlobalAveragePool, CudaPool
+from engine.backends.cuda.tile_costs import TilingChoice
 from engine.backends.ops import (
     ActivationFunction,
     Array,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
+from platformdirs import user_cache_path
 
 from engine.backends.cuda.arguments import real_option
 
@@ -167,6 +170,14 @@ def best_tiling(size: ProductShape, itemsize: int, processors: int, costs: TileC
     return ranked_tilings(size, itemsize, processors, costs)[0]
 
 
+TilingChoice: TypeAlias = Callable[[ProductShape, int], TilingConfig]
+
+
+def cheapest_tiling(processors: int, costs: TileCosts = H200_COSTS) -> TilingChoice:
+    """Chooses the tiling with the lowest estimated time, for a product and the bytes of a value."""
+    return lambda size, itemsize: best_tiling(size, itemsize, processors, costs)
+
+
 def ranked_tilings(
     size: ProductShape, itemsize: int, processors: int, costs: TileCosts = H200_COSTS
 ) -> list[TilingConfig]:
@@ -240,3 +251,36 @@ def estimate_microseconds(
             costs.second_launch + costs.partial_sums * tiling.slices * size.rows * size.columns * itemsize / 1e6
         )
     return costs.launch + total / costs.clock + reduction
+
+
+class StoredTileCosts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file of measured costs. card: the name of the card that they were measured on."""
+
+    card: str
+    costs: TileCosts
+
+
+# The file is about 400 bytes.
+LARGEST_FILE = 4096
+
+
+def tile_costs_path(card: str) -> Path:
+    """The file for the measured costs of the card of this name, in the user's cache folder."""
+    name = re.sub(r"[^a-z0-9]+", "-", card.lower()).strip("-") or "unnamed"
+    return user_cache_path("xo-gui", appauthor=False) / "tile-costs" / f"{name}.json"
+
+
+def read_tile_costs(card: str, otherwise: TileCosts) -> tuple[TileCosts, str]:
+    """The measured costs of a card, or `otherwise` where none were measured, and "" or a clause that says why the
+    file is ignored."""
+    path = tile_costs_path(card)
+    try:
+        with path.open("rb") as file:
+            stored = msgspec.json.decode(file.read(LARGEST_FILE), type=StoredTileCosts)
+    except FileNotFoundError:
+        return otherwise, ""
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return otherwise, f"{path} is damaged and ignored; xo bench measures it anew"
+    if stored.card != card:
+        return otherwise, f"{path} is of another card and ignored; xo bench measures it anew"
+    return stored.costs, ""

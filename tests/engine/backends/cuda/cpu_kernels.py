@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.backends import Backend, Calls, replay
 from engine.backends.cuda import CudaOps, fuse_launches
-from engine.backends.cuda.launch import TilingChoice
+from engine.backends.cuda.tile_costs import TilingChoice
 from engine.nn import Network, Plan
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, LeakyReLU, MaxPool2D, ReLU, Residual
 from engine.training import TrainingConfig, TrainStep

@@ -7,8 +7,7 @@ import pytest
 
 from engine.backends import choose_backend, replay
 from engine.backends.cuda.arrays import divisor_struct, view_of
-from engine.backends.cuda.launch import TilingChoice
-from engine.backends.cuda.tile_costs import TILES, ProductShape, TileShape, TilingConfig, best_tiling
+from engine.backends.cuda.tile_costs import TILES, ProductShape, TileShape, TilingChoice, TilingConfig, best_tiling
 from engine.backends.cuda.tiling import vector_width
 from engine.nn import Network
 from engine.nn.layers import Conv2D, Dense, Flatten
