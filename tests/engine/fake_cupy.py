@@ -43,8 +43,6 @@ LAUNCH_FAILURE = CUDARuntimeError(719, "cudaErrorLaunchFailure: unspecified laun
 MEMORY = 8 << 30
 ATTRIBUTES = {
     "MultiProcessorCount": 8,
-    "ComputeCapabilityMajor": 8,
-    "ComputeCapabilityMinor": 6,
     "ClockRate": 1_500_000,
     "MaxThreadsPerMultiProcessor": 1536,
     "MaxRegistersPerMultiprocessor": 65536,
@@ -271,9 +269,11 @@ class RawKernel:
 
 
 def fake_cupy() -> ModuleType:
-    """A module to put in sys.modules as cupy. Its `gpu` records calls and raises the `faults` set on it."""
+    """A module to put in sys.modules as cupy. Its `gpu` records calls and raises the `faults` set on it; its device
+    has the `attributes`."""
     module: Any = ModuleType("cupy")
     gpu = module.gpu = Gpu()
+    module.attributes = ATTRIBUTES
 
     def memory(size: int) -> Memory:
         gpu.not_in_a_capture()
@@ -305,7 +305,7 @@ def fake_cupy() -> ModuleType:
         alloc_pinned_memory=alloc_pinned_memory,
         Stream=lambda non_blocking: Stream(gpu),
         Event=Event,
-        Device=lambda: SimpleNamespace(id=0, attributes=ATTRIBUTES),
+        Device=lambda: SimpleNamespace(id=0, attributes=dict(module.attributes), compute_capability="86"),
         runtime=SimpleNamespace(
             CUDARuntimeError=CUDARuntimeError,
             getDeviceProperties=lambda _: {"name": b"Make-believe GPU"},

@@ -162,17 +162,19 @@ class CupyDevice:
         cuda = self._cupy.cuda
         with self._working():
             device = cuda.Device()
+            # A driver may not tell all of them; then they count as an H200's.
             found, version = device.attributes, int(cuda.runtime.driverGetVersion())
+            capability = str(device.compute_capability)
             return Card(
                 cuda.runtime.getDeviceProperties(device.id)["name"].decode(),
-                f"{found['ComputeCapabilityMajor']}.{found['ComputeCapabilityMinor']}",
+                f"{capability[:-1]}.{capability[-1]}",
                 f"{version // 1000}.{version % 1000 // 10}",
                 self._processors,
                 int(cuda.runtime.memGetInfo()[1]),
-                found["ClockRate"] / 1000,
-                found["MaxThreadsPerMultiProcessor"],
-                found["MaxRegistersPerMultiprocessor"],
-                found["MaxSharedMemoryPerMultiprocessor"],
+                found["ClockRate"] / 1000 if found.get("ClockRate") else H200_CLOCK,
+                found.get("MaxThreadsPerMultiProcessor") or H200_COSTS.max_resident,
+                found.get("MaxRegistersPerMultiprocessor") or H200_COSTS.registers,
+                found.get("MaxSharedMemoryPerMultiprocessor") or H200_COSTS.shared_bytes,
             )
 
     @property

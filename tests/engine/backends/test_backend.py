@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.backends import Backend, DeviceUnavailable, choose_backend
-from engine.backends.cuda import DeviceFault
+from engine.backends.cuda import DeviceFault, TileCosts, described_costs
 from engine.data import GeneratedSource
 from engine.data.xo import XOSettings
 from engine.documents import DEFAULT, WALKTHROUGH, Document
@@ -96,6 +96,19 @@ def test_a_working_gpu_is_chosen_with_its_name(device: Any) -> None:
     backend = choose_backend(device)
     assert (backend.name, backend.title, backend.reason) == ("gpu", "Make-believe GPU", "test kernel ran")
     backend.synchronize()
+
+
+@needs_compiler
+def test_tiles_are_chosen_for_the_limits_that_the_card_reports(cupy: Any) -> None:
+    """A driver that does not report them is no reason to refuse the GPU."""
+    card = choose_backend("gpu").card
+    assert card is not None
+    assert (card.capability, card.clock, card.threads, card.shared_bytes) == ("8.6", 1500, 1536, 100 * 1024)
+    assert described_costs(card).max_resident == 1536
+    cupy.attributes = {"MultiProcessorCount": 8}
+    untold = choose_backend("gpu").card
+    assert untold is not None
+    assert described_costs(untold) == TileCosts()
 
 
 def compiles_to(text: str) -> Callable[[Any], None]:
