@@ -76,6 +76,17 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> object:
     return kind
 
 
+@pytest.fixture
+def rows(monkeypatch: pytest.MonkeyPatch) -> object:
+    """A kind of data whose sources are no drawings, added to the one table of kinds for one test."""
+    from engine.data import DATA_KINDS
+    from tests.toy_kind import RowKind
+
+    kind = RowKind()
+    monkeypatch.setitem(DATA_KINDS, kind.name, kind)
+    return kind
+
+
 @pytest.fixture(autouse=True)
 def no_unexpected_log(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Fail a test that logs a warning or worse, unless it is marked `expects_log`."""

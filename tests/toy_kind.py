@@ -1,15 +1,19 @@
-"""A kind of data that the program does not have: bars, upright or level. A test adds it to the one table."""
+"""Kinds of data that the program does not have, which tests add to the one table: bars, upright or level, which are
+drawn, and rows of a table, rising or falling, whose sources are no drawings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from engine.backends import HostArray
 from engine.data import (
     INPUT_GROUP,
+    DataKind,
     Dataset,
     DataSettings,
     DrawingKind,
@@ -18,6 +22,8 @@ from engine.data import (
 )
 from engine.drawings import Drawing, FloatArray
 from engine.form_fields import FormField, check_fields, form_field
+from engine.formats import FileError, InvalidFile, Note
+from engine.nn import Network
 
 
 @dataclass(frozen=True)
@@ -79,3 +85,83 @@ class ToyKind(DrawingKind[ToySettings]):
         if label in self.class_names:
             picture[(slice(None), turn % 8) if label == "upright" else turn % 8] = 1
         return ExampleInput(Drawing(image=picture))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table."""
+
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RowSettings(DataSettings):
+    kind: ClassVar[str] = "rows"
+    noise: float = field(default=0.1, metadata=form_field(FormField("noise", "How noisy.", least=0.0, most=0.5)))
+
+
+class RowKind(DataKind[RowSettings, Row]):
+    name = "rows"
+    title = "Rows of a table"
+    noun = "row"
+    plural = "rows"
+    source_type: ClassVar[type] = Row
+    settings: ClassVar[type[DataSettings] | None] = RowSettings
+    class_names = ("rising", "falling")
+    input_view = "row"
+    shape: ClassVar[InputShape] = (1, 1, 4)
+
+    def input_shape(self, settings: RowSettings) -> InputShape:
+        return self.shape
+
+    def with_input_shape(self, settings: RowSettings, input_shape: InputShape) -> RowSettings:
+        if input_shape != self.shape:
+            raise ValueError(f"Rows have {self.shape[-1]} numbers.")
+        return settings
+
+    def generate(self, settings: RowSettings, count: int, seed: int | Sequence[int]) -> Dataset:
+        rng = np.random.default_rng(seed)
+        labels = np.repeat(np.array([0, 1], np.int64), self.class_counts(settings, count)[:2])
+        rng.shuffle(labels)
+        rows = np.linspace(-0.5, 0.5, 4) * np.where(labels, -1, 1)[:, None]
+        rows = rows + settings.noise * rng.standard_normal(rows.shape)
+        return Dataset(rows.clip(-1, 1).astype(np.float32).reshape(-1, *self.shape), labels, self.class_names)
+
+    def class_counts(self, settings: RowSettings, count: int) -> tuple[int, ...]:
+        return (count + 1) // 2, count // 2, 0
+
+    def blank(self) -> Row:
+        return Row((0.0,) * 4)
+
+    def example(
+        self, label: str, input_shape: InputShape, rng: np.random.Generator, turn: int = 0
+    ) -> ExampleInput[Row]:
+        if label == "neither":
+            return ExampleInput(self.blank())
+        ends = (-1, 1) if label == "rising" else (1, -1)
+        return ExampleInput(Row(tuple(np.linspace(*ends, 4).tolist())), f"{label}, number {turn}")
+
+    def encode(self, source: Row, input_shape: InputShape) -> FloatArray:
+        return np.array(source.values, np.float32).reshape(input_shape)
+
+    def decode(self, image: FloatArray) -> Row:
+        return Row(tuple(image.ravel().tolist()))
+
+    def read_source(self, path: Path, note: Note | None = None, proceed: Callable[[], None] | None = None) -> Row:
+        try:
+            return Row(tuple(float(word) for word in path.read_text().split()))
+        except (OSError, ValueError) as error:
+            raise FileError(f"{path} is no row of numbers.") from error
+
+    def sources_to_arrays(self, sources: Sequence[Row]) -> Mapping[str, HostArray]:
+        return {"values": np.array([source.values for source in sources], np.float32).reshape(-1, 4)}
+
+    def sources_from_arrays(self, arrays: Mapping[str, HostArray]) -> list[Row]:
+        values = arrays.get("values")
+        if values is None or values.shape[1:] != (4,):
+            raise InvalidFile("holds no rows")
+        return [Row(tuple(row)) for row in values.tolist()]
+
+    def check_input(self, network: Network, name: str) -> None:
+        if network.input_shape != self.shape:
+            raise ValueError(f"{name} reads no rows.")

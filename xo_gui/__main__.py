@@ -153,8 +153,8 @@ def report_failed_start(error: Exception) -> None:
 def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     """The window with its session and its running engine thread. Raises CannotOpen for a file or preset that
     cannot be opened."""
+    from engine.data import InputSample
     from engine.documents import Document, ProjectState, read_file
-    from engine.drawings import Drawing
     from engine.nn import Model
     from xo_gui.app import Preferences, guard_overrides, load_fonts, resolve_theme, theme_service
     from xo_gui.state import Autosave, EngineThread, Session, Statement, session_folder
@@ -168,24 +168,24 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     app.setApplicationDisplayName("XO")
     load_fonts()
     settings = Preferences(app)
-    drawing, work = Drawing(), None
+    work = None
     try:
         model, error = _start_model(args.preset)
-        started = model
-        files = [read_file(path) for path in (args.file, args.drawing) if path is not None]
+        started, document = model, Document.blank(model)
+        for path in (args.file, args.drawing):
+            opened = None if path is None else read_file(path, document.kind)
+            if isinstance(opened, Model):
+                document = document.with_models((opened,))
+            elif isinstance(opened, ProjectState):
+                work = opened
+            elif isinstance(opened, InputSample):
+                document = document.with_input(opened)
     except (ValueError, OSError) as refused:
         raise CannotOpen(str(refused)) from refused
-    for opened in files:
-        if isinstance(opened, Model):
-            model = opened
-        elif isinstance(opened, ProjectState):
-            work = opened
-        else:
-            drawing = Drawing(image=opened)
     theme = args.theme or settings.theme
     theme_service.set_theme(resolve_theme(theme))
     thread = EngineThread(args.device, keep_every=args.keep_every)
-    window = MainWindow(Session(Document(drawing, (model,))), thread, settings, theme)
+    window = MainWindow(Session(document), thread, settings, theme)
     thread.setParent(window)
     window.session.setParent(window)
     window.resize(*(args.size or (1280, 800)))

@@ -3,19 +3,18 @@
 from engine.data.augmentation import Augmentation, make_source
 from engine.data.data_kind import (
     INPUT_GROUP,
-    MAX_SIDE,
-    MIN_SIDE,
     SAMPLES_PER_CLASS,
     DataKind,
     DataSettings,
-    DrawingKind,
     ExampleInput,
+    InputSample,
     InputShape,
     Variations,
     VariedInputs,
     VariedProperty,
 )
 from engine.data.dataset import NO_CLASS, Dataset
+from engine.data.drawing_kind import MAX_SIDE, MIN_SIDE, DrawingKind
 from engine.data.files import read_dataset
 from engine.data.folders import scan_folder
 from engine.data.kinds import (
@@ -32,7 +31,7 @@ from engine.data.kinds import (
     kind_for,
     kind_of,
 )
-from engine.data.labelled_drawings import MAX_WEIGHT, LabelledDrawing, render_labelled, total_weight
+from engine.data.labelled_samples import MAX_WEIGHT, LabelledSample, encode_labelled, total_weight
 from engine.data.pool import (
     CHUNK_SIZE,
     HELD_OUT_STREAM,
@@ -72,8 +71,9 @@ __all__ = [
     "FixedSource",
     "GeneratedSource",
     "GeneratorSamples",
+    "InputSample",
     "InputShape",
-    "LabelledDrawing",
+    "LabelledSample",
     "PoolCache",
     "PoolSettings",
     "TrainingData",
@@ -84,6 +84,7 @@ __all__ = [
     "class_symbol",
     "data_settings_from_json",
     "data_settings_to_json",
+    "encode_labelled",
     "generate_chunk",
     "generate_samples",
     "generated_kinds",
@@ -92,7 +93,6 @@ __all__ = [
     "kind_of",
     "make_source",
     "read_dataset",
-    "render_labelled",
     "scan_folder",
     "total_weight",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, Protocol, TypeAlias, TypeVar
@@ -12,17 +12,16 @@ from typing import Any, ClassVar, Final, Generic, Protocol, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.backends import HostArray
 from engine.data.dataset import Dataset
-from engine.drawings import Drawing, FloatArray, fit_to_frame, render
-from engine.formats import Note, read_picture
+from engine.drawings import FloatArray
+from engine.formats import Note
 from engine.nn import Network
-from engine.nn.layers import ShapeError, shape_text
 
 InputShape: TypeAlias = tuple[int, int, int]
 
 INPUT_GROUP: Final = "input"
 SAMPLES_PER_CLASS: Final = 6
-MIN_SIDE, MAX_SIDE = 4, 1024  # of a drawing, in pixels
 _SAMPLES_SEED: Final = 1
 
 
@@ -105,6 +104,7 @@ class DataKind(ABC, Generic[Settings, Source]):
 
     name: in files and on the command line
     title: for the user; noun, plural: what an input is called, such as "drawing" and "drawings"
+    source_type: the class of its sources, which several kinds may share
     settings: the class of the generator's settings, None for a kind that is only read from files
     class_names: unless settings say otherwise, as `classes` does
     input_view: the key of the view that shows and edits a source, in the window's INPUT_VIEWS
@@ -117,6 +117,7 @@ class DataKind(ABC, Generic[Settings, Source]):
     title: ClassVar[str]
     noun: ClassVar[str]
     plural: ClassVar[str]
+    source_type: ClassVar[type]
     settings: ClassVar[type[DataSettings] | None] = None
     class_names: ClassVar[tuple[str, ...]] = ()
     input_view: ClassVar[str]
@@ -195,9 +196,35 @@ class DataKind(ABC, Generic[Settings, Source]):
         """The source as it is encoded if the user wants its content centred and scaled to the input."""
         return source
 
+    def from_picture(self, picture: FloatArray) -> Source:
+        """The source that a picture is, such as a pasted one; picture: (H, W), -1 background to 1 ink.
+
+        Raises ValueError, one sentence, for a kind whose sources are no pictures.
+        """
+        raise ValueError(f"A picture cannot be used here: the network reads {self.plural}.")
+
+    def preview(self, source: Source, side: int) -> FloatArray:
+        """A picture (H, W) of the source for a list, -1 to 1; side: about its height and width in pixels."""
+        picture: FloatArray = self.encode(source, self.input_shape(self.default_settings()))[0]
+        return picture
+
     @abstractmethod
-    def read_source(self, path: Path, note: Note | None = None) -> Source:
-        """The source in a file; note: called with a sentence on a flaw that is no error. Raises FileError."""
+    def read_source(
+        self, path: Path, note: Note | None = None, proceed: Callable[[], None] | None = None
+    ) -> Source:
+        """The source in a file.
+
+        note: called with a sentence on a flaw that is no error. proceed: called now and then; an exception from it
+        stops the reading. Raises FileError.
+        """
+
+    @abstractmethod
+    def sources_to_arrays(self, sources: Sequence[Source]) -> Mapping[str, HostArray]:
+        """Sources as the tensors of a project file, by name."""
+
+    @abstractmethod
+    def sources_from_arrays(self, arrays: Mapping[str, HostArray]) -> list[Source]:
+        """The inverse of `sources_to_arrays`. The arrays are not trusted: raises InvalidFile or ValueError."""
 
     @abstractmethod
     def check_input(self, network: Network, name: str) -> None:
@@ -206,6 +233,42 @@ class DataKind(ABC, Generic[Settings, Source]):
     def templates(self, input_shape: InputShape) -> FloatArray | None:
         """One typical input of each class, (classes, H, W), for template matching; None if there are none."""
         return None
+
+
+@dataclass(frozen=True, eq=False)
+class InputSample(Generic[Source]):
+    """One input: its source, which stays untouched however it is encoded, and its kind, which encodes it.
+
+    Raises ValueError for a source that is none of its kind.
+    """
+
+    kind: DataKind[Any, Source]
+    source: Source
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.source, self.kind.source_type):
+            raise ValueError(f"A {type(self.source).__name__} is no {self.kind.noun}.")
+
+    def array(self, input_shape: InputShape, fit: bool = False) -> FloatArray:
+        """The source as a network with this input reads it, (C, H, W); fit: fitted to the frame before."""
+        return self.kind.encode(self.fitted().source if fit else self.source, input_shape)
+
+    def preview(self, side: int) -> FloatArray:
+        """A picture (H, W) for a list, -1 to 1; side: about its height and width in pixels."""
+        return self.kind.preview(self.source, side)
+
+    def fitted(self) -> InputSample[Source]:
+        """The sample with its content centred and scaled to the input."""
+        return InputSample(self.kind, self.kind.fit_to_frame(self.source))
+
+    def has_source_of(self, kind: DataKind[Any, Any]) -> bool:
+        """Whether this kind can encode the source, too."""
+        return isinstance(self.source, kind.source_type)
+
+    def of_kind(self, kind: DataKind[Any, Any]) -> InputSample[Any]:
+        """The same source as a sample of another kind, which encodes it from now on. Raises ValueError for a source
+        that is none of that kind."""
+        return self if kind is self.kind else InputSample(kind, self.source)
 
 
 @lru_cache(maxsize=64)  # asked several times a stroke
@@ -217,54 +280,3 @@ def _fits(kind: DataKind[Any, Any], input_shape: InputShape, classes: tuple[str,
     except ValueError:
         return False
     return kind.classes(fitted) == classes
-
-
-class DrawingKind(DataKind[Settings, Drawing]):
-    """The base of kinds whose sources are drawings, read as one square map; the settings have a field `side`."""
-
-    noun = "drawing"
-    plural = "drawings"
-    input_view = "canvas"
-
-    def input_shape(self, settings: Settings) -> InputShape:
-        side: int = getattr(settings, "side")  # noqa: B009
-        return 1, side, side
-
-    def with_input_shape(self, settings: Settings, input_shape: InputShape) -> Settings:
-        channels, height, width = input_shape
-        if channels != 1 or height != width:
-            raise ShapeError(
-                f"Generated {self.plural} are one square map, but the network's input is "
-                f"{shape_text(input_shape)}; "
-                "give it pictures with --data."
-            )
-        changes: dict[str, Any] = {"side": height}
-        return replace(settings, **changes)
-
-    def blank(self) -> Drawing:
-        return Drawing()
-
-    def encode(self, source: Drawing, input_shape: InputShape) -> FloatArray:
-        return render(source, input_shape[1])[None]
-
-    def decode(self, image: FloatArray) -> Drawing:
-        return Drawing(image=image[0])
-
-    def fit_to_frame(self, source: Drawing) -> Drawing:
-        return fit_to_frame(source)
-
-    def read_source(self, path: Path, note: Note | None = None) -> Drawing:
-        return Drawing(image=read_picture(path, note))
-
-    def check_input(self, network: Network, name: str) -> None:
-        channels, side, width = network.input_shape
-        if channels != 1 or side != width:
-            raise ShapeError(
-                f"{name} reads {shape_text(network.input_shape)}, but a drawing is one square map; choose a "
-                "network with a 1 × n × n input."
-            )
-        if not MIN_SIDE <= side <= MAX_SIDE:
-            raise ValueError(
-                f"{name} reads {side:,} × {side:,} pixels, but a drawing is read at {MIN_SIDE} × {MIN_SIDE} to "
-                f"{MAX_SIDE:,} × {MAX_SIDE:,}; choose a network with such an input."
-            )

@@ -12,7 +12,7 @@ import numpy as np
 from engine.data.data_kind import DataSettings
 from engine.data.dataset import Dataset
 from engine.data.kinds import kind_of
-from engine.data.labelled_drawings import LabelledDrawing, render_labelled, total_weight
+from engine.data.labelled_samples import LabelledSample, encode_labelled, total_weight
 
 # Second words of the generator's seeds: separate random streams, so that no held-out example is ever trained on.
 TRAINING_STREAM, HELD_OUT_STREAM = 0, 1
@@ -112,12 +112,12 @@ class TrainingData:
     """The training data of a branch: generated examples, followed by the user's labelled drawings."""
 
     generated: PoolSettings
-    labelled_drawings: tuple[LabelledDrawing, ...] = ()
+    labelled_samples: tuple[LabelledSample, ...] = ()
 
     @property
     def count(self) -> int:
         """Examples per epoch."""
-        return self.generated.count + total_weight(self.labelled_drawings)
+        return self.generated.count + total_weight(self.labelled_samples)
 
     @property
     def nbytes(self) -> int:
@@ -132,7 +132,7 @@ class ExamplePool:
     examples, each repeated by its weight.
     """
 
-    def __init__(self, settings: PoolSettings, labelled: Sequence[LabelledDrawing] = ()) -> None:
+    def __init__(self, settings: PoolSettings, labelled: Sequence[LabelledSample] = ()) -> None:
         self.settings, self._labelled = settings, tuple(labelled)
         self._chunks: dict[int, list[Dataset]] = {TRAINING_STREAM: [], HELD_OUT_STREAM: []}
         self._rendered: list[Dataset] = []
@@ -148,7 +148,7 @@ class ExamplePool:
         """Generates one more chunk, if any is missing. Raises ValueError for a drawing with an unknown label."""
         if self._generated < len(self._labelled):
             labelled = self._labelled[self._generated : self._generated + LABELLED_CHUNK_SIZE]
-            self._rendered.append(render_labelled(labelled, self.settings.generator))
+            self._rendered.append(encode_labelled(labelled, self.settings.generator))
             self._generated += len(labelled)
             return
         if self.progress == 1:
@@ -207,7 +207,7 @@ class PoolCache:
 
     def get(self, data: TrainingData) -> ExamplePool:
         """The pool of this training data, possibly incomplete."""
-        pool = self._pools.pop(data, None) or ExamplePool(data.generated, data.labelled_drawings)
+        pool = self._pools.pop(data, None) or ExamplePool(data.generated, data.labelled_samples)
         self._pools[data] = pool
         return pool
 

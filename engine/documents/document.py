@@ -6,32 +6,52 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.backends import HostArray
-from engine.data import NO_CLASS, DataKind, LabelledDrawing, input_kind, kind_for
-from engine.drawings import Drawing
+from engine.data import NO_CLASS, DataKind, InputSample, LabelledSample, input_kind, kind_for
 from engine.nn import Model
 
 
 @dataclass(frozen=True, eq=False)
 class Document:
-    """The input drawing, one or two models, and the user's labelled drawings.
+    """The input, one or two models, and the inputs that the user labelled.
 
-    fit_to_frame: whether the drawing is centred and scaled to the frame before a model reads it
-    labelled_drawings: in the order in which they were added
+    input: of the kind of data of the first model; one of another kind with the same type of source becomes one
+    fit_to_frame: whether the input is centred and scaled to the frame before a model reads it
+    labelled_samples: in the order in which they were added
 
-    Raises ValueError unless there are one or two models.
+    Raises ValueError unless there are one or two models, and for an input that the first one's kind cannot encode.
     """
 
-    drawing: Drawing
+    input: InputSample[Any]
     models: tuple[Model, ...]
     fit_to_frame: bool = False
-    labelled_drawings: tuple[LabelledDrawing, ...] = ()
+    labelled_samples: tuple[LabelledSample, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.models) <= 2:
             raise ValueError(f"A document holds one or two networks, not {len(self.models)}.")
+        object.__setattr__(self, "input", self.input.of_kind(self.kind))
 
-    def with_drawing(self, drawing: Drawing) -> Document:
-        return replace(self, drawing=drawing)
+    @classmethod
+    def blank(cls, *models: Model) -> Document:
+        """A document of these models, with a blank input."""
+        return cls(_blank(models), models)
+
+    def with_input(self, sample: InputSample[Any]) -> Document:
+        """Raises ValueError for a sample that the kind of the first model cannot encode."""
+        return replace(self, input=sample)
+
+    def with_source(self, source: object) -> Document:
+        """The document with another source of its kind. Raises ValueError for one that is none of its kind."""
+        return self.with_input(InputSample(self.kind, source))
+
+    def with_image(self, image: HostArray) -> Document:
+        """The document with an input that is encoded as this image, (C, H, W)."""
+        return self.with_source(self.kind.decode(image))
+
+    def with_models(self, models: tuple[Model, ...]) -> Document:
+        """The document with other models; the input is blank if the kind of the first one cannot encode it."""
+        kept = self.input.has_source_of(input_kind(models[0].network))
+        return replace(self, input=self.input if kept else _blank(models), models=models)
 
     @property
     def kind(self) -> DataKind[Any, Any]:
@@ -40,25 +60,29 @@ class Document:
 
     @property
     def can_train(self) -> bool:
-        """Whether the first model can be trained on examples that are generated, or drawn and labelled."""
+        """Whether the first model can be trained on examples that are generated, or labelled by the user."""
         return kind_for(self.models[0].network) is not None
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What the user's drawings can be labelled as: the classes of their kind, and "neither" last."""
+        """What the user's inputs can be labelled as: the classes of their kind, and "neither" last."""
         classes = self.models[0].network.classes if self.can_train else self.kind.class_names
         return (*classes, NO_CLASS)
 
     @property
-    def fitted_source(self) -> Drawing:
+    def fitted_input(self) -> InputSample[Any]:
         """The input as it is encoded: fitted to the frame if the user wants that."""
-        source: Drawing = self.kind.fit_to_frame(self.drawing) if self.fit_to_frame else self.drawing
-        return source
+        return self.input.fitted() if self.fit_to_frame else self.input
 
     def encoded(self, model: Model) -> HostArray:
         """The input as a model reads it, (C, H, W). Raises ShapeError or ValueError for one that cannot."""
         self.kind.check_input(model.network, model.name)
-        return self.kind.encode(self.fitted_source, model.network.input_shape)
+        return self.input.array(model.network.input_shape, self.fit_to_frame)
+
+
+def _blank(models: tuple[Model, ...]) -> InputSample[Any]:
+    kind = input_kind(models[0].network)
+    return InputSample(kind, kind.blank())
 
 
 def check_input(model: Model) -> None:

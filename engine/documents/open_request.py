@@ -1,4 +1,4 @@
-"""Opening files: reads a model, a project or a picture, depending on the suffix."""
+"""Opening files: reads a model, a project or an input, depending on the suffix."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from engine.backends import HostArray
+from engine.data import DataKind, InputSample
 from engine.documents.document import check_input
 from engine.documents.model_file import load_model
 from engine.documents.project_file import SUFFIX, ProjectState, load_project
-from engine.formats import first_bytes, is_idx, other_program, quoted, read_picture
+from engine.formats import first_bytes, is_idx, other_program, quoted
 from engine.nn import Model
 
 _TABLES: Final = (".csv", ".tsv", ".npy", ".xlsx", ".parquet")
@@ -21,33 +21,40 @@ _ARCHIVES: Final = (".tar", ".tgz", ".rar", ".7z")
 
 @dataclass(frozen=True)
 class OpenRequest:
-    """A request to open a file, numbered from 1, so that a repeated Request does not open it again."""
+    """A request to open a file, numbered from 1, so that a repeated Request does not open it again.
+
+    kind: as which kind of data a file is read that is neither a model nor a project
+    """
 
     number: int
     path: Path
+    kind: DataKind[Any, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class OpenResult:
-    """The result of an OpenRequest: a model, a picture (H, W) float32 in -1..1, a project, or an error message.
+    """The result of an OpenRequest: a model, an input, a project, or an error message.
 
     note: a sentence on a file that is read but not quite whole
     """
 
     request: OpenRequest
-    content: Model | HostArray | ProjectState | None
+    content: Model | InputSample[Any] | ProjectState | None
     error: str = ""
     note: str = ""
 
 
 def read_file(
-    path: Path, note: Callable[[str], None] | None = None, proceed: Callable[[], None] | None = None
-) -> Model | HostArray | ProjectState:
-    """Reads a project, a model or, with any other suffix, a picture.
+    path: Path,
+    kind: DataKind[Any, Any],
+    note: Callable[[str], None] | None = None,
+    proceed: Callable[[], None] | None = None,
+) -> Model | InputSample[Any] | ProjectState:
+    """Reads a project, a model or, with any other suffix, an input of this kind of data.
 
-    A model that reads no drawings is refused here, whatever it was opened for, and so is a project that holds one.
-    A data set is refused with the command that reads it. note and proceed are as of `read_picture`. Raises
-    ValueError or OSError, one sentence.
+    A model that reads no input of its kind of data is refused here, whatever it was opened for, and so is a project
+    that holds one. A data set is refused with the command that reads it. note and proceed: as of `read_source`.
+    Raises ValueError or OSError, one sentence.
     """
     if path.suffix.lower() == SUFFIX and not path.is_dir():
         project = load_project(path)
@@ -60,7 +67,7 @@ def read_file(
         return model
     if sentence := command_sentence(path):
         raise ValueError(sentence)
-    return read_picture(path, note, proceed)
+    return InputSample(kind, kind.read_source(path, note, proceed))
 
 
 def command_sentence(path: Path) -> str:
@@ -92,10 +99,10 @@ def command_sentence(path: Path) -> str:
 
 
 def open_file(request: OpenRequest, proceed: Callable[[], None] | None = None) -> OpenResult:
-    """Reads the file; errors become a message. proceed: as of `read_picture`."""
+    """Reads the file; errors become a message. proceed: as of `read_source`."""
     notes: list[str] = []
     try:
-        content = read_file(request.path, notes.append, proceed)
+        content = read_file(request.path, request.kind, notes.append, proceed)
         return OpenResult(request, content, note=" ".join(notes))
     except (ValueError, OSError) as error:
         return OpenResult(request, None, str(error))

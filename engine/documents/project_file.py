@@ -1,6 +1,6 @@
 """Project files: the Document, training and its history, as a safetensors file.
 
-Drawings, weights, curves and keyframes are tensors, all else is in the header. Files are not trusted. The field
+Inputs, weights, curves and keyframes are tensors, all else is in the header. Files are not trusted. The field
 names of _ProjectHeader and the keys of the description are keys in saved files.
 """
 
@@ -14,7 +14,15 @@ import msgspec
 import numpy as np
 
 from engine.backends import HostArray
-from engine.data import LabelledDrawing, PoolSettings, TrainingData
+from engine.data import (
+    DATA_KINDS,
+    DEFAULT_KIND,
+    InputSample,
+    LabelledSample,
+    PoolSettings,
+    TrainingData,
+    input_kind,
+)
 from engine.documents.document import Document
 from engine.documents.model_file import parse_name, stored_value_count
 from engine.documents.network_entry import parse_network, with_layer_ids
@@ -27,7 +35,6 @@ from engine.documents.training_file import (
     parse_training_data,
     training_data_to_json,
 )
-from engine.drawings import WHOLE_FRAME, Drawing, DrawingTransform, Stroke
 from engine.formats import (
     HEADER_LIMIT,
     MEBIBYTE,
@@ -51,15 +58,12 @@ from engine.training import SavedRun, TrainingConfig
 
 _Arrays: TypeAlias = "dict[str, HostArray]"
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 FILE_LIMIT: Final = 1024 * MEBIBYTE
 SUFFIX: Final = ".session"
+_FIRST_WITH_KINDS: Final = 3  # the version since which a file says of which kinds its inputs are
 
 _MAX_BRANCHES: Final = 10_000
-_MAX_STROKES: Final = 100_000
-# The tensors of drawings, with the number of their columns, 0 for one dimension.
-_DRAWING_COLUMNS: Final = {"points": 3, "strokes": 4, "transforms": 11, "sizes": 2, "images": 0}
-_COLUMNS_BEFORE_CROP: Final = 6  # of the transforms, in files without invert and crop
 # Seconds since 1970; no calendar knows later times.
 _LATEST_TIME = 1 << 37
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
@@ -113,8 +117,10 @@ class _ProjectHeader(msgspec.Struct):
     """The header without networks and branches.
 
     look, now: (branch, step) of the shown point and of training
-    own: indices of the document's labelled drawings
-    labels, weights: of all labelled drawings of the file
+    own: indices of the document's labelled samples
+    labels, weights: of all labelled samples of the file
+    inputs: the kinds of the document's input and of all labelled samples; files before version 3 have none, and
+        drawings of the default kind
     """
 
     saved: float
@@ -130,19 +136,21 @@ class _ProjectHeader(msgspec.Struct):
     own: list[_Count]
     labels: list[Annotated[str, msgspec.Meta(max_length=200)]]
     weights: list[_Count]
+    inputs: list[str] = msgspec.field(default_factory=list)
 
 
 def save_project(path: FilePath, project: ProjectState) -> None:
     """Writes a project file, in pieces that let other threads run. Raises FileError."""
     document, run = project.document, project.run
-    drawings = _DrawingTable(document, run)
+    inputs = _InputTable(document, run)
     header = _ProjectHeader(
         project.saved_at, project.was_running, project.was_closed, project.live, document.fit_to_frame,
         project.speed_limit,
         None if project.shown_point is None else (project.shown_point.branch, project.shown_point.step),
         None if run is None else (run.current_point.branch, run.current_point.step),
         1 if run is None else run.spacing,
-        dict(project.branch_names), drawings.indices(document.labelled_drawings), drawings.labels, drawings.weights,
+        dict(project.branch_names), inputs.indices(document.labelled_samples), inputs.labels, inputs.weights,
+        [sample.kind.name for sample in inputs.samples],
     )  # fmt: skip
     lines, origins = ((), ()) if run is None else (run.branches, run.branch_origins)
     networks: list[Network] = []
@@ -161,17 +169,13 @@ def save_project(path: FilePath, project: ProjectState) -> None:
             branch_description(
                 line,
                 networks.index(line.branch.network),
-                training_data_to_json(
-                    origin.training_data, drawings.indices(origin.training_data.labelled_drawings)
-                ),
+                training_data_to_json(origin.training_data, inputs.indices(origin.training_data.labelled_samples)),
                 origin.initial_model,
             )
             for line, origin in zip(lines, origins, strict=True)
         ],
     }
-    tensors: dict[str, HostArray | Sequence[HostArray]] = {
-        f"drawings.{name}": values for name, values in drawings_to_arrays(drawings.drawings).items()
-    }
+    tensors: dict[str, HostArray | Sequence[HostArray]] = dict(_samples_to_arrays(inputs.samples))
     for index, model in enumerate(document.models):
         tensors |= {f"subject.{index}.{name}": np.asarray(values) for name, values in model.parameters.items()}
     for index, line in enumerate(lines):
@@ -221,22 +225,22 @@ def _network_name(description: Json) -> str:
 # --- header
 
 
-class _DrawingTable:
-    """All drawings of a project, each once: the document's input drawing, then the labelled drawings."""
+class _InputTable:
+    """All inputs of a project, each once: the document's, then the labelled ones."""
 
     def __init__(self, document: Document, run: SavedRun | None) -> None:
         origins = () if run is None else run.branch_origins
         labelled = [
-            *document.labelled_drawings,
-            *(each for origin in origins for each in origin.training_data.labelled_drawings),
+            *document.labelled_samples,
+            *(each for origin in origins for each in origin.training_data.labelled_samples),
         ]
         unique = list({id(each): each for each in labelled}.values())
         self._index = {id(each): index for index, each in enumerate(unique)}
-        self.drawings = [document.drawing, *(each.drawing for each in unique)]
+        self.samples = [document.input, *(each.sample for each in unique)]
         self.labels, self.weights = [each.label for each in unique], [each.weight for each in unique]
 
-    def indices(self, labelled: Sequence[LabelledDrawing]) -> list[int]:
-        """Indices into the labelled drawings."""
+    def indices(self, labelled: Sequence[LabelledSample]) -> list[int]:
+        """Indices into the labelled samples."""
         return [self._index[id(each)] for each in labelled]
 
 
@@ -255,18 +259,18 @@ def _parse_project(data: bytes) -> ProjectState:
     """Parses the bytes of a project file. Raises ValueError with a message as of InvalidFile."""
     file = with_layer_ids(unpack(data, "session", FORMAT_VERSION))
     description, header, tensors = file.description, _parse_project_header(file.description), checked_arrays(file)
-    drawings = drawings_from_arrays(_with_prefix("drawings", tensors))
-    if len(drawings) != 1 + len(header.labels) or len(header.labels) != len(header.weights):
-        raise InvalidFile("holds drawings that do not fit their labels")
+    samples = _samples_from_arrays(header, tensors, description["version"])
     labelled = [
-        LabelledDrawing(drawing, label, weight)
-        for drawing, label, weight in zip(drawings[1:], header.labels, header.weights, strict=True)
+        LabelledSample(sample, label, weight)
+        for sample, label, weight in zip(samples[1:], header.labels, header.weights, strict=True)
     ]
     models = tuple(
         _parse_model(entry, _with_prefix(f"subject.{index}", tensors))
         for index, entry in enumerate(_list(description, "subjects"))
     )
-    document = Document(drawings[0], models, header.fit, _select(labelled, header.own))
+    if models and not samples[0].has_source_of(input_kind(models[0].network)):
+        raise InvalidFile("holds an input that is none of its network")
+    document = Document(samples[0], models, header.fit, _select(labelled, header.own))
     return ProjectState(
         document,
         parse_config(description.get("recipe")),
@@ -283,7 +287,7 @@ def _parse_project(data: bytes) -> ProjectState:
 
 
 def _parse_run(
-    description: Json, header: _ProjectHeader, tensors: _Arrays, labelled: list[LabelledDrawing]
+    description: Json, header: _ProjectHeader, tensors: _Arrays, labelled: list[LabelledSample]
 ) -> SavedRun | None:
     """The run in a file, None if there is none. Raises ValueError."""
     if header.now is None:
@@ -356,84 +360,48 @@ def _with_prefix(prefix: str, tensors: _Arrays) -> _Arrays:
     return {name[len(prefix) + 1 :]: array for name, array in tensors.items() if name.startswith(f"{prefix}.")}
 
 
-def _select(labelled: Sequence[LabelledDrawing], indices: Sequence[int]) -> tuple[LabelledDrawing, ...]:
+def _select(labelled: Sequence[LabelledSample], indices: Sequence[int]) -> tuple[LabelledSample, ...]:
     if any(index >= len(labelled) for index in indices):
         raise InvalidFile("is trained on drawings that are not there")
     return tuple(labelled[index] for index in indices)
 
 
-# --- drawings
+# --- inputs
 
 
-def drawings_to_arrays(drawings: Sequence[Drawing]) -> dict[str, HostArray]:
-    """Drawings as arrays, by tensor name.
-
-    points (p, 3): of all strokes, concatenated
-    strokes (s, 4): index of the drawing, number of points, whether it erases, grid
-    transforms (n, 11): the fields of DrawingTransform, of which the crop is four
-    sizes (n, 2): height and width of the images, 0 without an image
-    images: their values, concatenated
-    """
-    strokes = [(index, stroke) for index, drawing in enumerate(drawings) for stroke in drawing.strokes]
-    images = [drawing.image for drawing in drawings]
-    rows = [(index, len(stroke.points), stroke.erase, stroke.grid) for index, stroke in strokes]
+def _samples_to_arrays(samples: Sequence[InputSample[Any]]) -> _Arrays:
+    """The sources as tensors: those of each kind together, by its name, in their order."""
+    kinds = {sample.kind.name: sample.kind for sample in samples}
     return {
-        "points": np.concatenate([np.zeros((0, 3), np.float32), *(stroke.points for _, stroke in strokes)]),
-        "strokes": np.array(rows, np.float64).reshape(-1, 4),
-        "transforms": np.array([_transform_row(drawing.transform) for drawing in drawings], np.float64).reshape(
-            -1, 11
-        ),
-        "sizes": np.array([(0, 0) if i is None else i.shape for i in images], np.float64).reshape(-1, 2),
-        "images": np.concatenate([np.zeros(0, np.float32), *(i.ravel() for i in images if i is not None)]),
+        f"inputs.{name}.{tensor}": array
+        for name, kind in kinds.items()
+        for tensor, array in kind.sources_to_arrays(
+            [sample.source for sample in samples if sample.kind is kind]
+        ).items()
     }
 
 
-def drawings_from_arrays(arrays: Mapping[str, HostArray]) -> list[Drawing]:
-    """The inverse of `drawings_to_arrays`. Raises InvalidFile, or ValueError for an invalid drawing."""
-    points, strokes, transforms, sizes, images = (_drawing_array(arrays, name) for name in _DRAWING_COLUMNS)
-    if len(strokes) > _MAX_STROKES:
-        raise InvalidFile(f"holds {len(strokes):,} strokes, more than {_MAX_STROKES:,}")
-    count, ends = len(transforms), np.cumsum(strokes[:, 1])
-    if len(sizes) != count or (len(ends) and ends[-1] != len(points)) or images.size != sizes.prod(1).sum():
-        raise InvalidFile("holds drawings whose parts do not fit together")
-    if not all(_are_counts(values) for values in (strokes, sizes)) or (strokes[:, 0] >= count).any():
-        raise InvalidFile("holds strokes of drawings that are not there")
-    strokes_of: list[list[Stroke]] = [[] for _ in range(count)]
-    for end, (index, length, erase, grid) in zip(ends.astype(int), strokes.astype(int).tolist(), strict=True):
-        strokes_of[index].append(Stroke(points[end - length : end].copy(), bool(erase), grid))
-    drawings, start = [], 0
-    for its_strokes, transform, (height, width) in zip(
-        strokes_of, transforms, sizes.astype(int).tolist(), strict=True
-    ):
-        image = images[start : start + height * width].reshape(height, width).copy() if height * width else None
-        start += height * width
-        drawings.append(Drawing(tuple(its_strokes), image, _parse_transform(transform.tolist())))
-    return drawings
+def _samples_from_arrays(header: _ProjectHeader, tensors: _Arrays, version: int) -> list[InputSample[Any]]:
+    """The document's input and all labelled samples of a file. Raises ValueError."""
+    names = header.inputs
+    if version < _FIRST_WITH_KINDS:
+        names = [DEFAULT_KIND] * (1 + len(header.labels))
+        tensors = {
+            f"inputs.{DEFAULT_KIND}.{name}": array for name, array in _with_prefix("drawings", tensors).items()
+        }
+    if len(names) != 1 + len(header.labels) or len(header.labels) != len(header.weights):
+        raise InvalidFile("holds inputs that do not fit their labels")
+    sources = {name: iter(_sources(name, names.count(name), tensors)) for name in dict.fromkeys(names)}
+    return [next(sources[name]) for name in names]
 
 
-def _transform_row(transform: DrawingTransform) -> tuple[float, ...]:
-    moves = (transform.shift_x, transform.shift_y, transform.size, transform.rotate, transform.bend)
-    return *moves, transform.thicken, float(transform.invert), *transform.crop
-
-
-def _parse_transform(row: list[float]) -> DrawingTransform:
-    shift_x, shift_y, size, rotate, bend, thicken, invert, left, top, right, bottom = row
-    if invert not in (0, 1):
-        raise InvalidFile("holds a picture that is neither inverted nor not")
-    return DrawingTransform(shift_x, shift_y, size, rotate, bend, thicken, bool(invert), (left, top, right, bottom))
-
-
-def _drawing_array(arrays: Mapping[str, HostArray], name: str) -> HostArray:
-    columns = _DRAWING_COLUMNS[name]
-    array = arrays.get(name)
-    if name == "transforms" and array is not None and array.shape[1:] == (_COLUMNS_BEFORE_CROP,):
-        added = np.array([0.0, *WHOLE_FRAME])
-        array = np.column_stack([array, np.tile(added, (len(array), 1))])
-    if array is None or array.shape[1:] != ((columns,) if columns else ()) or not array.ndim:
-        raise InvalidFile(f"lacks the {name} of its drawings")
-    return array
-
-
-def _are_counts(values: HostArray) -> bool:
-    """Whether all values are integers from 0 to 2**31 - 1."""
-    return bool(((values >= 0) & (values < 2**31) & (values == np.floor(values))).all())
+def _sources(name: str, count: int, tensors: _Arrays) -> list[InputSample[Any]]:
+    """All samples of the kind with this name."""
+    kind = DATA_KINDS.get(name)
+    if kind is None:
+        known = ", ".join(DATA_KINDS)
+        raise InvalidFile(f"holds an input of the kind {name[:80]!r}, and the kinds that can be read are {known}")
+    sources = kind.sources_from_arrays(_with_prefix(f"inputs.{name}", tensors))
+    if len(sources) != count:
+        raise InvalidFile(f"holds {len(sources):,} {kind.plural} where there should be {count:,}")
+    return [InputSample(kind, source) for source in sources]

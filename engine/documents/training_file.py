@@ -19,7 +19,7 @@ import numpy as np
 
 from engine.backends import HostArray
 from engine.data import (
-    LabelledDrawing,
+    LabelledSample,
     PoolSettings,
     TrainingData,
     data_settings_from_json,
@@ -481,7 +481,7 @@ def training_data_to_json(training_data: TrainingData, labelled_indices: Sequenc
     return {"data": settings, "own": list(labelled_indices)}
 
 
-def parse_origin(entry: Json, labelled: Sequence[LabelledDrawing]) -> BranchOrigin:
+def parse_origin(entry: Json, labelled: Sequence[LabelledSample]) -> BranchOrigin:
     """Parses the origin of a branch; `labelled`: all labelled drawings of the file. Raises InvalidFile."""
     name = entry.get("given")
     if name is not None and not (isinstance(name, str) and len(name) <= _MAX_NAME_LENGTH):
@@ -489,7 +489,7 @@ def parse_origin(entry: Json, labelled: Sequence[LabelledDrawing]) -> BranchOrig
     return BranchOrigin(parse_training_data(entry.get("lesson"), labelled), name)
 
 
-def parse_training_data(value: object, labelled: Sequence[LabelledDrawing]) -> TrainingData:
+def parse_training_data(value: object, labelled: Sequence[LabelledSample]) -> TrainingData:
     """Parses training data from its JSON; `labelled`: all labelled drawings of the file. Raises InvalidFile."""
     if not isinstance(value, dict) or not isinstance(value.get("data"), dict) or "own" not in value:
         raise InvalidFile("does not describe its training data")

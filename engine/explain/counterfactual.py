@@ -14,7 +14,7 @@ from engine.explain.attribution import Gradients
 from engine.nn import Model, Network, Predictor
 from engine.nn.layers import Layer, LeakyReLU
 
-# What the network sees of a picture (H, W) on the canvas: (H, W), float32.
+# What the network sees of a picture (1, H, W) on the canvas: (1, H, W), float32.
 Canvas: TypeAlias = Callable[[HostArray], HostArray]
 
 # How far past a class's threshold its score must end, in the scores' own unit, so that neither rounding nor another
@@ -243,11 +243,7 @@ class _Search:
 
     def _seen(self, picture: HostArray) -> HostArray:
         """What the network sees of a picture (1, H, W) on the canvas."""
-        return (
-            picture
-            if self._canvas is None
-            else self._canvas(picture[0].astype(np.float32))[None].astype(np.float64)
-        )
+        return picture if self._canvas is None else self._canvas(picture.astype(np.float32)).astype(np.float64)
 
     def _scores_of(self, seen: HostArray) -> HostArray:
         """The scores of what the network sees, (classes,)."""

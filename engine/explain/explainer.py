@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from engine.backends import HostArray
-from engine.data import Dataset, TrainingData
-from engine.drawings import Drawing, fit_to_frame, render
+from engine.data import Dataset, InputSample, TrainingData, input_kind
 from engine.explain.attribution import (
     Gradients,
     contributions_in_slices,
@@ -18,7 +18,7 @@ from engine.explain.counterfactual import counterfactual
 from engine.explain.feature_profile import FeatureProfiler
 from engine.explain.perturbation import Occlusion, ablation, ablation_examples
 from engine.explain.queries import VALUE_KINDS, Explanation, ExplanationQuery
-from engine.nn import Prediction, weight_layer_of
+from engine.nn import Network, Prediction, weight_layer_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,7 @@ class Explainer:
         yield None
         yield from gradients.forward_in_slices(picture)
         if query.kind == "flip":
-            canvas = _fitted if fitted else None
+            canvas = partial(_fitted, prediction.model.network) if fitted else None
             for step in counterfactual(gradients, prediction.model, picture, canvas):
                 yield Explanation(query, target, step.progress, step.change, counterfactual=step)
         elif query.kind == "worth":
@@ -154,6 +154,7 @@ def _is_valid(query: ExplanationQuery, prediction: Prediction) -> bool:
     return query.target is None or query.target < len(network.classes)
 
 
-def _fitted(picture: HostArray) -> HostArray:
-    """What a network sees of a square picture on a canvas that is fitted to the frame."""
-    return render(fit_to_frame(Drawing(image=picture)), len(picture))
+def _fitted(network: Network, image: HostArray) -> HostArray:
+    """What a network sees of an image (C, H, W) whose source is fitted to the frame."""
+    kind = input_kind(network)
+    return InputSample(kind, kind.decode(image)).array(network.input_shape, fit=True)

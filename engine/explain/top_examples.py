@@ -19,9 +19,9 @@ from engine.data import (
     Dataset,
     InputShape,
     TrainingData,
+    encode_labelled,
     generate_chunk,
     kind_of,
-    render_labelled,
 )
 from engine.explain.receptive_fields import Window, receptive_field, receptive_mask
 from engine.nn import BatchPredictor, Model, Network
@@ -287,7 +287,7 @@ class ExampleReader:
         # Parts are generated whole, so that fewer examples are the first of them.
         count = total if limit is None else min(total, -(-limit // CHUNK_SIZE) * CHUNK_SIZE)
         self._settings = replace(pool, generator=fitted, count=count)
-        self._labelled = [replace(each, weight=1) for each in training_data.labelled_drawings if each.weight]
+        self._labelled = [replace(each, weight=1) for each in training_data.labelled_samples if each.weight]
         fits = (
             generated is not None
             and len(generated) >= self._settings.count
@@ -321,7 +321,7 @@ class ExampleReader:
         first = self.first_index(part)
         if part >= self._generated_parts:
             start = first - self._settings.count
-            return render_labelled(self._labelled[start : start + LABELLED_CHUNK_SIZE], self._settings.generator)
+            return encode_labelled(self._labelled[start : start + LABELLED_CHUNK_SIZE], self._settings.generator)
         if self._generated is None:
             return generate_chunk(self._settings, TRAINING_STREAM, part)
         last = min(first + CHUNK_SIZE, self._settings.count)

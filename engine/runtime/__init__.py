@@ -1,9 +1,9 @@
 """What runs in the engine thread: requests in, snapshots out, training and jobs in slices."""
 
 from engine.runtime.jobs import (
-    DrawingPrediction,
-    DrawingPredictionsQuery,
     HeldOutQuery,
+    LabelledPrediction,
+    LabelledPredictionsQuery,
     RobustnessQuery,
     SamplesQuery,
 )
@@ -15,10 +15,10 @@ from engine.runtime.training_protocol import Keyframe, TrainingReport, TrainingR
 
 __all__ = [
     "AnyQuery",
-    "DrawingPrediction",
-    "DrawingPredictionsQuery",
     "HeldOutQuery",
     "Keyframe",
+    "LabelledPrediction",
+    "LabelledPredictionsQuery",
     "LayerStatisticsQuery",
     "Notice",
     "Request",

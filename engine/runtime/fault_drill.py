@@ -44,7 +44,7 @@ TRAINING = TrainingRequest(
 def fault_drill() -> tuple[bool, str]:
     """Whether the program goes on with the processor after a trap, and what happened, in a sentence."""
     runner = Runner("gpu")
-    request = Request(1, Document(DRAWING, (MODEL,)), training=TRAINING)
+    request = Request(1, Document.blank(MODEL).with_source(DRAWING), training=TRAINING)
     before = _trained(runner, request, STEPS)
     if before.device.title == "CPU":
         return False, f"The drill did not run: {before.notices[0].text if before.notices else 'no GPU is used'}"

@@ -16,13 +16,13 @@ from engine.data import (
     Dataset,
     DataSettings,
     GeneratorSamples,
+    InputSample,
     PoolSettings,
     generate_chunk,
     generate_samples,
     input_kind,
 )
 from engine.documents import Document
-from engine.drawings import Drawing
 from engine.explain import (
     COARSE_ROUNDS,
     INPUT_INDEPENDENT_KINDS,
@@ -88,8 +88,8 @@ class JobContext:
 
 
 @dataclass(frozen=True)
-class DrawingPrediction:
-    """The predicted class of a drawing, or "unsure", and the largest vote.
+class LabelledPrediction:
+    """The predicted class of a labelled sample, or "unsure", and the largest vote.
 
     point: the point of the run whose weights predicted it; None for a model that is of no run.
     """
@@ -100,41 +100,43 @@ class DrawingPrediction:
 
 
 @dataclass(frozen=True)
-class DrawingPredictionsQuery(Query[Mapping[Drawing, DrawingPrediction]]):
-    """The first model's predictions for the user's labelled drawings; each drawing keeps its last one until there
-    is a newer."""
+class LabelledPredictionsQuery(Query[Mapping[InputSample[Any], LabelledPrediction]]):
+    """The first model's predictions for the user's labelled samples; each keeps its last one until there is a
+    newer. Those that the kind of data of the model cannot encode have none."""
 
 
-class DrawingPredictionsJob(Job):
-    """Predicts drawings in batches; keeps the predictor and the rendered images of the job before."""
+class LabelledPredictionsJob(Job):
+    """Predicts samples in batches; keeps the predictor and the encoded images of the job before."""
 
-    def __init__(self, _: DrawingPredictionsQuery, context: JobContext) -> None:
+    def __init__(self, _: LabelledPredictionsQuery, context: JobContext) -> None:
         self.source = context.source()
         self._model, self._backend = context.model, context.backend
         self._point = None if context.training is None else context.training.shown_point
-        self._drawings = list(dict.fromkeys(each.drawing for each in context.document.labelled_drawings))
+        self._kind = input_kind(self._model.network)
+        samples = dict.fromkeys(each.sample for each in context.document.labelled_samples)
+        self._samples = [sample for sample in samples if sample.has_source_of(self._kind)]
         self._predictor: BatchPredictor | None = None
-        self._images: dict[Drawing, HostArray] = {}
-        self._known: Mapping[Drawing, DrawingPrediction] = {}
-        self._pending = self._drawings
+        self._images: dict[InputSample[Any], HostArray] = {}
+        self._known: Mapping[InputSample[Any], LabelledPrediction] = {}
+        self._pending = self._samples
 
-    def has_same_inputs(self, previous: DrawingPredictionsJob) -> bool:
-        return self._model.network == previous._model.network and self._drawings == previous._drawings
+    def has_same_inputs(self, previous: LabelledPredictionsJob) -> bool:
+        return self._model.network == previous._model.network and self._samples == previous._samples
 
-    def may_show(self, previous: DrawingPredictionsJob) -> bool:
+    def may_show(self, previous: LabelledPredictionsJob) -> bool:
         return self._model.network == previous._model.network
 
-    def adopt(self, previous: DrawingPredictionsJob) -> None:
+    def adopt(self, previous: LabelledPredictionsJob) -> None:
         if self._model.network != previous._model.network:
             return
         self._predictor = previous._predictor
-        self._images = {one: previous._images[one] for one in self._drawings if one in previous._images}
-        self._known = {one: previous._known[one] for one in self._drawings if one in previous._known}
+        self._images = {one: previous._images[one] for one in self._samples if one in previous._images}
+        self._known = {one: previous._known[one] for one in self._samples if one in previous._known}
         if self.source == previous.source:
             done = self._known.keys() - set(previous._pending)
-            self._pending = [one for one in self._drawings if one not in done]
+            self._pending = [one for one in self._samples if one not in done]
 
-    def run(self) -> Iterator[Mapping[Drawing, DrawingPrediction] | None]:
+    def run(self) -> Iterator[Mapping[InputSample[Any], LabelledPrediction] | None]:
         yield MappingProxyType(dict(self._known))
         network = self._model.network
         batch = max(1, inference_batch_size(network, MAX_BATCH))
@@ -142,22 +144,23 @@ class DrawingPredictionsJob(Job):
             self._predictor = BatchPredictor(network, self._backend, batch)
         self._predictor.load(self._model.parameters)
         while self._pending:
-            drawings = self._pending[:batch]
-            self._known = {**self._known, **self._predict(drawings, self._predictor)}
-            self._pending = self._pending[len(drawings) :]
+            samples = self._pending[:batch]
+            self._known = {**self._known, **self._predict(samples, self._predictor)}
+            self._pending = self._pending[len(samples) :]
             yield MappingProxyType(dict(self._known))
 
-    def _predict(self, drawings: list[Drawing], predictor: BatchPredictor) -> dict[Drawing, DrawingPrediction]:
+    def _predict(
+        self, samples: list[InputSample[Any]], predictor: BatchPredictor
+    ) -> dict[InputSample[Any], LabelledPrediction]:
         network = self._model.network
-        kind, shape = input_kind(network), network.input_shape
-        for drawing in drawings:
-            if drawing not in self._images:
-                self._images[drawing] = kind.encode(drawing, shape)
-        images = [self._images[drawing] for drawing in drawings]
+        for sample in samples:
+            if sample not in self._images:
+                self._images[sample] = sample.of_kind(self._kind).array(network.input_shape)
+        images = [self._images[sample] for sample in samples]
         votes = compute_votes(network, predictor.scores(np.stack(images)))
         return {
-            drawing: DrawingPrediction(predict_class(self._model, vote, image), float(vote.max()), self._point)
-            for drawing, image, vote in zip(drawings, images, votes, strict=True)
+            sample: LabelledPrediction(predict_class(self._model, vote, image), float(vote.max()), self._point)
+            for sample, image, vote in zip(samples, images, votes, strict=True)
         }
 
 
@@ -363,10 +366,10 @@ JOBS: dict[type[AnyQuery], JobKind] = {
         _always(Policy("Robustness", while_drawing=False, share=0.5, min_interval=4.0)),
         lambda query, context: supports(context.model.network),
     ),
-    DrawingPredictionsQuery: JobKind(
-        DrawingPredictionsJob,
+    LabelledPredictionsQuery: JobKind(
+        LabelledPredictionsJob,
         _always(Policy("Predictions for your own drawings", while_drawing=False, share=0.5, min_interval=0.5)),
-        lambda query, context: bool(context.document.labelled_drawings),
+        lambda query, context: bool(context.document.labelled_samples),
     ),
     HeldOutQuery: JobKind(
         HeldOutJob,

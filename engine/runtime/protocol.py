@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from engine.data import InputSample
 from engine.documents import Document, OpenRequest, OpenResult
-from engine.drawings import Drawing
 from engine.explain import Answer, Query, StepQuery, TemplateMatch
 from engine.nn import ChannelRanges, Prediction
 from engine.runtime.scheduler import AnyQuery
@@ -69,7 +69,7 @@ class DeviceReport:
 class Snapshot:
     """The complete result of one Request, in read-only host arrays.
 
-    generation, drawing, settled, requested_at: copied from the Request.
+    generation, input, settled, requested_at: copied from the Request.
     predictions: one per model, empty if the Request failed; the first one's model has the parameters it was made
         with.
     open_result: the content of the file last requested.
@@ -80,7 +80,7 @@ class Snapshot:
     """
 
     generation: int
-    drawing: Drawing
+    input: InputSample[Any]
     predictions: tuple[Prediction, ...]
     device: DeviceReport
     notices: tuple[Notice, ...]

@@ -7,8 +7,6 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from engine.backends import Backend, DeviceChoice, DeviceUnavailable, HostArray, choose_backend, numpy_backend
 from engine.backends.cuda import DeviceFault
 from engine.data import InputShape
@@ -92,7 +90,7 @@ class Runner:
     def _empty_snapshot(self, request: Request) -> Snapshot:
         return Snapshot(
             request.generation,
-            request.document.drawing,
+            request.document.input,
             (),
             self._device_report(),
             tuple(self._notices),
@@ -227,8 +225,6 @@ class Runner:
         opened = self._files.result(request)
         if opened is not None:
             self._opened = opened
-            if isinstance(opened.content, np.ndarray):
-                opened.content.flags.writeable = False
 
     def _fail_opening(self, request: Request, message: str) -> None:
         if request.open_request is not None:
@@ -254,14 +250,15 @@ class Runner:
         predictions = []
         for index, predictor in enumerate(self._update_predictors(document.models, self._live_model(request))):
             # While the first model trains, the second one's prediction is reused.
-            key = (predictor.model, document.drawing, document.fit_to_frame, request.visible_channels_of(index))
+            channels = request.visible_channels_of(index)
+            key = (predictor.model, document.kind, document.input.source, document.fit_to_frame, channels)
             if index and self._second is not None and self._second[0] == key:
                 predictions.append(self._second[1])
                 continue
             shape = predictor.model.network.input_shape
             if shape not in images:
                 images[shape] = document.encoded(predictor.model)
-            predictions.append(predictor.predict(images[shape], key[3]))
+            predictions.append(predictor.predict(images[shape], channels))
             if index:
                 self._second = key, predictions[-1]
         if len(predictions) == 1:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from engine.backends import HostArray
-from engine.data import Dataset, LabelledDrawing, PoolSettings, TrainingData
+from engine.data import Dataset, LabelledSample, PoolSettings, TrainingData
 from engine.nn import Model, RunPoint
 from engine.nn.layers import Arrays
 from engine.training import (
@@ -39,7 +39,7 @@ class TrainingRequest:
         RunPoint to continue from, or "kept" to resume `saved_run` without a new branch.
     branch_name: name of the new branch.
     config: settings from now on.
-    data, labelled_drawings: the examples.
+    data, labelled_samples: the examples.
     running: train, otherwise pause.
     stop_at_step: the step to pause at, None for none.
     speed_limit: steps per second at most, None for no limit.
@@ -54,7 +54,7 @@ class TrainingRequest:
     branch_name: str
     config: TrainingConfig
     data: PoolSettings
-    labelled_drawings: tuple[LabelledDrawing, ...] = ()
+    labelled_samples: tuple[LabelledSample, ...] = ()
     running: bool = False
     stop_at_step: int | None = None
     speed_limit: float | None = None
@@ -72,7 +72,7 @@ class TrainingRequest:
     @property
     def training_data(self) -> TrainingData:
         """The training data of the branch."""
-        return TrainingData(self.data, self.labelled_drawings)
+        return TrainingData(self.data, self.labelled_samples)
 
 
 @dataclass(frozen=True, eq=False)

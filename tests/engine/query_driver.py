@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.backends import choose_backend
 from engine.backends.cuda import DeviceFault
-from engine.data import LabelledDrawing
+from engine.data import LabelledSample
 from engine.documents import Document
 from engine.drawings import Drawing
 from engine.explain import AvailableExamples, Explainer
@@ -18,6 +18,7 @@ from engine.nn import Model, Prediction, Predictor, RunPoint
 from engine.runtime import AnyQuery
 from engine.runtime.jobs import JobContext, make_jobs
 from engine.runtime.scheduler import Scheduler
+from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
 
@@ -54,7 +55,7 @@ class QueryDriver:
         model = predictions[0].model
         self._steps += model is not self._model
         self._model = model
-        document = Document(Drawing(), tuple(one.model for one in predictions), fit_to_frame=fitted)
+        document = Document(drawing_sample(Drawing()), tuple(one.model for one in predictions), fit_to_frame=fitted)
         training = report(self._steps) if is_training else None
         self._set(query, JobContext(document, predictions, training, CPU, available, self._explainers), settled)
 
@@ -63,13 +64,13 @@ class QueryDriver:
         query: AnyQuery,
         model: Model,
         training: Any = None,
-        labelled: tuple[LabelledDrawing, ...] = (),
+        labelled: tuple[LabelledSample, ...] = (),
         settled: bool = True,
     ) -> None:
         """Ask for this query of a model. training: the report whose point has its parameters."""
         side = model.network.input_shape[1]
         prediction = Predictor(model, CPU).predict(np.full((side, side), -1, np.float32))
-        document = Document(Drawing(), (model,), labelled_drawings=labelled)
+        document = Document(drawing_sample(Drawing()), (model,), labelled_samples=labelled)
         self._set(query, JobContext(document, (prediction,), training, CPU, None, self._explainers), settled)
 
     def _set(self, query: AnyQuery | None, context: JobContext, settled: bool) -> None:

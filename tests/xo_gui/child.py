@@ -40,7 +40,7 @@ def begin(window: MainWindow) -> None:
         recovery.offers_changed.connect(lambda: window.training.execute(Start()))
         return
     drawing = Drawing(tuple(Stroke(points) for points in STROKES))
-    session.edit(session.document.with_drawing(drawing), "Pen stroke")
+    session.edit(session.document.with_source(drawing), "Pen stroke")
     window.training.execute(SetData(replace(window.training.settings.data, **DATA)))
     window.training.execute(SetConfig(ENDLESS))
     window.training.execute(Start())

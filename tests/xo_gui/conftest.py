@@ -61,13 +61,13 @@ class Hand:
 
     def settle(self) -> None:
         """Wait until the snapshot shown belongs to the current Document."""
-        drawing = self.window.session.document.drawing
+        drawing = self.window.session.document.input.source
         models = self.window.session.document.models
 
         def shown() -> None:
             snapshot = self.window.last
             assert snapshot is not None
-            assert snapshot.drawing is drawing
+            assert snapshot.input.source is drawing
             assert tuple(prediction.model for prediction in snapshot.predictions) == models
 
         self.qtbot.waitUntil(shown, timeout=60_000)

@@ -52,7 +52,7 @@ def weights_of(parameters: object) -> bytes:
 
 def seen(document: Document) -> Seen:
     first = document.models[0]
-    starts = tuple(round(float(each.points[0, 0]), 3) for each in document.drawing.strokes)
+    starts = tuple(round(float(each.points[0, 0]), 3) for each in document.input.source.strokes)
     return Seen(starts, first.network, weights_of(first.parameters))
 
 
@@ -87,7 +87,7 @@ class Reference:
         return before
 
     def _on(self, network: Network, training_data, config, before: Checkpoint | None, end: int) -> Checkpoint:
-        pool = ExamplePool(training_data.generated, training_data.labelled_drawings)
+        pool = ExamplePool(training_data.generated, training_data.labelled_samples)
         while pool.progress < 1:
             pool.generate_next()
         trainer = Trainer(network, FixedSource(pool.training), config, CPU, None, pool.held_out, before)
@@ -163,13 +163,13 @@ class User(RuleBasedStateMachine):
     def press(self, x: int) -> None:
         self.lift()
         session, self.pen = self.bench.session, x / 1000
-        drawing = self.document.drawing.with_stroke(stroke(self.pen))
-        session.preview(session.document.with_drawing(drawing))
+        drawing = self.document.input.source.with_stroke(stroke(self.pen))
+        session.preview(session.document.with_source(drawing))
 
     @rule()
     def lift(self) -> None:
         session, pen, self.pen = self.bench.session, self.pen, None
-        if pen is None or session.document.drawing is self.document.drawing:
+        if pen is None or session.document.input.source is self.document.input.source:
             return
         session.edit(session.document, "Pen stroke")
         was = self.stack[self.at]
@@ -374,8 +374,8 @@ def test_any_actions_in_the_real_window_end_in_a_consistent_state(
             )
 
     def draw() -> None:
-        drawing = session.document.drawing.with_stroke(stroke(rng.random()))
-        session.edit(session.document.with_drawing(drawing), "Pen stroke")
+        drawing = session.document.input.source.with_stroke(stroke(rng.random()))
+        session.edit(session.document.with_source(drawing), "Pen stroke")
 
     def undo() -> None:
         if session.undo_stack.index() > first:
@@ -387,7 +387,7 @@ def test_any_actions_in_the_real_window_end_in_a_consistent_state(
     def at_rest() -> None:
         last = window.last
         assert last.generation == session.generation
-        assert last.drawing is session.document.drawing
+        assert last.input.source is session.document.input.source
         assert not control.settings.running
         assert (last.training is None) == (control.request is None)
         if last.training is not None:

@@ -369,8 +369,8 @@ def test_a_monkey_finds_nothing(
     def at_rest() -> None:
         document, snapshot = session.document, window.last
         assert session.request().settled
-        assert canvas.current_drawing is document.drawing
-        assert snapshot.drawing is document.drawing
+        assert canvas.current_drawing is document.input.source
+        assert snapshot.input.source is document.input.source
         assert len(snapshot.predictions) == len(document.models)
         for prediction, model in zip(snapshot.predictions, document.models, strict=True):
             assert same_weights(prediction.model, model)

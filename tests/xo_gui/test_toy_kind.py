@@ -68,7 +68,7 @@ def test_a_new_kind_is_seen_everywhere_in_the_window(
     assert window.last.comparison is None
     view.canvas.setFocus()
     QTest.keyClick(view.canvas, "l")
-    assert window.session.document.labelled_drawings[0].label == "level"
+    assert window.session.document.labelled_samples[0].label == "level"
     assert window.statusBar().currentMessage() == "Saved as level: 0 upright, 1 level, 0 neither."
     # The page of the generator has a row for each setting of the kind.
     window.show_data()
@@ -100,7 +100,7 @@ def test_a_new_kind_is_seen_everywhere_in_the_window(
     # Its own input view takes the place of the canvas, and gives it back.
     monkeypatch.setitem(INPUT_VIEWS, "ruler", Ruler)
     monkeypatch.setattr(ToyKind, "input_view", "ruler")
-    window.session.edit(window.session.document.with_drawing(Drawing(image=np.ones((8, 8), np.float32))), "Fill")
+    window.session.edit(window.session.document.with_source(Drawing(image=np.ones((8, 8), np.float32))), "Fill")
     ruler = next(one for one in window.views if isinstance(one, Ruler))
     assert (ruler.isVisible(), ruler.label.text(), view.isVisible()) == (True, "1.00", False)
     window.use_preset("default")

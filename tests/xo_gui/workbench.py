@@ -15,7 +15,7 @@ import pytest
 from engine.data import PoolSettings
 from engine.data.xo import XOSettings
 from engine.documents import Document
-from engine.drawings import Drawing, Stroke
+from engine.drawings import Stroke
 from engine.nn import Model, Network
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
 from engine.runtime import Request, Runner, Snapshot
@@ -42,7 +42,7 @@ class Workbench:
     def __init__(self, patch: pytest.MonkeyPatch, document: Document | None = None) -> None:
         ticks = count(1)
         patch.setattr("engine.runtime.training_run.perf_counter", lambda: TICK * next(ticks))
-        self.session = Session(document or Document(Drawing(), (subject(),)))
+        self.session = Session(document or Document.blank(subject()))
         self.control = TrainingController(self.session)
         self.runner = Runner("cpu")
         self.requests: Mailbox[Request] = Mailbox()

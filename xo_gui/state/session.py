@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from engine.documents import Document, OpenRequest, OpenResult
-from engine.drawings import Drawing
 from engine.nn import ChannelRanges, Model, Network
 from engine.runtime import AnyQuery, Notice, Request, TrainingRequest
 from xo_gui.state.selection import CellRef, Selection
@@ -85,9 +84,9 @@ class Session(QObject):
         return self._generation
 
     def preview(self, document: Document) -> None:
-        """Show a Document that is not committed yet, such as a stroke in progress; one with the committed drawing
+        """Show a Document that is not committed yet, such as a stroke in progress; one with the committed input
         ends the preview."""
-        self._preview = None if document.drawing is self._document.drawing else document
+        self._preview = None if document.input is self._document.input else document
         self._emit_changed()
 
     def edit(self, document: Document, text: str, merge: str = "") -> None:
@@ -104,13 +103,13 @@ class Session(QObject):
 
         Where the first model reads pictures of another size, the stroke ends before, as an undo of its own.
         """
-        drawing = None if self._preview is None else self._preview.drawing
-        if drawing is not None and models[0].network.input_shape != self._document.models[0].network.input_shape:
-            self.edit(self._document.with_drawing(drawing), self.tr("Pen stroke"))
-            drawing = None
-        self.edit(replace(self._document, models=models), text)
-        if drawing is not None:
-            self.preview(self._document.with_drawing(drawing))
+        sample = None if self._preview is None else self._preview.input
+        if sample is not None and models[0].network.input_shape != self._document.models[0].network.input_shape:
+            self.edit(self._document.with_input(sample), self.tr("Pen stroke"))
+            sample = None
+        self.edit(self._document.with_models(models), text)
+        if sample is not None and sample.has_source_of(self._document.kind):
+            self.preview(self._document.with_input(sample))
 
     def select(self, selection: Selection) -> None:
         """Replace the Selection."""
@@ -187,7 +186,8 @@ class Session(QObject):
     def open(self, path: Path) -> OpenRequest:
         """Have the engine read a file, so that the window never waits for a disk; the result carries the returned
         request."""
-        self._open_request = OpenRequest(self._open_request.number + 1 if self._open_request else 1, path)
+        number = self._open_request.number + 1 if self._open_request else 1
+        self._open_request = OpenRequest(number, path, self.document.kind)
         self._emit_changed()
         return self._open_request
 
@@ -206,8 +206,9 @@ class Session(QObject):
         """Whether the Document holds this very model, weights included."""
         return any(one is model for one in self.document.models)
 
-    def has_drawing(self, drawing: Drawing) -> bool:
-        return self.document.drawing is drawing
+    def has_source(self, source: object) -> bool:
+        """Whether the input is this very source."""
+        return self.document.input.source is source
 
     def report_notices(self, notices: tuple[Notice, ...]) -> None:
         """Emit the notices that are new, and acknowledge them."""

@@ -445,7 +445,7 @@ class TrainingController(QObject):
         self._stopped, self._adopting, self._trained = False, False, self._session.document.models[0]
         self.training = None
         config, data, number = self._config, self._data, next(self._run_ids)
-        own = self._session.document.labelled_drawings
+        own = self._session.document.labelled_samples
         if name is None:
             name = self.tr("Run {0}, seed {1}").format(self._names.runs + 1, config.seed)
         name = self._names.unique(name, self.tr("{0} ({1})"))
@@ -479,12 +479,12 @@ class TrainingController(QObject):
         if run is not None and request is not None and live and not self._stopped and run.run_id == request.run_id:
             model = replace(model, network=run.network, parameters=run.checkpoint.parameters, origin={})
             model = replace(model, run_point=run.current_point)
-            document = replace(document, models=(model, *document.models[1:]))
+            document = document.with_models((model, *document.models[1:]))
         of_run = [other for other in self._known if run is not None and other.network in run.networks]
         if any(other.run_point is not None and other not in of_run for other in document.models[1:]):
             # Its history is not the saved one, in which that point has other weights.
             others = tuple(replace(other, run_point=None) for other in document.models[1:])
-            document = replace(document, models=(document.models[0], *others))
+            document = document.with_models((document.models[0], *others))
         look = request.shown_point if request is not None and live else None
         if look is not None and run is not None and look not in run:
             look = None
@@ -530,7 +530,7 @@ class TrainingController(QObject):
             branch.name,
             self._config,
             training_data.generated,
-            training_data.labelled_drawings,
+            training_data.labelled_samples,
         )
         request = replace(request, speed_limit=work.speed_limit, shown_point=work.shown_point, saved_run=run)
         self.request = replace(request, branch_names=work.branch_names)
@@ -546,7 +546,7 @@ class TrainingController(QObject):
         """The examples of the current branch, or else of the next one."""
         if self.request is not None and self.live:
             return self.request.training_data
-        return TrainingData(self._data, self._session.document.labelled_drawings)
+        return TrainingData(self._data, self._session.document.labelled_samples)
 
     @property
     def _default_data(self) -> PoolSettings:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QMimeData, QObject, Signal
 from PySide6.QtGui import QAction, QGuiApplication, QImage, QImageWriter
 from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QWidget
 
+from engine.data import InputSample
 from engine.documents import SUFFIX, OpenRequest, OpenResult, ProjectState, save_model
+from engine.drawings import FloatArray
 from engine.formats import PICTURE_SUFFIXES, remove_leftovers, write_atomically
 from engine.nn import Model
 from engine.nn.layers import shape_text
@@ -95,16 +97,39 @@ class ImportExport(QObject):
             text = self.tr("The network of {0} is in use now, {1}.").format(name, shape)
             self.stated.emit(Statement(self._report(opened, text), partial(self._session.has_model, found)))
         elif not isinstance(found, ProjectState):
-            self._drawing_view.set_image(found, self.tr("Open {0}").format(name))
-            self._state_drawing(self._report(opened, self._picture_text(name)))
+            self._use_input(opened, found)
 
-    def _picture_text(self, name: str) -> str:
-        return self.tr("{0} is the drawing now; Invert and Crop are below it.").format(name)
+    def _use_input(self, opened: OpenResult, sample: InputSample[Any]) -> None:
+        """Make what was opened the input, unless the network reads another kind by now."""
+        name, document = opened.request.path.name, self._session.document
+        if not sample.has_source_of(document.kind):
+            text = self.tr("{0} was read as one of the {1}, but the network reads {2} now; open it again.")
+            self.message.emit(text.format(name, sample.kind.plural, document.kind.plural))
+            return
+        self._session.edit(document.with_input(sample), self.tr("Open {0}").format(name))
+        self._state_input(self._report(opened, self._input_text(name)))
 
-    def _state_drawing(self, text: str) -> None:
-        """Say what the drawing is, until it is another."""
-        drawing = self._session.document.drawing
-        self.stated.emit(Statement(text, partial(self._session.has_drawing, drawing)))
+    def _use_picture(self, picture: FloatArray, text: str, name: str) -> None:
+        """Make a picture (H, W) the input, where it can be one of the kind that the network reads."""
+        document = self._session.document
+        try:
+            source = document.kind.from_picture(picture)
+        except ValueError as error:
+            self.message.emit(str(error))
+            return
+        self._session.edit(document.with_source(source), text)
+        self._state_input(self._input_text(name))
+
+    def _input_text(self, name: str) -> str:
+        kind = self._session.document.kind
+        if kind.input_view == "canvas":
+            return self.tr("{0} is the drawing now; Invert and Crop are below it.").format(name)
+        return self.tr("{0} is the {1} now.").format(name, kind.noun)
+
+    def _state_input(self, text: str) -> None:
+        """Say what the input is, until it is another."""
+        source = self._session.document.input.source
+        self.stated.emit(Statement(text, partial(self._session.has_source, source)))
 
     def _report(self, opened: OpenResult, text: str) -> str:
         """The text with what else there is to say of an opened file."""
@@ -240,8 +265,7 @@ class ImportExport(QObject):
             self.open_path(content.paths[0], first=len(content.paths) > 1)
         elif content.picture is not None:
             self._drawing_view.end_stroke()
-            self._drawing_view.set_image(content.picture, text)
-            self._state_drawing(self._picture_text(name))
+            self._use_picture(content.picture, text, name)
         else:
             self.message.emit(content.found)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from statistics import median
 from time import perf_counter
@@ -420,7 +419,7 @@ class MainWindow(QMainWindow):
         self.drawing_view.end_stroke()
         document = self.session.document
         text = self.tr("{0} network").format(model.name)
-        self.session.edit(replace(document, models=(model, *document.models[1:])), text)
+        self.session.edit(document.with_models((model, *document.models[1:])), text)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept anything as a copy; what cannot be used is named once it is dropped."""

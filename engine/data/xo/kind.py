@@ -13,13 +13,13 @@ import numpy as np
 from engine.data.data_kind import (
     SAMPLES_PER_CLASS,
     DataSettings,
-    DrawingKind,
     ExampleInput,
     InputShape,
     Variations,
     VariedProperty,
 )
 from engine.data.dataset import Dataset
+from engine.data.drawing_kind import DrawingKind
 from engine.data.xo.article import ARTICLE_PICTURES, SIDE
 from engine.data.xo.generator import CLASSES, class_counts, generate_dataset, generate_drawing
 from engine.data.xo.settings import XOSettings

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from engine.data.data_kind import INPUT_GROUP, MAX_SIDE, MIN_SIDE, DataSettings
+from engine.data.data_kind import INPUT_GROUP, DataSettings
+from engine.data.drawing_kind import MAX_SIDE, MIN_SIDE
 from engine.form_fields import FormField, check_fields, form_field
 
 Range = tuple[float, float]

@@ -25,6 +25,7 @@ from engine.training.optimizers import Adam
 from tests.engine import fake_cupy
 from tests.engine.backends.cuda.cpu_device import needs_compiler
 from tests.engine.fake_cupy import ILLEGAL_ADDRESS, NO_MEMORY
+from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
 
@@ -168,7 +169,9 @@ def test_a_cupy_that_cannot_be_loaded_gives_the_reason(monkeypatch: pytest.Monke
 @pytest.mark.usefixtures("no_cupy")
 def test_the_runner_falls_back_to_the_cpu_with_one_notice() -> None:
     runner = Runner("gpu")
-    document = Document(Drawing(), (Model("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
+    document = Document(
+        drawing_sample(Drawing()), (Model("Walk-through", WALKTHROUGH.network, handmade_parameters()),)
+    )
     first, again = (runner.compute(Request(1, document)) for _ in range(2))
     assert first.device.title == "CPU"
     assert first.predictions

@@ -13,7 +13,7 @@ import pytest
 import engine
 from engine.cli.main import main
 from engine.cli.train_options import command_arguments
-from engine.data import DATA_KINDS, Augmentation, Dataset, LabelledDrawing, PoolSettings, kind_for, make_source
+from engine.data import DATA_KINDS, Augmentation, Dataset, LabelledSample, PoolSettings, kind_for, make_source
 from engine.documents import Document, ProjectState, load_model, save_project
 from engine.documents.project_file import load_project
 from engine.drawings import Drawing
@@ -24,6 +24,7 @@ from engine.nn.layers import Conv2D, Dense, Flatten, ReLU
 from engine.runtime import Request, Runner, Snapshot, TrainingRequest
 from engine.training import TrainingConfig
 from tests.engine.query_driver import QueryDriver
+from tests.samples import drawing_sample
 from tests.toy_kind import ToyKind, ToySettings
 
 NETWORK = Network((1, 8, 8), (Conv2D(4, 3), ReLU(), Flatten(), Dense(2)), classes=("upright", "level"))
@@ -88,10 +89,12 @@ def test_the_command_of_a_run_names_its_kind(toy: ToyKind) -> None:
 # --- in the window's engine
 
 
-def trained(steps: int, labelled: tuple[LabelledDrawing, ...] = ()) -> tuple[Runner, Snapshot, Request]:
+def trained(steps: int, labelled: tuple[LabelledSample, ...] = ()) -> tuple[Runner, Snapshot, Request]:
     runner, subject = Runner("cpu"), model()
     goal = TrainingRequest(1, subject, "fresh", "Run 1", TrainingConfig(batch=20), DATA, labelled, True, steps)
-    request = Request(1, Document(Drawing(), (subject,), labelled_drawings=labelled), training=goal, live=True)
+    request = Request(
+        1, Document(drawing_sample(Drawing()), (subject,), labelled_samples=labelled), training=goal, live=True
+    )
     snapshot = runner.compute(request)
     while runner.busy:
         runner.run_for(0.05)
@@ -100,7 +103,7 @@ def trained(steps: int, labelled: tuple[LabelledDrawing, ...] = ()) -> tuple[Run
 
 
 def test_a_run_on_a_new_kind_is_saved_and_continued_from_the_file(toy: ToyKind, tmp_path: Path) -> None:
-    mine = (LabelledDrawing(Drawing(image=np.eye(8, dtype=np.float32) * 2 - 1), "level", 3),)
+    mine = (LabelledSample(drawing_sample(Drawing(image=np.eye(8, dtype=np.float32) * 2 - 1)), "level", 3),)
     runner, snapshot, request = trained(6, mine)
     assert [notice.text for notice in snapshot.notices] == []
     assert snapshot.training is not None
@@ -131,9 +134,12 @@ def test_a_run_on_a_new_kind_is_saved_and_continued_from_the_file(toy: ToyKind, 
 def test_a_kind_that_is_not_there_is_said_when_a_file_is_opened(
     toy: ToyKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_project(tmp_path / "a.session", ProjectState(Document(Drawing(), (model(),)), TrainingConfig(), DATA))
+    save_project(
+        tmp_path / "a.session",
+        ProjectState(Document.blank(model()), TrainingConfig(), DATA),
+    )
     monkeypatch.delitem(DATA_KINDS, "toy")
-    with pytest.raises(ValueError, match=r"no kind of generated data called .toy.; there are xo"):
+    with pytest.raises(ValueError, match=r"an input of the kind .toy., and the kinds that can be read are xo"):
         load_project(tmp_path / "a.session")
 
 

@@ -10,6 +10,7 @@ from engine.documents.presets import handmade_parameters
 from engine.drawings import Drawing
 from engine.nn import Model, Network
 from engine.nn.layers import Dense, Flatten, ShapeError
+from tests.samples import drawing_sample
 
 SUBJECT = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
 
@@ -30,18 +31,18 @@ def test_a_network_that_reads_no_square_map_cannot_read_a_drawing(shape: tuple[i
     with refused:
         check_input(odd)
     with refused:
-        Document(Drawing(), (odd,)).encoded(odd)
+        Document.blank(odd).encoded(odd)
 
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_document_holds_one_or_two_subjects(count: int) -> None:
     with pytest.raises(ValueError, match=f"one or two networks, not {count}"):
-        Document(Drawing(), (SUBJECT,) * count)
+        Document(drawing_sample(Drawing()), (SUBJECT,) * count)
 
 
 def test_another_drawing_leaves_the_rest_of_the_document() -> None:
-    document, drawing = Document(Drawing(), (SUBJECT, SUBJECT), fit_to_frame=True), Drawing()
-    altered = document.with_drawing(drawing)
-    assert altered.drawing is drawing
+    document, drawing = Document(drawing_sample(Drawing()), (SUBJECT, SUBJECT), fit_to_frame=True), Drawing()
+    altered = document.with_source(drawing)
+    assert altered.input.source is drawing
     assert (altered.models, altered.fit_to_frame) == (document.models, True)
-    assert document.drawing is not drawing
+    assert document.input.source is not drawing

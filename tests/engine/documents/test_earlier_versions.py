@@ -81,8 +81,8 @@ def test_session_opens_and_training_goes_on(continued: Mapping[str, np.ndarray])
     work = load_project(SAVED / "project.session")
     (model,) = work.document.models
     assert (model.name, model.run_point, work.branch_names) == ("Small", RunPoint(1, 17), {0: "mine"})
-    assert [(own.label, own.weight) for own in work.document.labelled_drawings] == [("X", 1), ("neither", 3)]
-    assert len(work.document.drawing.strokes) == 3
+    assert [(own.label, own.weight) for own in work.document.labelled_samples] == [("X", 1), ("neither", 3)]
+    assert len(work.document.input.source.strokes) == 3
     kept = work.run
     assert kept is not None
     assert [line.branch.name for line in kept.branches][-1] == "second"
@@ -96,7 +96,7 @@ def test_session_opens_and_training_goes_on(continued: Mapping[str, np.ndarray])
             "second",
             config,
             work.data,
-            kept.branch_origins[1].training_data.labelled_drawings,
+            kept.branch_origins[1].training_data.labelled_samples,
             True,
             31,
             saved_run=kept,
@@ -105,3 +105,13 @@ def test_session_opens_and_training_goes_on(continued: Mapping[str, np.ndarray])
     while run.busy:
         run.run_for(0.01)
     assert_close(run.shown_parameters(), continued, "session.")
+
+
+def test_a_session_whose_inputs_say_no_kind_holds_drawings() -> None:
+    document = load_project(Path(__file__).with_name("saved_before_kinds") / "project.session").document
+    samples = [document.input, *(labelled.sample for labelled in document.labelled_samples)]
+    assert [sample.kind.name for sample in samples] == ["xo"] * 3
+    assert [len(sample.source.strokes) for sample in samples] == [2, 1, 0]
+    assert (document.input.source.transform.rotate, document.fit_to_frame) == (30, True)
+    np.testing.assert_array_equal(document.input.source.image, np.linspace(-1, 1, 12).reshape(3, 4).astype("f4"))
+    np.testing.assert_array_equal(samples[2].source.image, document.input.source.image)

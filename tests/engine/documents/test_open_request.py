@@ -24,6 +24,7 @@ from engine.formats import FileError
 from engine.nn import Model, Network
 from engine.nn.layers import Dense, Flatten
 from engine.training import TrainingConfig
+from tests.samples import DRAWINGS, drawing_sample
 
 COULD_NOT = {
     "colour": ((3, 16, 16), "a drawing is one square map"),
@@ -41,7 +42,7 @@ def model_of(shape: tuple[int, int, int]) -> Model:
 
 
 def error_of(path: Path) -> str:
-    opened = open_file(OpenRequest(1, path))
+    opened = open_file(OpenRequest(1, path, DRAWINGS))
     assert opened.content is None
     assert "\n" not in opened.error
     return opened.error
@@ -54,7 +55,7 @@ def test_a_network_that_reads_no_drawing_is_refused_wherever_it_is_opened(name: 
     save_model(path, model_of(shape))
     assert reason in error_of(path)
     for models in ((model_of(shape),), (model_of((1, 8, 8)), model_of(shape))):
-        document = Document(Drawing(), models)
+        document = Document(drawing_sample(Drawing()), models)
         save_project(
             session, ProjectState(document, TrainingConfig(), PoolSettings(XOSettings()), saved_at=time.time())
         )
@@ -64,7 +65,7 @@ def test_a_network_that_reads_no_drawing_is_refused_wherever_it_is_opened(name: 
 def test_the_smallest_network_that_reads_a_drawing_opens(tmp_path: Path) -> None:
     path = tmp_path / "four.safetensors"
     save_model(path, model_of((1, 4, 4)))
-    assert isinstance(open_file(OpenRequest(1, path)).content, Model)
+    assert isinstance(open_file(OpenRequest(1, path, DRAWINGS)).content, Model)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.backends import choose_backend
-from engine.data import LabelledDrawing, PoolSettings
+from engine.data import LabelledSample, PoolSettings
 from engine.data.xo import XOSettings
 from engine.documents import Document, ProjectState, read_project_summary, save_project
 from engine.documents.project_file import load_project
@@ -25,6 +25,7 @@ from engine.training import SGD, Checkpoint, SavedRun, SaveThrottle, TrainingCon
 from engine.training.optimizers import Adam
 from tests.conftest import Effort
 from tests.engine.formats.mutants import mutants
+from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
 NETWORK = Network(
@@ -37,7 +38,10 @@ def stroke(erase: bool = False, grid: int = 0) -> Stroke:
     return Stroke(RNG.random((5, 3)).astype(np.float32) * 0.5, erase, grid)
 
 
-OWN = tuple(LabelledDrawing(Drawing((stroke(),)), label, weight) for label, weight in (("X", 1), ("neither", 3)))
+OWN = tuple(
+    LabelledSample(drawing_sample(Drawing((stroke(),))), label, weight)
+    for label, weight in (("X", 1), ("neither", 3))
+)
 SUBJECT = Model("Small", NETWORK, NETWORK.initial_parameters(9), 0.7, {"command": "xo train"})
 DRAWING = Drawing(
     (stroke(), stroke(erase=True), stroke(grid=9)),
@@ -71,7 +75,7 @@ def trained(budget: int = 2**20) -> tuple[TrainingRun, TrainingRequest, SavedRun
         origin=RunPoint(0, 6),
         branch_name="second",
         config=faster,
-        labelled_drawings=OWN,
+        labelled_samples=OWN,
         running=True,
         stop_at_step=17,
     )
@@ -81,7 +85,7 @@ def trained(budget: int = 2**20) -> tuple[TrainingRun, TrainingRequest, SavedRun
 
 
 def work_of(kept: SavedRun | None) -> ProjectState:
-    document = Document(DRAWING, (replace(SUBJECT, run_point=RunPoint(1, 17)),), True, OWN)
+    document = Document(drawing_sample(DRAWING), (replace(SUBJECT, run_point=RunPoint(1, 17)),), True, OWN)
     return ProjectState(document, CONFIG, DATA, kept, 5.0, RunPoint(0, 3), {0: "mine"}, True, 1234.5, True)
 
 
@@ -100,14 +104,14 @@ def test_the_document_comes_back(tmp_path: Path) -> None:
     path, work = tmp_path / "a.session", work_of(None)
     save_project(path, replace(work, shown_point=None))
     found = load_project(path)
-    assert_same_drawing(found.document.drawing, DRAWING)
+    assert_same_drawing(found.document.input.source, DRAWING)
     model = found.document.models[0]
     assert (model.name, model.network, model.threshold) == ("Small", NETWORK, 0.7)
     assert (model.origin, model.run_point) == ({"command": "xo train"}, RunPoint(1, 17))
     for name, values in SUBJECT.parameters.items():
         np.testing.assert_array_equal(model.parameters[name], values)
-    assert [(each.label, each.weight) for each in found.document.labelled_drawings] == [("X", 1), ("neither", 3)]
-    assert_same_drawing(found.document.labelled_drawings[1].drawing, OWN[1].drawing)
+    assert [(each.label, each.weight) for each in found.document.labelled_samples] == [("X", 1), ("neither", 3)]
+    assert_same_drawing(found.document.labelled_samples[1].sample.source, OWN[1].sample.source)
     assert (found.document.fit_to_frame, found.config, found.data, found.speed_limit) == (True, CONFIG, DATA, 5.0)
     assert (found.branch_names, found.live, found.saved_at, found.was_running) == ({0: "mine"}, True, 1234.5, True)
     assert found.run is None
@@ -130,7 +134,7 @@ def test_training_goes_on_to_the_same_bytes_and_every_moment_can_be_gone_back_to
         run_id=1,
         origin="kept",
         saved_run=found,
-        labelled_drawings=found.branch_origins[1].training_data.labelled_drawings,
+        labelled_samples=found.branch_origins[1].training_data.labelled_samples,
         running=False,
     )
     report = following(again, back)

@@ -26,6 +26,7 @@ from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, R
 from engine.runtime import Request, Runner
 from engine.training import evaluate
 from tests.engine.query_driver import QueryDriver
+from tests.samples import drawing_sample
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")
@@ -358,7 +359,7 @@ def test_a_value_that_is_not_there_has_no_answer(query: ExplanationQuery) -> Non
 def test_the_runner_answers_beside_the_readings_and_goes_on_with_slow_ones() -> None:
     runner = Runner("cpu")
     network = Network((1, 16, 16), (Conv2D(3, 3), ReLU(), GlobalAvgPool(), Dense(2)))
-    document = Document(Drawing((Stroke(((0.1, 0.1, 0.1), (0.9, 0.9, 0.1))),)), (subject(network),))
+    document = Document(drawing_sample(Drawing((Stroke(((0.1, 0.1, 0.1), (0.9, 0.9, 0.1))),))), (subject(network),))
     gradient, occlusion = ExplanationQuery("gradient"), ExplanationQuery("occlusion")
     quick = runner.compute(Request(1, document, queries=frozenset({gradient}))).result(gradient)
     assert quick is not None

@@ -18,6 +18,7 @@ from engine.nn import Model, Network, Plan, Predictor
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, Tanh
 from engine.runtime import Request, Runner
 from tests.engine.query_driver import QueryDriver
+from tests.samples import drawing_sample
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")
@@ -117,7 +118,9 @@ def test_what_the_window_puts_on_the_canvas_is_predicted_as_promised(fit: bool) 
     for kind in ("X", "O"):
         drawing = generate_drawing(kind, XOSettings(size=(0.5, 0.6), cut=0.0), rng)
         request = Request(
-            1, Document(drawing, (model,), fit_to_frame=fit), queries=frozenset({ExplanationQuery("flip")})
+            1,
+            Document(drawing_sample(drawing), (model,), fit_to_frame=fit),
+            queries=frozenset({ExplanationQuery("flip")}),
         )
         before = runner.compute(request).predictions[0].predicted_class
         assert before == kind
@@ -126,7 +129,7 @@ def test_what_the_window_puts_on_the_canvas_is_predicted_as_promised(fit: bool) 
         result = runner.compute(request).result(ExplanationQuery("flip"))
         assert result is not None
         assert result.counterfactual is not None
-        changed = Document(Drawing(image=result.counterfactual.picture), (model,), fit_to_frame=fit)
+        changed = Document(drawing_sample(Drawing(image=result.counterfactual.picture)), (model,), fit_to_frame=fit)
         after = runner.compute(Request(1, changed)).predictions[0].predicted_class
         assert {before, after} == {"X", "O"}
 

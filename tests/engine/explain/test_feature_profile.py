@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.backends import choose_backend
-from engine.data import ExamplePool, LabelledDrawing, PoolSettings, TrainingData
+from engine.data import ExamplePool, LabelledSample, PoolSettings, TrainingData
 from engine.data.xo import XOSettings
 from engine.documents import WALKTHROUGH, shipped_model
 from engine.documents.presets import handmade_parameters
@@ -26,6 +26,7 @@ from engine.nn import Model, Network, Plan, Prediction, Predictor
 from engine.nn.layers import AvgPool2D, Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU, Residual, Tanh
 from engine.runtime.scheduler import Policy
 from tests.engine.query_driver import QueryDriver
+from tests.samples import drawing_sample
 
 Array = np.ndarray[Any, Any]
 CPU = choose_backend("cpu")
@@ -267,8 +268,11 @@ def test_weights_that_have_run_away_give_no_error(monkeypatch: pytest.MonkeyPatc
 
 def test_own_drawings_are_among_them_each_once_and_examples_at_hand_change_nothing() -> None:
     ink = np.ones((SIDE, SIDE), np.float32)
-    own = (LabelledDrawing(Drawing(image=ink), "X", 7), LabelledDrawing(Drawing(), "O", 0))
-    of, training_data = subject(), replace(LESSON, labelled_drawings=own)
+    own = (
+        LabelledSample(drawing_sample(Drawing(image=ink)), "X", 7),
+        LabelledSample(drawing_sample(Drawing()), "O", 0),
+    )
+    of, training_data = subject(), replace(LESSON, labelled_samples=own)
     given = ExampleReader(training_data, (1, SIDE, SIDE))
     assert given.count == LESSON.generated.count + 1
     np.testing.assert_array_equal(given.picture(LESSON.generated.count), ink)
@@ -310,7 +314,7 @@ def test_a_network_of_other_classes_still_gets_its_picture() -> None:
 
 def test_examples_that_cannot_be_made_are_said_each_time_they_are_asked_for() -> None:
     liking, of = FeatureProfiler(), subject()
-    strange = replace(LESSON, labelled_drawings=(LabelledDrawing(Drawing(), "Z"),))
+    strange = replace(LESSON, labelled_samples=(LabelledSample(drawing_sample(Drawing()), "Z"),))
     for channel in (0, 1):
         likes = last(liking, of, FeatureQuery(1, channel, 1, strange))
         assert "labelled Z" in likes.message
@@ -363,10 +367,13 @@ def test_while_weights_are_learnt_the_last_whole_answer_stays_and_a_hand_s_chang
 
 
 def test_a_reader_has_whole_parts_and_own_drawings_once_each() -> None:
-    shape, own = (1, SIDE, SIDE), tuple(LabelledDrawing(Drawing(), "X", weight) for weight in (1,) * 30 + (3, 0))
+    shape, own = (
+        (1, SIDE, SIDE),
+        tuple(LabelledSample(drawing_sample(Drawing()), "X", weight) for weight in (1,) * 30 + (3, 0)),
+    )
     counts = [ExampleReader(LESSON, shape, limit=limit).count for limit in (None, 1, 100, 150, 900)]
     assert counts == [230, 100, 100, 200, 230]
-    reader = ExampleReader(replace(LESSON, labelled_drawings=own), shape)
+    reader = ExampleReader(replace(LESSON, labelled_samples=own), shape)
     assert reader.count == 230 + 31
     first = [reader.first_index(part) for part in range(reader.part_count)]
     assert first == [0, 100, 200, 230, 250]

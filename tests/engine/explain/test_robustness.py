@@ -12,7 +12,7 @@ from engine.backends import choose_backend
 from engine.data import PoolSettings
 from engine.data.xo import DrawingVariations, XOSettings, drawing_properties
 from engine.documents import Document, shipped_model
-from engine.drawings import Drawing, render
+from engine.drawings import render
 from engine.explain import COARSE_ROUNDS, RobustnessResult, RobustnessTest, match_templates, supports
 from engine.explain.robustness import DRAWINGS_PER_ROUND, SEED
 from engine.nn import Model, Network, Predictor
@@ -210,7 +210,7 @@ def test_progress_is_the_share_of_the_tests_done() -> None:
 
 
 def test_it_is_tried_only_while_somebody_looks() -> None:
-    runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)))
+    runner, request = Runner("cpu"), Request(1, Document.blank(SUBJECT))
     assert runner.compute(request).result(ROBUSTNESS) is None
     assert not runner.busy
     looking = replace(request, queries=LOOK)
@@ -222,11 +222,11 @@ def test_it_is_tried_only_while_somebody_looks() -> None:
     assert runner.compute(looking).result(ROBUSTNESS) is found, "it is not tried again"
     assert not runner.busy
     other = Model("Other", SMALL, SMALL.initial_parameters(5))
-    first = runner.compute(replace(looking, document=Document(Drawing(), (other,)))).result(ROBUSTNESS)
+    first = runner.compute(replace(looking, document=Document.blank(other))).result(ROBUSTNESS)
     assert first is found, "until something is known of the new one"
     while runner.busy:
         runner.run_for(0.01)
-    later = runner.compute(replace(looking, document=Document(Drawing(), (other,)))).result(ROBUSTNESS)
+    later = runner.compute(replace(looking, document=Document.blank(other))).result(ROBUSTNESS)
     assert later.source is other
     assert not np.array_equal(later.network_correct, found.network_correct)
     np.testing.assert_array_equal(later.template_correct, found.template_correct)
@@ -234,7 +234,7 @@ def test_it_is_tried_only_while_somebody_looks() -> None:
 
 
 def test_a_stroke_under_way_has_the_engine_to_itself() -> None:
-    runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), queries=LOOK)
+    runner, request = Runner("cpu"), Request(1, Document.blank(SUBJECT), queries=LOOK)
     runner.compute(request)
     assert runner.busy
     before = runner.compute(replace(request, settled=False)).result(ROBUSTNESS)
@@ -250,7 +250,7 @@ def test_while_it_trains_a_little_is_tried_and_all_of_it_when_training_stands() 
     goal = TrainingRequest(
         1, SUBJECT, "fresh", "first", TrainingConfig(SGD(0.05), batch=10, epochs=400), data, running=True
     )
-    request = Request(1, Document(Drawing(), (SUBJECT,)), training=goal, live=True, queries=LOOK)
+    request = Request(1, Document.blank(SUBJECT), training=goal, live=True, queries=LOOK)
     runner = Runner("cpu")
     snapshot = runner.compute(request)
     for _ in range(20_000):
@@ -283,7 +283,7 @@ def test_what_cannot_be_tried_is_said_once_and_reading_goes_on(monkeypatch: pyte
         raise ValueError("There is no room for it.")
 
     monkeypatch.setattr(RobustnessTest, "advance", refuse)
-    runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)), queries=LOOK)
+    runner, request = Runner("cpu"), Request(1, Document.blank(SUBJECT), queries=LOOK)
     runner.compute(request)
     for _ in range(3):
         runner.run_for(0.01)
@@ -300,10 +300,10 @@ def test_the_same_moment_of_another_run_is_tried_anew() -> None:
     data = PoolSettings(XOSettings(side=SIDE, size=(0.6, 1.0)), 20, 20, seed=3)
     request = TrainingRequest(1, SUBJECT, "fresh", "first", TrainingConfig(SGD(0.05), batch=10, epochs=4), data)
     runner = Runner("cpu")
-    runner.compute(Request(1, Document(Drawing(), (SUBJECT,)), training=request, live=True))
+    runner.compute(Request(1, Document.blank(SUBJECT), training=request, live=True))
     while runner.busy:
         runner.run_for(0.01)
-    training = runner.compute(Request(1, Document(Drawing(), (SUBJECT,)), training=request, live=True)).training
+    training = runner.compute(Request(1, Document.blank(SUBJECT), training=request, live=True)).training
     trials, other = QueryDriver(), replace(SUBJECT, parameters=SMALL.initial_parameters(5))
     trials.set_model(ROBUSTNESS, SUBJECT, training)
     first = trials.finish()

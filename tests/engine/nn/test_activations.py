@@ -11,7 +11,6 @@ import pytest
 from engine.backends import choose_backend
 from engine.backends.numpy import NumpyOps
 from engine.documents import Document
-from engine.drawings import Drawing
 from engine.explain import has_value_formula, value_formula
 from engine.nn import Model, Network, Prediction, Predictor
 from engine.nn.inference import NotComputed
@@ -79,7 +78,7 @@ def test_only_what_is_wanted_is_carried_over_from_the_device(monkeypatch: pytest
         return made
 
     monkeypatch.setattr(NumpyOps, "to_host", count)
-    runner, document = Runner("cpu"), Document(Drawing(), (SUBJECT,))
+    runner, document = Runner("cpu"), Document.blank(SUBJECT)
     runner.compute(Request(1, document, visible_channels=({1: range(2)},)))
     assert sum(carried) == 16 * 16 + 2 * 14 * 14 + 2
     carried.clear()

@@ -8,7 +8,6 @@ import pytest
 from engine.backends import choose_backend
 from engine.documents import ARTICLE_KERNELS, WALKTHROUGH, Document
 from engine.documents.presets import handmade_parameters
-from engine.drawings import Drawing
 from engine.nn import Model, Network, Predictor, weight_editing
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Residual, Votes
 from engine.runtime import Request, Runner
@@ -103,13 +102,13 @@ def test_what_is_no_number_is_refused() -> None:
 
 
 def test_the_runner_reads_by_changed_weights_with_the_reader_it_has() -> None:
-    runner, document = Runner("cpu"), Document(Drawing(), (SUBJECT,))
+    runner, document = Runner("cpu"), Document.blank(SUBJECT)
     before = runner.compute(Request(1, document)).predictions[0]
     changed = weight_editing.with_bias(SUBJECT, 8, 1, 3.0)
-    after = runner.compute(Request(2, Document(Drawing(), (changed,)))).predictions[0]
+    after = runner.compute(Request(2, Document.blank(changed))).predictions[0]
     assert after.model is changed
     assert after.activations[-1][1] == pytest.approx(before.activations[-1][1] + 3.0, abs=1e-5)
-    both = runner.compute(Request(3, Document(Drawing(), (SUBJECT, changed)))).predictions
+    both = runner.compute(Request(3, Document.blank(SUBJECT, changed))).predictions
     assert [prediction.model for prediction in both] == [SUBJECT, changed]
     assert both[0].activations[-1][1] == pytest.approx(before.activations[-1][1], abs=1e-6)
     assert both[1].activations[-1][1] == pytest.approx(after.activations[-1][1], abs=1e-6)

@@ -12,7 +12,6 @@ import pytest
 from engine.data import PoolSettings
 from engine.data.xo import XOSettings
 from engine.documents import Document
-from engine.drawings import Drawing
 from engine.nn import Model, Network
 from engine.nn.layers import Dense, Flatten
 from engine.runtime import Request, Runner, TrainingRequest
@@ -40,7 +39,7 @@ def test_memory_is_flat_while_it_trains(effort: Effort) -> None:
     goal = TrainingRequest(
         1, model, "fresh", "start 1", TrainingConfig(Adam(1e-4), batch=20, epochs=10**6), DATA, running=True
     )
-    request = Request(1, Document(Drawing(), (model,)), training=goal, live=True)
+    request = Request(1, Document.blank(model), training=goal, live=True)
     runner = Runner("cpu", save_interval=0.1)
 
     def train_to(step: int) -> None:

@@ -11,7 +11,6 @@ from engine.backends import choose_backend
 from engine.data import ExamplePool, PoolSettings
 from engine.data.xo import XOSettings
 from engine.documents import Document
-from engine.drawings import Drawing
 from engine.nn import Model, Network
 from engine.nn.layers import Conv2D, Dense, Flatten, ReLU
 from engine.runtime import HeldOutQuery, Request, Runner
@@ -53,7 +52,7 @@ def test_another_subject_is_read_on_the_same_drawings_and_the_last_one_stands_un
 
 
 def test_a_runner_judges_only_while_somebody_looks_and_only_what_fits() -> None:
-    runner, request = Runner("cpu"), Request(1, Document(Drawing(), (SUBJECT,)))
+    runner, request = Runner("cpu"), Request(1, Document.blank(SUBJECT))
     runner.compute(request)
     assert not runner.busy
     looking = replace(request, queries=frozenset({HeldOutQuery(DATA)}))
@@ -77,7 +76,7 @@ def test_what_cannot_be_judged_is_said_once(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("engine.runtime.jobs.Evaluator", refuse)
     runner, request = (
         Runner("cpu"),
-        Request(1, Document(Drawing(), (SUBJECT,)), queries=frozenset({HeldOutQuery(DATA)})),
+        Request(1, Document.blank(SUBJECT), queries=frozenset({HeldOutQuery(DATA)})),
     )
     runner.compute(request)
     while runner.busy:

@@ -17,12 +17,14 @@ import pytest
 from PIL import Image
 
 from engine.backends import Backend
+from engine.data import InputSample
 from engine.documents import DEFAULT, WALKTHROUGH, Document, OpenRequest, OpenResult
 from engine.documents.presets import handmade_parameters
 from engine.drawings import Drawing, Stroke
 from engine.nn import Model, Network, Predictor
 from engine.nn.layers import Dense, Flatten
 from engine.runtime import Request, Runner, Snapshot
+from tests.samples import DRAWINGS, drawing_sample
 
 LINE = Drawing((Stroke(np.array([[0.2, 0.2, 0.1], [0.8, 0.8, 0.1]], np.float32)),))
 
@@ -36,12 +38,12 @@ def untrained(seed: int = 1) -> Model:
 
 
 def request(*subjects: Model, drawing: Drawing = LINE, **rest: object) -> Request:
-    return Request(1, Document(drawing, subjects), **rest)
+    return Request(1, Document(drawing_sample(drawing), subjects), **rest)
 
 
 def test_a_snapshot_carries_the_drawing_it_belongs_to_and_every_layer() -> None:
     snapshot = Runner("cpu").compute(request(untrained(), requested_at=7.5, settled=False))
-    assert snapshot.drawing is LINE
+    assert snapshot.input.source is LINE
     assert (snapshot.generation, snapshot.requested_at, snapshot.settled) == (1, 7.5, False)
     (prediction,) = snapshot.predictions
     assert [output.shape for output in prediction.activations] == list(DEFAULT.network.shapes)
@@ -75,7 +77,7 @@ def test_later_snapshots_leave_earlier_ones_as_they_were() -> None:
 
 def test_fit_reads_a_small_drawing_as_large() -> None:
     small = Drawing((Stroke(np.array([[0.1, 0.1, 0.02], [0.25, 0.25, 0.02]], np.float32)),))
-    document = Document(small, (untrained(),), fit_to_frame=True)
+    document = Document(drawing_sample(small), (untrained(),), fit_to_frame=True)
     plain = Runner("cpu").compute(Request(1, replace(document, fit_to_frame=False))).predictions[0].activations[0]
     fitted = Runner("cpu").compute(Request(1, document)).predictions[0].activations[0]
     assert (fitted > 0).sum() > 4 * (plain > 0).sum()
@@ -188,7 +190,7 @@ def test_strokes_are_followed_while_a_large_file_is_read(monkeypatch: pytest.Mon
         return OpenResult(opening, None, "read")
 
     monkeypatch.setattr("engine.runtime.runner.open_file", slow)
-    runner, wishes = Runner("cpu"), [OpenRequest(number, Path("x.png")) for number in (1, 2, 3)]
+    runner, wishes = Runner("cpu"), [OpenRequest(number, Path("x.png"), DRAWINGS) for number in (1, 2, 3)]
     for wish in (wishes[0], wishes[0], wishes[1]):
         snapshot = runner.compute(request(walkthrough(), open_request=wish))
         assert snapshot.predictions
@@ -220,7 +222,7 @@ def test_the_thread_that_reads_gives_way_to_those_that_follow_the_pen(monkeypatc
 
     monkeypatch.setattr("engine.runtime.runner.open_file", read)
     before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    opened_by(Runner("cpu"), request(walkthrough(), open_request=OpenRequest(1, Path("x.png"))))
+    opened_by(Runner("cpu"), request(walkthrough(), open_request=OpenRequest(1, Path("x.png"), DRAWINGS)))
     assert priorities[0] > before
     assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
@@ -233,7 +235,7 @@ def test_a_file_is_opened_once_and_shown_until_another_is_wished_for(monkeypatch
         return OpenResult(opening, None, f"trouble {opening.number}")
 
     monkeypatch.setattr("engine.runtime.runner.open_file", counted)
-    runner, wishes = Runner("cpu"), [OpenRequest(number, Path("x.png")) for number in (1, 2)]
+    runner, wishes = Runner("cpu"), [OpenRequest(number, Path("x.png"), DRAWINGS) for number in (1, 2)]
     assert runner.compute(request(walkthrough())).open_result is None
     for number, wish in ((1, wishes[0]), (1, wishes[0]), (1, None), (2, wishes[1]), (2, wishes[1])):
         snapshot = opened_by(runner, request(walkthrough(), open_request=wish))
@@ -248,11 +250,11 @@ def test_a_file_is_opened_once_and_shown_until_another_is_wished_for(monkeypatch
 
 def test_an_opened_picture_crosses_read_only(tmp_path: Path) -> None:
     Image.fromarray(np.eye(9, dtype=np.uint8) * 255).save(tmp_path / "line.png")
-    wanted = OpenRequest(1, tmp_path / "line.png")
+    wanted = OpenRequest(1, tmp_path / "line.png", DRAWINGS)
     opened = opened_by(Runner("cpu"), request(walkthrough(), open_request=wanted)).open_result
     assert opened is not None
-    assert isinstance(opened.content, np.ndarray)
-    assert not opened.content.flags.writeable
+    assert isinstance(opened.content, InputSample)
+    assert not opened.content.source.image.flags.writeable
 
 
 def test_an_unexpected_fault_is_logged_and_shown(caplog: pytest.LogCaptureFixture, monkeypatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.backends import choose_backend
-from engine.data import ExamplePool, FixedSource, LabelledDrawing, PoolSettings
+from engine.data import ExamplePool, FixedSource, LabelledSample, PoolSettings
 from engine.data.xo import XOSettings
 from engine.documents import Document, ProjectState, save_project
 from engine.documents.project_file import load_project
@@ -21,6 +21,7 @@ from engine.runtime import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import SGD, Trainer, TrainingConfig, evaluate
 from engine.training.optimizers import Adam
+from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)))
@@ -29,7 +30,7 @@ DATA = PoolSettings(XOSettings(side=10, size=(0.6, 1.0)), 150, 40, seed=3)
 GOAL = TrainingRequest(1, SUBJECT, "fresh", "first", TrainingConfig(Adam(0.01), batch=20, epochs=100, seed=5), DATA)
 
 DOT = Drawing((Stroke(np.array([[0.5, 0.5, 0.3]], np.float32)),))
-OWN = (LabelledDrawing(DOT, "neither", 2),)
+OWN = (LabelledSample(drawing_sample(DOT), "neither", 2),)
 
 
 def following(
@@ -55,7 +56,7 @@ def straight(
     steps: int,
     config: TrainingConfig = GOAL.config,
     data: PoolSettings = DATA,
-    own: tuple[LabelledDrawing, ...] = (),
+    own: tuple[LabelledSample, ...] = (),
 ) -> dict[str, np.ndarray]:
     """The parameters after so many steps of an uninterrupted trainer."""
     pool = ExamplePool(data, own)
@@ -195,7 +196,7 @@ def test_branches_of_edited_networks_are_saved_and_go_on(tmp_path: Path) -> None
     following(run, replace(GOAL, running=True, stop_at_step=15))
     following(run, EDIT)
     saved = run.saved_run(at_once=True)
-    document = Document(DOT, (EDIT.model,))
+    document = Document(drawing_sample(DOT), (EDIT.model,))
     save_project(tmp_path / "a.session", ProjectState(document, EDIT.config, DATA, saved))
     back = load_project(tmp_path / "a.session").run
     assert back is not None
@@ -264,7 +265,7 @@ def test_a_branch_on_other_examples_leaves_the_moments_of_the_first_as_they_were
     following(run, replace(GOAL, running=True, stop_at_step=12))
     data = replace(DATA, seed=8)
     other = replace(
-        GOAL, run_id=2, branch_name="other", data=data, labelled_drawings=OWN, running=True, stop_at_step=12
+        GOAL, run_id=2, branch_name="other", data=data, labelled_samples=OWN, running=True, stop_at_step=12
     )
     report = following(run, other)
     assert_same(run.shown_parameters(), straight(12, data=data, own=OWN))
@@ -285,7 +286,7 @@ def test_a_branch_on_other_examples_leaves_the_moments_of_the_first_as_they_were
 def test_own_drawings_are_learnt_from_in_the_middle_of_a_run_as_a_branch() -> None:
     run = TrainingRun(CPU, budget=1)
     following(run, replace(GOAL, running=True, stop_at_step=9))
-    branch = replace(GOAL, run_id=2, origin=RunPoint(0, 9), labelled_drawings=OWN, running=True, stop_at_step=10)
+    branch = replace(GOAL, run_id=2, origin=RunPoint(0, 9), labelled_samples=OWN, running=True, stop_at_step=10)
     report = following(run, branch)
     assert report.branches[1].parent == RunPoint(0, 9)
     following(run, replace(branch, shown_point=RunPoint(1, 9)))
@@ -294,7 +295,9 @@ def test_own_drawings_are_learnt_from_in_the_middle_of_a_run_as_a_branch() -> No
 
 def test_a_label_of_no_class_is_one_sentence_and_nothing_begins() -> None:
     run = TrainingRun(CPU)
-    run.set_request(replace(GOAL, labelled_drawings=(LabelledDrawing(Drawing(), "cat"),), running=True))
+    run.set_request(
+        replace(GOAL, labelled_samples=(LabelledSample(drawing_sample(Drawing()), "cat"),), running=True)
+    )
     with pytest.raises(ValueError, match="labelled cat"):
         run.run_for(1)
 

@@ -22,6 +22,7 @@ from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.runtime import Request, Runner
 from engine.training import Evaluated, StepDone, Trainer, TrainingConfig
 from engine.training.optimizers import Adam
+from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
 NETWORK = Network((1, 10, 10), (Conv2D(3, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
@@ -142,7 +143,9 @@ def test_the_drawing_goes_on_being_read(monkeypatch: pytest.MonkeyPatch) -> None
     operations, backend = failing(40, False)
     monkeypatch.setattr("engine.runtime.runner.choose_backend", lambda device: backend)
     runner = Runner("gpu")
-    document = Document(Drawing(), (Model("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
+    document = Document(
+        drawing_sample(Drawing()), (Model("Walk-through", WALKTHROUGH.network, handmade_parameters()),)
+    )
     snapshots = [runner.compute(replace(Request(1, document), requested_at=float(at))) for at in range(30)]
     assert operations.failures == 1
     assert all(snapshot.predictions for snapshot in snapshots)

@@ -138,7 +138,7 @@ def test_a_window_killed_repeatedly_while_training_is_recovered(
     qtbot.waitUntil(restored, timeout=20_000)
     assert not window.recovery_bar.isVisible()
     training, document = window.last.training, window.session.document
-    for stroke, points in zip(document.drawing.strokes, STROKES, strict=True):
+    for stroke, points in zip(document.input.source.strokes, STROKES, strict=True):
         np.testing.assert_array_equal(stroke.points, points)
     assert training.current_point.step == document.models[0].run_point.step == reached
     assert len(training.branches[0].curves.losses) == reached
@@ -147,7 +147,7 @@ def test_a_window_killed_repeatedly_while_training_is_recovered(
         np.testing.assert_array_equal(document.models[0].parameters[name], values)
     window.session.undo_stack.undo()
     assert document.models[0].run_point is not window.session.document.models[0].run_point
-    assert window.session.document.drawing.is_empty
+    assert window.session.document.input.source.is_empty
 
 
 def test_closed_at_any_time_while_training_it_is_saved_as_the_last_session(folder: Path, effort: Effort) -> None:
@@ -184,7 +184,7 @@ def test_after_closing_the_file_menu_opens_the_last_session(folder: Path, open_w
     coach.window.training.execute(OneEpoch())
     coach.until(lambda training: training.current_point.step == 10)
     coach.stand()
-    weights, strokes = coach.weights, first.session.document.drawing.strokes
+    weights, strokes = coach.weights, first.session.document.input.source.strokes
     first.close()
     window = open_window("--preset", "walkthrough")
     assert not window.recovery_bar.isVisible()
@@ -193,7 +193,7 @@ def test_after_closing_the_file_menu_opens_the_last_session(folder: Path, open_w
     again = Coach(window, qtbot)
     again.until(lambda training: training.state == "paused")
     np.testing.assert_array_equal(again.weights, weights)
-    for one, other in zip(window.session.document.drawing.strokes, strokes, strict=True):
+    for one, other in zip(window.session.document.input.source.strokes, strokes, strict=True):
         np.testing.assert_array_equal(one.points, other.points)
     assert "step 10" in again.line.accessibleDescription()
     assert again.panel.main_button.text() == "▶ Resume"
@@ -244,14 +244,14 @@ def test_a_discarded_session_becomes_the_last_session(folder: Path, open_window:
     assert "ended unexpectedly" in window.recovery_bar.label.text()
     QTest.keyClick(window.recovery_bar.discard_button, Qt.Key.Key_Space)
     assert not window.recovery_bar.isVisible()
-    assert window.session.document.drawing.is_empty
+    assert window.session.document.input.source.is_empty
     assert [path.name for path in folder.glob("*.session")] == ["last.session"]
     action(window, "Open last session").trigger()
-    qtbot.waitUntil(lambda: len(window.session.document.drawing.strokes) == 2, timeout=10_000)
+    qtbot.waitUntil(lambda: len(window.session.document.input.source.strokes) == 2, timeout=10_000)
 
 
 def strokes_of(window: MainWindow) -> int:
-    return len(window.session.document.drawing.strokes)
+    return len(window.session.document.input.source.strokes)
 
 
 def choose(window: MainWindow, network: str) -> None:
@@ -286,7 +286,7 @@ def test_of_two_crashed_windows_restoring_one_never_loses_the_other(
     QTest.mouseClick(bar.restore_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: strokes_of(window) == 3, timeout=10_000)
     window.close()
-    kept = {len(load_project(path).document.drawing.strokes) for path in folder.glob("*.session")}
+    kept = {len(load_project(path).document.input.source.strokes) for path in folder.glob("*.session")}
     assert kept == {1, 3}
 
 
@@ -308,7 +308,7 @@ def test_a_restored_session_is_offered_again_while_its_restoring_is_undone(
         undo_stack.undo()
     Hand(window, qtbot).draw([X_ARMS[0]])
     window.close()
-    assert len(load_project(folder / "last.session").document.drawing.strokes) == 1
+    assert len(load_project(folder / "last.session").document.input.source.strokes) == 1
     again = open_window()
     assert again.recovery_bar.isVisible()
     QTest.mouseClick(again.recovery_bar.restore_button, Qt.MouseButton.LeftButton)
@@ -355,7 +355,7 @@ def test_a_damaged_file_is_moved_aside_and_reported(
     assert (folder / "damaged.session").exists()
     assert "damaged" in window.statusBar().currentMessage()
     Hand(window, qtbot).draw(CIRCLE)
-    assert len(window.session.document.drawing.strokes) == 1
+    assert len(window.session.document.input.source.strokes) == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no named pipes in folders there")

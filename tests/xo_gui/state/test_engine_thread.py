@@ -32,15 +32,16 @@ from engine.runtime import (
     TrainingRequest,
 )
 from engine.training import TrainingConfig
+from tests.samples import DRAWINGS, drawing_sample
 from xo_gui.state import EngineThread
 
 TINY = Network((1, 8, 8), (Flatten(), Dense(2)))
-DOCUMENT = Document(Drawing(), (Model("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
+DOCUMENT = Document(drawing_sample(Drawing()), (Model("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
 
 
 def drawn(number: int) -> Request:
     stroke = Stroke(np.array([[number / 1000, 0.5, 0.1]], np.float32))
-    return Request(1, DOCUMENT.with_drawing(Drawing((stroke,))), requested_at=number)
+    return Request(1, DOCUMENT.with_source(Drawing((stroke,))), requested_at=number)
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_a_window_that_sleeps_while_it_trains_finds_one_snapshot_and_one_signal(
     )
     signals: list[None] = []
     thread.snapshot_ready.connect(lambda: signals.append(None))
-    request = Request(1, Document(Drawing(), (model,)), training=goal, live=True)
+    request = Request(1, Document.blank(model), training=goal, live=True)
     thread.submit(request)
     qtbot.waitUntil(lambda: bool(signals), timeout=10_000)
     time.sleep(0.5)
@@ -200,8 +201,8 @@ def everything(number: int, path: Path) -> Request:
         }
     )
     return Request(
-        1, Document(drawn(number).document.drawing, (model,)), training=request, live=True, queries=queries,
-        open_request=OpenRequest(number, path),
+        1, Document(drawn(number).document.input, (model,)), training=request, live=True, queries=queries,
+        open_request=OpenRequest(number, path, DRAWINGS),
     )  # fmt: skip
 
 
@@ -221,7 +222,7 @@ def test_a_fault_in_any_stage_is_logged_and_said_once_and_the_pen_is_still_follo
 
         def has_arrived() -> bool:
             taken.extend(snapshot for snapshot in [thread.take()] if snapshot is not None)
-            return bool(taken) and taken[-1].drawing is request.document.drawing
+            return bool(taken) and taken[-1].input.source is request.document.input.source
 
         qtbot.waitUntil(has_arrived, timeout=5000)
         qtbot.wait(15)

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.documents import DEFAULT, WALKTHROUGH, Document
 from engine.documents.presets import handmade_parameters
-from engine.drawings import Drawing, Stroke
+from engine.drawings import Stroke
 from engine.nn import Model
 from engine.runtime import Notice
 from xo_gui.state import CellRef, Session
@@ -18,12 +18,12 @@ OTHER = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
 
 
 def session() -> Session:
-    return Session(Document(Drawing(), (WALK,)))
+    return Session(Document.blank(WALK))
 
 
 def with_stroke(document: Document, x: float) -> Document:
     stroke = Stroke(np.array([[x, 0.1, 0.1], [x, 0.9, 0.1]], np.float32))
-    return document.with_drawing(replace(document.drawing, strokes=(*document.drawing.strokes, stroke)))
+    return document.with_source(replace(document.input.source, strokes=(*document.input.source.strokes, stroke)))
 
 
 def test_twenty_undos_and_redos_give_the_same_documents_back(qapp) -> None:
@@ -46,13 +46,13 @@ def test_a_preview_is_shown_and_asked_for_but_is_no_edit(qapp, qtbot) -> None:
     with qtbot.waitSignal(owner.changed, timeout=1000):
         owner.preview(with_stroke(owner.document, 0.5))
     request = owner.request()
-    assert len(request.document.drawing.strokes) == 1
+    assert len(request.document.input.source.strokes) == 1
     assert request.settled is False
     assert not owner.undo_stack.canUndo()
-    owner.edit(with_stroke(Document(Drawing(), (WALK,)), 0.6), "Pen stroke")
+    owner.edit(with_stroke(Document.blank(WALK), 0.6), "Pen stroke")
     assert owner.request().settled is True
     owner.undo_stack.undo()
-    assert owner.document.drawing.strokes == ()
+    assert owner.document.input.source.strokes == ()
 
 
 def test_a_stroke_given_up_leaves_nothing_behind(qapp) -> None:
@@ -71,9 +71,9 @@ def test_edits_with_the_same_word_are_one_undo(qapp) -> None:
         owner.edit(with_stroke(owner.document, number / 5), "Rotate", "rotate-1")
     owner.edit(with_stroke(owner.document, 0.9), "Rotate", "rotate-2")
     owner.undo_stack.undo()
-    assert len(owner.document.drawing.strokes) == 5
+    assert len(owner.document.input.source.strokes) == 5
     owner.undo_stack.undo()
-    assert owner.document.drawing.strokes == ()
+    assert owner.document.input.source.strokes == ()
 
 
 def test_the_generation_rises_only_when_the_network_is_replaced(qapp) -> None:

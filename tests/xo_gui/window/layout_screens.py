@@ -93,7 +93,7 @@ class Stage:
 
     def draw(self) -> None:
         session = self.window.session
-        session.edit(session.document.with_drawing(Drawing(tuple(map(Stroke, STROKES)))), "Pen stroke")
+        session.edit(session.document.with_source(Drawing(tuple(map(Stroke, STROKES)))), "Pen stroke")
         self.settle()
 
     def use(self, model: Model) -> None:
@@ -108,7 +108,7 @@ class Stage:
             return (
                 window.last is not None
                 and window.last.settled
-                and window.last.drawing is window.session.document.drawing
+                and window.last.input.source is window.session.document.input.source
                 and tuple(one.model.network for one in window.last.predictions)
                 == tuple(model.network for model in window.session.document.models)
             )

@@ -98,8 +98,8 @@ def test_what_is_dropped_or_pasted_is_opened_or_named(hand: Hand, tmp_path: Path
         for give in (lambda data: paste(hand, data), lambda data: drop_on(window, data)):
             window.drawing_view.clear()
             give(make())
-            hand.qtbot.waitUntil(lambda: window.session.document.drawing.image is not None, timeout=5000)
-            assert window.session.document.drawing.image[20, 20] == 1
+            hand.qtbot.waitUntil(lambda: window.session.document.input.source.image is not None, timeout=5000)
+            assert window.session.document.input.source.image[20, 20] == 1
             hand.qtbot.waitUntil(lambda: window.statusBar().currentMessage().endswith("Crop are below it."))
     named = {
         "address, and this program uses no network": mime(urls=[address], text="a cross"),
@@ -126,7 +126,7 @@ def test_drops_reach_the_window_from_every_panel_and_never_move_the_file(hand: H
         window.drawing_view.clear()
         event = drop_on(widget, mime(urls=[local], text=local), either)
         assert event.dropAction() == Qt.DropAction.CopyAction
-        hand.qtbot.waitUntil(lambda: window.session.document.drawing.image is not None, timeout=5000)
+        hand.qtbot.waitUntil(lambda: window.session.document.input.source.image is not None, timeout=5000)
     assert not any(edit.acceptDrops() for edit in window.findChildren(QLineEdit))
 
 

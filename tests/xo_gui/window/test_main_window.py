@@ -116,12 +116,12 @@ def test_twenty_edits_undone_and_redone_give_the_same_bytes(hand: Hand) -> None:
 
 def test_the_networks_can_be_switched_and_the_drawing_stays(hand: Hand) -> None:
     hand.draw(X_ARMS)
-    drawing = hand.window.session.document.drawing
+    drawing = hand.window.session.document.input.source
     hand.window.menus.actions["preset-walkthrough"].trigger()
     hand.settle()
     assert hand.window.last.predictions[0].activations[0].shape == (1, 9, 9)
     assert hand.window.last.predictions[0].predicted_class == "X"
-    assert hand.window.session.document.drawing is drawing
+    assert hand.window.session.document.input.source is drawing
     hand.window.session.undo_stack.undo()
     hand.settle()
     assert hand.window.last.predictions[0].activations[0].shape == (1, 32, 32)
@@ -149,7 +149,7 @@ def test_the_walkthrough_s_example_x_has_the_article_s_votes(open_window: OpenWi
 
 def test_the_sliders_move_the_drawing_but_not_its_source(hand: Hand) -> None:
     hand.draw(X_ARMS)
-    strokes = hand.window.session.document.drawing.strokes
+    strokes = hand.window.session.document.input.source.strokes
     before = hand.window.last.predictions[0].activations[0].copy()
     sliders = hand.window.drawing_view.findChildren(QAbstractSlider)
     moved = 0
@@ -165,7 +165,7 @@ def test_the_sliders_move_the_drawing_but_not_its_source(hand: Hand) -> None:
         hand.settle()
         np.testing.assert_array_equal(hand.window.last.predictions[0].activations[0], before)
     assert moved == 6
-    assert hand.window.session.document.drawing.strokes is strokes
+    assert hand.window.session.document.input.source.strokes is strokes
 
 
 def test_the_status_bar_says_device_reason_and_latency(hand: Hand) -> None:
@@ -230,7 +230,7 @@ def drop(window: object, *paths: Path) -> None:
 @pytest.mark.parametrize("dark_on_light", [True, False])
 def test_a_dropped_picture_becomes_the_drawing_and_is_read(hand: Hand, tmp_path, dark_on_light: bool) -> None:
     drop(hand.window, picture_file(tmp_path / "cross.png", dark_on_light))
-    hand.qtbot.waitUntil(lambda: hand.window.session.document.drawing.image is not None, timeout=5000)
+    hand.qtbot.waitUntil(lambda: hand.window.session.document.input.source.image is not None, timeout=5000)
     hand.settle()
     assert hand.window.last.predictions[0].predicted_class == "X"
     hand.window.import_export.fill_recent()
@@ -240,7 +240,7 @@ def test_a_dropped_picture_becomes_the_drawing_and_is_read(hand: Hand, tmp_path,
 def test_of_several_files_the_first_is_opened_and_that_is_said(hand: Hand, tmp_path) -> None:
     first, second = (picture_file(tmp_path / name, True) for name in ("first.png", "second.png"))
     drop(hand.window, first, second)
-    hand.qtbot.waitUntil(lambda: hand.window.session.document.drawing.image is not None, timeout=5000)
+    hand.qtbot.waitUntil(lambda: hand.window.session.document.input.source.image is not None, timeout=5000)
     words = "first.png is the drawing now; Invert and Crop are below it."
     rest = "One file at a time: the others were not opened."
     assert hand.window.statusBar().currentMessage() == f"{words} {rest}"
@@ -297,7 +297,7 @@ def test_copy_and_paste_carry_the_drawing(hand: Hand) -> None:
     hand.window.drawing_view.clear()
     hand.window.import_export.paste()
     hand.settle()
-    assert hand.window.session.document.drawing.image is not None
+    assert hand.window.session.document.input.source.image is not None
     assert hand.window.last.predictions[0].predicted_class == "X"
 
 
@@ -316,7 +316,7 @@ def test_a_pasted_dark_on_light_picture_is_inverted(hand: Hand) -> None:
         image.setPixelColor(20, i, QColor("black"))
     QApplication.clipboard().setImage(image)
     hand.window.import_export.paste()
-    pasted = hand.window.session.document.drawing.image
+    pasted = hand.window.session.document.input.source.image
     assert pasted[20, 20] == 1
     assert pasted[0, 0] == -1
 
@@ -333,7 +333,7 @@ def test_a_pasted_picture_on_nothing_is_its_strokes(hand: Hand) -> None:
             image.setPixelColor(15, row, QColor(0, 0, 0))
         QApplication.clipboard().setImage(image.convertToFormat(form))
         hand.window.import_export.paste()
-        pasted = hand.window.session.document.drawing.image
+        pasted = hand.window.session.document.input.source.image
         assert (pasted[10:30, 15] == 1).all()
         assert (pasted > 0).sum() == 20
 
@@ -452,12 +452,12 @@ def test_full_screen_and_redo_have_the_keys_people_expect_on_any_desktop(hand: H
 
 def test_undo_in_the_middle_of_a_stroke_takes_back_that_stroke_alone(hand: Hand) -> None:
     hand.draw(X_ARMS[:1])
-    kept = hand.window.session.document.drawing
+    kept = hand.window.session.document.input.source
     hand.press(X_ARMS[1][0])
     hand.move(X_ARMS[1][6])
     QTest.keyClick(hand.canvas, "z", Qt.KeyboardModifier.ControlModifier)
     hand.settle()
-    assert hand.window.session.document.drawing == kept
+    assert hand.window.session.document.input.source == kept
     assert hand.canvas.current_drawing == kept
 
 
@@ -472,8 +472,8 @@ def test_a_network_chosen_in_the_middle_of_a_stroke_ends_it_as_an_edit_of_its_ow
     QTest.keyClick(hand.canvas, Qt.Key.Key_Escape)
     hand.settle()
     assert session.request().settled
-    assert hand.canvas.current_drawing is session.document.drawing
-    assert len(session.document.drawing.strokes) == 1
+    assert hand.canvas.current_drawing is session.document.input.source
+    assert len(session.document.input.source.strokes) == 1
 
 
 def test_a_row_of_tabs_that_qt_has_forgotten_is_hidden_and_the_others_stay(

@@ -21,8 +21,7 @@ from PySide6.QtWidgets import (
 from engine.backends import HostArray
 from engine.data import NO_CLASS, Dataset, TrainingData, total_weight
 from engine.documents import Document
-from engine.drawings import Drawing
-from engine.runtime import AnyQuery, DrawingPredictionsQuery, SamplesQuery, Snapshot, TrainingReport
+from engine.runtime import AnyQuery, LabelledPredictionsQuery, SamplesQuery, Snapshot, TrainingReport
 from xo_gui.app import SMALL_PX, font
 from xo_gui.state import BranchWithNewData, Restart, Start, TrainingSettings
 from xo_gui.views.data.drawings_page import DrawingsPage, generated_counts_text, label_counts_text
@@ -117,9 +116,9 @@ class BatchPage(QWidget):
         self.summary.setText(text)
 
     def _put_on_canvas(self, at: int) -> None:
-        if self._document is not None:
-            drawing = Drawing(image=self.thumbnails.tiles[at].picture)
-            self.edited.emit(self._document.with_drawing(drawing), self.tr("Drawing of the batch"), "")
+        if self._document is not None and self._examples is not None:
+            image = self._examples.images[self._batch[at]]
+            self.edited.emit(self._document.with_image(image), self.tr("Drawing of the batch"), "")
 
 
 class DataView(View):
@@ -140,6 +139,7 @@ class DataView(View):
         for page in (self.drawings_page, self.generator_page, self.batch_page):
             self.stack.addWidget(page)
             page.edited.connect(self.edited)
+        self.drawings_page.message.connect(self.message)
         self.generator_page.commanded.connect(self.commanded)
         self.generator_page.message.connect(self.message)
         self._create_header()
@@ -162,7 +162,7 @@ class DataView(View):
             page.set_document(document)
         if (
             before is None
-            or before.labelled_drawings != document.labelled_drawings
+            or before.labelled_samples != document.labelled_samples
             or before.models != document.models
         ):
             self._update_summary()
@@ -179,7 +179,7 @@ class DataView(View):
             if samples is not None:
                 self.generator_page.set_samples(samples)
         shown_point = None if snapshot.training is None else snapshot.training.shown_point
-        predictions = snapshot.result(DrawingPredictionsQuery()) or {}
+        predictions = snapshot.result(LabelledPredictionsQuery()) or {}
         if self.drawings_page.set_predictions(predictions, shown_point):
             self._update_summary()
         self.batch_page.set_training_report(snapshot.training)
@@ -189,8 +189,8 @@ class DataView(View):
         document, settings = self._document, self._settings
         if document is None or settings is None:
             return
-        edited = TrainingData(settings.data, document.labelled_drawings)
-        self._drawings_button.setText(self.tr("mine · {0}").format(len(document.labelled_drawings)))
+        edited = TrainingData(settings.data, document.labelled_samples)
+        self._drawings_button.setText(self.tr("mine · {0}").format(len(document.labelled_samples)))
         is_pending = settings.training_data is not None and settings.training_data != edited
         self.restart_button.setVisible(is_pending)
         self.continue_button.setVisible(is_pending)
@@ -207,12 +207,12 @@ class DataView(View):
             self.summary.setToolTip(self.summary.text())
             return
         generated = f"{settings.data.count:,}".replace(",", " ")
-        if not document.labelled_drawings and on_generator_page:
+        if not document.labelled_samples and on_generator_page:
             text = self.tr("Per epoch: {0}.").format(generated_counts_text(settings.data))
-        elif not document.labelled_drawings:
+        elif not document.labelled_samples:
             text = self.tr("Trains on {0} generated drawings.").format(generated)
         elif self.stack.currentWidget() is self.drawings_page:
-            text = label_counts_text(document.labelled_drawings, document.labels)
+            text = label_counts_text(document.labelled_samples, document.labels)
             late, said = self.drawings_page.late_step, self.tr("; {0} predicted correctly.")
             if late is not None:
                 said = self.tr("; after step {1}, {0} predicted correctly.")
@@ -221,14 +221,14 @@ class DataView(View):
         elif on_generator_page:
             text = self.tr("{0}, and {1} of yours.").format(
                 generated_counts_text(settings.data),
-                total_weight(document.labelled_drawings),
+                total_weight(document.labelled_samples),
             )
         else:
             text = self.tr("Trains on {0} generated, {1} of yours.")
-            text = text.format(generated, total_weight(document.labelled_drawings))
+            text = text.format(generated, total_weight(document.labelled_samples))
         self.summary.setText(text)
         tip = self.tr("Every epoch has {0} generated drawings and {1} of yours, each counted by its weight")
-        self.summary.setToolTip(tip.format(generated, total_weight(document.labelled_drawings)))
+        self.summary.setToolTip(tip.format(generated, total_weight(document.labelled_samples)))
 
     # -- user input --------------------------------------------------------------------------------------------
 
@@ -240,7 +240,7 @@ class DataView(View):
     def queries(self) -> frozenset[AnyQuery]:
         """What the visible page needs."""
         if self.stack.currentWidget() is self.drawings_page:
-            return frozenset({DrawingPredictionsQuery()})
+            return frozenset({LabelledPredictionsQuery()})
         if self.stack.currentWidget() is self.generator_page and self._settings is not None:
             return frozenset({SamplesQuery(self._settings.data.generator)})
         return frozenset()

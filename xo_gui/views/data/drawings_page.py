@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
@@ -19,11 +20,10 @@ from PySide6.QtWidgets import (
 )
 
 from engine.backends import HostArray
-from engine.data import MAX_WEIGHT, NO_CLASS, LabelledDrawing, PoolSettings, class_phrase
+from engine.data import MAX_WEIGHT, NO_CLASS, InputSample, LabelledSample, PoolSettings, class_phrase
 from engine.documents import Document
-from engine.drawings import Drawing, render
 from engine.nn import UNSURE, Network, RunPoint
-from engine.runtime import DrawingPrediction
+from engine.runtime import LabelledPrediction
 from xo_gui.app import translate
 from xo_gui.widgets import CompactButton, HintLabel, SliderRow, Thumbnail, Thumbnails, scroll_area, vote_text
 
@@ -51,7 +51,7 @@ def with_mnemonic(label: str, keys: Mapping[str, str]) -> str:
     return text if at < 0 else f"{label[:at].replace('&', '&&')}&{label[at:].replace('&', '&&')}"
 
 
-def label_counts_text(labelled: Sequence[LabelledDrawing], labels: Sequence[str]) -> str:
+def label_counts_text(labelled: Sequence[LabelledSample], labels: Sequence[str]) -> str:
     """The number of drawings of each label: "3 X, 2 O, 1 neither"; labels that the network does not know come
     last."""
     counts = Counter(each.label for each in labelled)
@@ -80,20 +80,21 @@ def blank_canvas_text(label: str) -> str:
 
 
 class DrawingsPage(QWidget):
-    """Thumbnails of the labelled drawings and tools for the selected one. Signal `edited`: as of View."""
+    """Thumbnails of the labelled drawings and tools for the selected one. `edited`, `message`: as of View."""
 
     edited = Signal(object, str, str)
+    message = Signal(str)
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._document: Document | None = None
         self._labels: tuple[str, ...] = ()
-        self._pictures: dict[LabelledDrawing, HostArray] = {}
-        self._predictions: Mapping[Drawing, DrawingPrediction] = {}
+        self._pictures: dict[LabelledSample, HostArray] = {}
+        self._predictions: Mapping[InputSample[Any], LabelledPrediction] = {}
         # The step that the oldest of the predictions is of, where it is not the one that the window shows.
         self.late_step: int | None = None
         # The tiles, each with the prediction that it shows, and the network and has_predictions that they are of.
-        self._tiles: dict[LabelledDrawing, tuple[DrawingPrediction | None, Thumbnail]] = {}
+        self._tiles: dict[LabelledSample, tuple[LabelledPrediction | None, Thumbnail]] = {}
         self._tiles_of: tuple[Network, bool] | None = None
         self._drag_count = 0
         self._create_thumbnails()
@@ -111,25 +112,25 @@ class DrawingsPage(QWidget):
             self._make_label_buttons()
         if (
             before is not None
-            and before.labelled_drawings == document.labelled_drawings
+            and before.labelled_samples == document.labelled_samples
             and before.labels == document.labels
             and before.can_train == document.can_train
         ):
             return
-        known = {each.drawing: picture for each, picture in self._pictures.items()}
+        known = {each.sample: picture for each, picture in self._pictures.items()}
         self._pictures = {
-            each: known[each.drawing] if each.drawing in known else render(each.drawing, _SIDE)
-            for each in document.labelled_drawings
+            each: known[each.sample] if each.sample in known else each.sample.preview(_SIDE)
+            for each in document.labelled_samples
         }
         self._show_tiles(document)
-        if before is not None and len(document.labelled_drawings) > len(before.labelled_drawings):
-            self.thumbnails.set_current(len(document.labelled_drawings) - 1)
+        if before is not None and len(document.labelled_samples) > len(before.labelled_samples):
+            self.thumbnails.set_current(len(document.labelled_samples) - 1)
             self._reveal_timer.start(0)  # after the layout
-        self._pages.setCurrentIndex(1 if document.labelled_drawings else 0)
+        self._pages.setCurrentIndex(1 if document.labelled_samples else 0)
         self._update_tools()
 
     def set_predictions(
-        self, predictions: Mapping[Drawing, DrawingPrediction], shown_point: RunPoint | None
+        self, predictions: Mapping[InputSample[Any], LabelledPrediction], shown_point: RunPoint | None
     ) -> bool:
         """Shows the predictions for the drawings; returns whether they, or what is said of them, have changed.
 
@@ -152,14 +153,14 @@ class DrawingsPage(QWidget):
         network, is_evaluated = document.models[0].network, self.has_predictions
         known = self._tiles if (network, is_evaluated) == self._tiles_of else {}
         self._tiles_of, self._tiles = (network, is_evaluated), {}
-        for each in document.labelled_drawings:
-            prediction = self._predictions.get(each.drawing)
+        for each in document.labelled_samples:
+            prediction = self._predictions.get(each.sample)
             before = known.get(each)
             kept = before is not None and before[0] == prediction
             self._tiles[each] = (
                 before if before and kept else (prediction, self._tile(each, prediction, is_evaluated))
             )
-        self.thumbnails.show_tiles([self._tiles[each][1] for each in document.labelled_drawings])
+        self.thumbnails.show_tiles([self._tiles[each][1] for each in document.labelled_samples])
 
     @property
     def has_predictions(self) -> bool:
@@ -169,17 +170,17 @@ class DrawingsPage(QWidget):
     @property
     def correct_count(self) -> int:
         """The number of correct predictions; for the label "neither", unsure is correct."""
-        labelled = () if self._document is None else self._document.labelled_drawings
+        labelled = () if self._document is None else self._document.labelled_samples
         return sum(self._is_correct(each) for each in labelled)
 
-    def _is_correct(self, labelled: LabelledDrawing) -> bool:
-        prediction = self._predictions.get(labelled.drawing)
+    def _is_correct(self, labelled: LabelledSample) -> bool:
+        prediction = self._predictions.get(labelled.sample)
         return prediction is not None and prediction.predicted_class == (
             UNSURE if labelled.label == NO_CLASS else labelled.label
         )
 
     def _tile(
-        self, labelled: LabelledDrawing, prediction: DrawingPrediction | None, is_evaluated: bool
+        self, labelled: LabelledSample, prediction: LabelledPrediction | None, is_evaluated: bool
     ) -> Thumbnail:
         """is_evaluated: whether a wrong prediction is marked."""
         weight = "" if labelled.weight == 1 else f"×{labelled.weight}"
@@ -203,20 +204,20 @@ class DrawingsPage(QWidget):
         self.weight_row.show_value(weight, f"×{weight}")
 
     @property
-    def _selected(self) -> LabelledDrawing | None:
-        labelled = () if self._document is None else self._document.labelled_drawings
+    def _selected(self) -> LabelledSample | None:
+        labelled = () if self._document is None else self._document.labelled_samples
         return labelled[self.thumbnails.current] if self.thumbnails.current < len(labelled) else None
 
     # -- user input --------------------------------------------------------------------------------------------
 
-    def _replace_selected(self, after: LabelledDrawing | None, text: str, merge: str = "") -> None:
+    def _replace_selected(self, after: LabelledSample | None, text: str, merge: str = "") -> None:
         """Replaces the selected drawing by `after`; None deletes it."""
         if self._document is None or self._selected is None:
             return
-        at, labelled = self.thumbnails.current, self._document.labelled_drawings
+        at, labelled = self.thumbnails.current, self._document.labelled_samples
         new = () if after is None else (after,)
         self.edited.emit(
-            replace(self._document, labelled_drawings=labelled[:at] + new + labelled[at + 1 :]), text, merge
+            replace(self._document, labelled_samples=labelled[:at] + new + labelled[at + 1 :]), text, merge
         )
 
     def relabel(self, label: str) -> None:
@@ -237,9 +238,15 @@ class DrawingsPage(QWidget):
         self._replace_selected(None, self.tr("Delete drawing"))
 
     def put_on_canvas(self) -> None:
-        """Puts the selected drawing on the canvas."""
-        if self._document is not None and self._selected is not None:
-            self.edited.emit(self._document.with_drawing(self._selected.drawing), self.tr("Own drawing"), "")
+        """Puts the selected drawing on the canvas; one of a kind of data that the network does not read, never."""
+        document, selected = self._document, self._selected
+        if document is None or selected is None:
+            return
+        if selected.sample.has_source_of(document.kind):
+            self.edited.emit(document.with_input(selected.sample), self.tr("Own drawing"), "")
+        else:
+            text = self.tr("The network reads {0}; choose one for {1} to see this again.")
+            self.message.emit(text.format(document.kind.plural, selected.sample.kind.plural))
 
     def _on_picked(self, at: int) -> None:
         self.put_on_canvas()

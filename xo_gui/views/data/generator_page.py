@@ -21,7 +21,6 @@ from PySide6.QtWidgets import (
 
 from engine.data import NO_CLASS, SAMPLES_PER_CLASS, DataSettings, GeneratorSamples, PoolSettings
 from engine.documents import Document
-from engine.drawings import Drawing
 from engine.form_fields import FormField, form_fields_of
 from xo_gui.app import SMALL_PX, font, translate
 from xo_gui.state import SetData, TrainingSettings
@@ -368,8 +367,8 @@ class GeneratorPage(QWidget):
 
     def _put_on_canvas(self, at: int) -> None:
         if self._document is not None:
-            drawing = Drawing(image=self.thumbnails.tiles[at].picture)
-            self.edited.emit(self._document.with_drawing(drawing), self.tr("Generated drawing"), "")
+            image = self.thumbnails.tiles[at].picture[None]
+            self.edited.emit(self._document.with_image(image), self.tr("Generated drawing"), "")
 
     # -- widgets -----------------------------------------------------------------------------------------------
 

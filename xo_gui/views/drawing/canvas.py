@@ -155,16 +155,17 @@ class Canvas(QWidget):
         return self._ink.is_behind
 
     def set_document(self, document: Document) -> None:
-        """Show the Document's drawing; one that did not come from this canvas ends the current stroke."""
+        """Show the Document's input, a drawing; one that did not come from this canvas ends the current stroke."""
         network, grid = document.models[0].network, self.grid
         self._side, self._fit = network.input_shape[1], document.fit_to_frame
         self._placeholder = self._placeholder_text(network.classes)
-        is_own = document.drawing is self._drawing or document.drawing is self._growing
+        drawing = document.input.source
+        is_own = drawing is self._drawing or drawing is self._growing
         if self._stroke is None or not is_own or grid != self.grid:
             self._stroke = None
-            if document.drawing is not self._drawing:
+            if drawing is not self._drawing:
                 self.end_crop()
-            self._drawing = self._growing = document.drawing
+            self._drawing = self._growing = drawing
         self.update()
 
     def set_pixels_shown(self, shown: bool) -> None:

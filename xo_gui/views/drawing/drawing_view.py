@@ -18,14 +18,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.data import NO_CLASS, LabelledDrawing, class_phrase
+from engine.data import NO_CLASS, LabelledSample, class_phrase
 from engine.documents import Document
 from engine.drawings import (
     WHOLE_FRAME,
     Box,
     Drawing,
     DrawingTransform,
-    FloatArray,
     box_of_pixels,
     ink_share,
     render,
@@ -202,18 +201,23 @@ class DrawingView(View):
     # --- what is shown
 
     def set_document(self, document: Document) -> None:
-        """Show the Document's drawing, transform and options without emitting."""
+        """Show the Document's drawing, transform and options without emitting; nothing while its input is no
+        drawing, which a view of its own shows then."""
+        drawing = document.input.source
+        if not isinstance(drawing, Drawing):
+            self._document = None
+            return
         self._document = document
         if document.labels != self._labels:
             self._labels = document.labels
             self._make_example_buttons()
         self.canvas.set_document(document)
-        if not self.canvas.is_drawing or document.drawing is not self.canvas.current_drawing:
+        if not self.canvas.is_drawing or drawing is not self.canvas.current_drawing:
             self._before = document
-        transform = document.drawing.transform
+        transform = drawing.transform
         self.sliders.show_transform(transform)
         self.reset_button.setVisible(not transform.is_identity)
-        self.picture_box.setVisible(document.drawing.image is not None)
+        self.picture_box.setVisible(drawing.image is not None)
         self._show_picture_buttons()
         before = self.fit_box.blockSignals(True)
         self.fit_box.setChecked(document.fit_to_frame)
@@ -223,8 +227,8 @@ class DrawingView(View):
 
     def set_snapshot(self, snapshot: Snapshot) -> None:
         """Show the attribution map, and describe the prediction for screen readers."""
-        text = self.tr("blank")
-        if snapshot.predictions and not snapshot.drawing.is_empty:
+        text, source = self.tr("blank"), snapshot.input.source
+        if snapshot.predictions and isinstance(source, Drawing) and not source.is_empty:
             prediction = snapshot.predictions[0]
             network, top = prediction.model.network, int(prediction.votes.argmax())
             vote = float(prediction.votes[top])
@@ -246,9 +250,7 @@ class DrawingView(View):
 
     def clear(self) -> None:
         """Clear the canvas and reset the transform."""
-        if self._document is None:
-            return
-        drawing = self._document.drawing
+        drawing = self._drawing
         if not (drawing.is_empty and drawing.transform.is_identity):
             self._edit(drawing.cleared(), self.tr("Clear"))
 
@@ -280,15 +282,14 @@ class DrawingView(View):
         self.canvas.set_pen_diameter(self.canvas.pen_diameter / PEN_FACTOR)
 
     def reset_transform(self) -> None:
-        if self._document is not None and not self._document.drawing.transform.is_identity:
-            drawing = self._document.drawing.with_transform(DrawingTransform())
-            self._edit(drawing, self.tr("Reset transform"))
+        if not self._drawing.transform.is_identity:
+            self._edit(self._drawing.with_transform(DrawingTransform()), self.tr("Reset transform"))
 
     def invert(self) -> None:
         """Swap ink and background of the picture; without one, only say so."""
         self.end_stroke()
-        if self._document is not None and self._has_picture():
-            transform = self._document.drawing.transform
+        if self._has_picture():
+            transform = self._drawing.transform
             self._transform_changed(replace(transform, invert=not transform.invert), self.tr("Invert"), "")
         self._show_picture_buttons()
 
@@ -303,15 +304,15 @@ class DrawingView(View):
         self._show_picture_buttons()
 
     def _has_picture(self) -> bool:
-        has_picture = self._document is not None and self._document.drawing.image is not None
+        has_picture = self._drawing.image is not None
         if not has_picture:
             self.message.emit(self.tr("There is no picture to invert or crop: open, paste or drop one."))
         return has_picture
 
     def _cropped(self, box: Box | None) -> None:
         """Use the chosen part; None: keep what is shown."""
-        drawing = None if self._document is None else self._document.drawing
-        if box is None or drawing is None or drawing.image is None:
+        drawing = self._drawing
+        if box is None or drawing.image is None:
             self.message.emit(self.tr("Nothing was cropped."))
         else:
             # The part fills the frame, so where the whole was moved, and its size, no longer matter.
@@ -323,13 +324,9 @@ class DrawingView(View):
         self._show_picture_buttons()
 
     def _show_picture_buttons(self) -> None:
-        transform = DrawingTransform() if self._document is None else self._document.drawing.transform
+        transform = self._drawing.transform
         self.invert_button.setChecked(transform.invert)
         self.crop_button.setChecked(self.canvas.is_cropping or transform.crop != WHOLE_FRAME)
-
-    def set_image(self, picture: FloatArray, text: str) -> None:
-        """Replace the drawing by an image (H, W), -1 to 1; text: the undo text."""
-        self._edit(Drawing(image=picture), text)
 
     def to_image(self) -> QImage:
         """An image of the drawing in the theme's colours for saving and copying; cells stay sharp."""
@@ -345,23 +342,23 @@ class DrawingView(View):
         document = self._document
         if document is None:
             return
-        drawing = document.fitted_source
+        sample = document.fitted_input
         if label != NO_CLASS and ink_share(document.encoded(document.models[0])) < BLANK_INK:
-            self.stated.emit(Statement(blank_canvas_text(label), lambda: self._is_drawing(document.drawing)))
+            self.stated.emit(Statement(blank_canvas_text(label), lambda: self._is_drawing(document.input.source)))
             return
-        drawings = (*document.labelled_drawings, LabelledDrawing(drawing, label))
-        self.edited.emit(replace(document, labelled_drawings=drawings), self.tr("Save as {0}").format(label), "")
+        drawings = (*document.labelled_samples, LabelledSample(sample, label))
+        self.edited.emit(replace(document, labelled_samples=drawings), self.tr("Save as {0}").format(label), "")
         self.message.emit(self.tr("Saved as {0}: {1}.").format(label, label_counts_text(drawings, document.labels)))
 
     # --- input
 
     def _edit(self, drawing: Drawing, text: str, merge: str = "") -> None:
         if self._document is not None:
-            self.edited.emit(self._document.with_drawing(drawing), text, merge)
+            self.edited.emit(self._document.with_source(drawing), text, merge)
 
     def _preview(self, drawing: Drawing) -> None:
         if self._document is not None:
-            self.previewed.emit(self._document.with_drawing(drawing))
+            self.previewed.emit(self._document.with_source(drawing))
 
     def _stroke_done(self, drawing: Drawing) -> None:
         erased = drawing.strokes[-1].erase
@@ -369,11 +366,10 @@ class DrawingView(View):
 
     def _stroke_cancelled(self) -> None:
         if self._document is not None and self._before is not None:
-            self.previewed.emit(self._document.with_drawing(self._before.drawing))
+            self.previewed.emit(self._document.with_input(self._before.input))
 
     def _transform_changed(self, transform: DrawingTransform, text: str, merge: str) -> None:
-        if self._document is not None:
-            self._edit(self._document.drawing.with_transform(transform), text, merge)
+        self._edit(self._drawing.with_transform(transform), text, merge)
 
     def _fit(self, fit: bool) -> None:
         if self._document is not None:
@@ -392,8 +388,15 @@ class DrawingView(View):
             round(self.canvas.pen_diameter * _PEN_STEPS), f"{100 * self.canvas.pen_diameter:.0f} %"
         )
 
-    def _is_drawing(self, drawing: Drawing) -> bool:
-        return self._document is not None and self._document.drawing is drawing
+    def _is_drawing(self, drawing: object) -> bool:
+        return self._document is not None and self._document.input.source is drawing
+
+    @property
+    def _drawing(self) -> Drawing:
+        """The Document's drawing, an empty one while its input is none."""
+        source = Drawing() if self._document is None else self._document.input.source
+        assert isinstance(source, Drawing)
+        return source
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Limit the height of the square canvas to the panel's width."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QKeyEvent, QPalette, QShowEvent
 from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
 from engine.documents import Document
-from engine.drawings import Drawing
 from engine.explain import Explanation, ExplanationQuery, has_value_formula
 from engine.nn import Model, Prediction
 from engine.runtime import AnyQuery, Snapshot
@@ -261,12 +258,12 @@ class InspectorView(View):
             return
         models = list(self._document.models)
         models[pinned[0].model_index] = model
-        self.edited.emit(replace(self._document, models=tuple(models)), text, merge)
+        self.edited.emit(self._document.with_models(tuple(models)), text, merge)
 
     def _draw(self, image: HostArray, text: str) -> None:
-        """Replace the drawing."""
+        """Replace the input by what is encoded as this image (H, W)."""
         if self._document is not None:
-            self.edited.emit(self._document.with_drawing(Drawing(image=image)), text, "")
+            self.edited.emit(self._document.with_image(image[None]), text, "")
 
     def show_profile_page(self) -> None:
         self.tabs.setCurrentIndex(self._pages.indexOf(self.profile_page))

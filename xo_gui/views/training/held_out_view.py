@@ -12,7 +12,6 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 from engine.backends import HostArray
 from engine.data import Dataset
 from engine.documents import Document
-from engine.drawings import Drawing
 from engine.nn import Network, RunPoint, compute_votes
 from engine.runtime import AnyQuery, HeldOutQuery, Snapshot
 from engine.training import Evaluation
@@ -158,8 +157,8 @@ class HeldOutView(View):
 
     def _put_on_canvas(self, tile: int) -> None:
         if self._document is not None and self._held_out is not None:
-            drawing = Drawing(image=self._held_out.images[int(self._indices[tile]), 0])
-            self.edited.emit(self._document.with_drawing(drawing), self.tr("Held-out drawing"), "")
+            image = self._held_out.images[int(self._indices[tile])]
+            self.edited.emit(self._document.with_image(image), self.tr("Held-out drawing"), "")
 
     def _on_key(self, event: QKeyEvent) -> None:
         """Esc deselects the cell."""

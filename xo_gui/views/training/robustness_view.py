@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
@@ -23,9 +24,8 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
-from engine.data import Variations, VariedProperty
+from engine.data import InputSample, VariedProperty
 from engine.documents import Document
-from engine.drawings import Drawing
 from engine.explain import RobustnessResult, supports
 from engine.runtime import AnyQuery, RobustnessQuery, Snapshot
 from xo_gui.app import SMALL_PX, Theme, current_theme, font, translate
@@ -50,7 +50,7 @@ class RobustnessView(View):
         self._document: Document | None = None
         self._result: RobustnessResult | None = None
         self._drawn_at = 0.0
-        self._measured: tuple[Drawing, HostArray] | None = None
+        self._measured: tuple[InputSample[Any], HostArray] | None = None
         self._clicks: Counter[PlotPoint] = Counter()
         self.plots, self.status_label = RobustnessPlots(self), QLabel(self)
         self.plots.point_changed.connect(self._update_text)
@@ -89,20 +89,15 @@ class RobustnessView(View):
             self.plots.set_robustness(result)
             self._update_text()
         if snapshot.settled and snapshot.predictions:
-            self._update_marks(snapshot.drawing, snapshot.predictions[0].activations[0])
+            self._update_marks(snapshot.input, snapshot.predictions[0].activations[0])
 
-    @property
-    def _variations(self) -> Variations | None:
-        """How inputs of the document's kind are varied."""
-        return None if self._document is None else self._document.kind.variations
-
-    def _update_marks(self, drawing: Drawing, image: HostArray) -> None:
-        """Measure the drawing on the canvas if it or its image has changed."""
+    def _update_marks(self, sample: InputSample[Any], image: HostArray) -> None:
+        """Measure the input if it or its image has changed."""
         before = self._measured
-        if before is None or before[0] is not drawing or not np.array_equal(before[1], image):
-            self._measured = drawing, image
-            variations = self._variations
-            self.plots.set_marks({} if variations is None else variations.measure(drawing, image))
+        if before is None or before[0] is not sample or not np.array_equal(before[1], image):
+            self._measured = sample, image
+            variations = sample.kind.variations
+            self.plots.set_marks({} if variations is None else variations.measure(sample.source, image))
 
     def _update_text(self) -> None:
         """The numbers of the selected point, or the progress."""
@@ -131,7 +126,7 @@ class RobustnessView(View):
         ]
         index = (errors[0] if errors else 0) + self._clicks[point]
         self._clicks[point] += 1
-        self.edited.emit(document.with_drawing(result.varied_input(*point, index)), self.tr("Varied drawing"), "")
+        self.edited.emit(document.with_source(result.varied_input(*point, index)), self.tr("Varied drawing"), "")
 
 
 def _is_final(result: RobustnessResult | None) -> bool:

@@ -19,7 +19,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolTip, QVBoxLayout, QWidget
 
 from engine.documents import Document
-from engine.drawings import Drawing, ink_share
+from engine.drawings import ink_share
 from engine.explain import TemplateMatch, Templates
 from engine.nn import BLANK_INK, UNSURE, Prediction
 from engine.runtime import Snapshot
@@ -245,6 +245,5 @@ class TemplateView(View):
     def _draw_template(self, index: int) -> None:
         if self._document is not None and self._comparison is not None:
             templates = self._comparison.templates
-            drawing = Drawing(image=templates.pictures[index])
             text = self.tr("Template {0}").format(templates.classes[index])
-            self.edited.emit(self._document.with_drawing(drawing), text, "")
+            self.edited.emit(self._document.with_image(templates.pictures[index][None]), text, "")

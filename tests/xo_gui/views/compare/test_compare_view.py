@@ -246,7 +246,7 @@ def test_the_difference_from_a_copy_grows_from_0_while_training(driver: CompareD
     assert driver.subjects[1] is copy
     assert all(np.array_equal(copy.parameters[name], values) for name, values in was.items())
     drawing = stroke_by_stroke(driver, driver.hand)
-    driver.qtbot.waitUntil(lambda: driver.window.last.drawing is drawing, timeout=10_000)
+    driver.qtbot.waitUntil(lambda: driver.window.last.input.source is drawing, timeout=10_000)
     assert driver.largest() > 0
     assert driver.view._names == (
         f"Default · step {made} of Run 1, seed 1",
@@ -300,12 +300,12 @@ def test_a_stroke_under_a_swap_to_pictures_of_another_size_is_committed_before(d
     QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, pos=QPoint(120, 130))
     session = driver.window.session
     assert session.request().settled
-    assert len(session.document.drawing.strokes) == 1
-    assert canvas.current_drawing is session.document.drawing
+    assert len(session.document.input.source.strokes) == 1
+    assert canvas.current_drawing is session.document.input.source
     driver.undo.undo()
     assert driver.undo.undoText() == "Pen stroke"
     driver.undo.undo()
-    assert session.document.drawing.strokes == ()
+    assert session.document.input.source.strokes == ()
 
 
 def test_swapping_while_training_pauses_it_first(driver: CompareDriver) -> None:
@@ -348,7 +348,7 @@ def test_a_file_is_compared_with_and_other_files_change_nothing(
     open_file(flat)
     assert "a drawing is one square map" in said[-1]
     assert len(driver.subjects) == 1
-    assert driver.window.session.document.drawing.is_empty
+    assert driver.window.session.document.input.source.is_empty
     open_file(model)
     assert [one.name for one in driver.subjects] == ["Default", "Mine"]
     # Another first network leaves the second unchanged.

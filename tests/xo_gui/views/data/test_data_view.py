@@ -12,11 +12,11 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
-from engine.data import GeneratorSamples, LabelledDrawing, generate_samples
+from engine.data import GeneratorSamples, LabelledSample, generate_samples
 from engine.documents import Document
 from engine.drawings import Drawing
 from engine.nn import RunPoint
-from engine.runtime import DrawingPrediction, DrawingPredictionsQuery
+from engine.runtime import LabelledPrediction, LabelledPredictionsQuery
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.views.data import DataView
@@ -57,12 +57,12 @@ class Reader:
         return self.window.session.document
 
     @property
-    def predictions(self) -> Mapping[Drawing, DrawingPrediction]:
-        return self.window.last.result(DrawingPredictionsQuery()) or {}
+    def predictions(self) -> Mapping[Drawing, LabelledPrediction]:
+        return self.window.last.result(LabelledPredictionsQuery()) or {}
 
     @property
     def kept(self) -> list[tuple[str, int]]:
-        return [(own.label, own.weight) for own in self.document.labelled_drawings]
+        return [(own.label, own.weight) for own in self.document.labelled_samples]
 
     @property
     def shown(self) -> np.ndarray:
@@ -115,10 +115,10 @@ def test_an_empty_wall_says_how_to_fill_it_and_a_key_on_the_canvas_does(reader: 
 
 def test_one_more_of_many_drawings_costs_one_tile(reader: Reader) -> None:
     reader.hand.draw(X_ARMS)
-    many = tuple(LabelledDrawing(reader.document.drawing, "XO"[at % 2]) for at in range(200))
-    reader.window.session.edit(replace(reader.document, labelled_drawings=many), "Open")
-    wall, drawing = reader.view.drawings_page.thumbnails, reader.document.drawing
-    reader.qtbot.waitUntil(lambda: reader.predictions.get(drawing) is not None)
+    many = tuple(LabelledSample(reader.document.input, "XO"[at % 2]) for at in range(200))
+    reader.window.session.edit(replace(reader.document, labelled_samples=many), "Open")
+    wall, sample = reader.view.drawings_page.thumbnails, reader.document.input
+    reader.qtbot.waitUntil(lambda: reader.predictions.get(sample) is not None)
     reader.qtbot.waitUntil(lambda: bool(wall.tiles[199].details))
     before = wall.tiles
     reader.keep("x")
@@ -181,15 +181,15 @@ def test_buttons_slider_and_menu_do_the_same_for_the_chosen_one(reader: Reader) 
 
 def test_a_double_click_puts_it_back_on_the_canvas(reader: Reader) -> None:
     reader.hand.draw(X_ARMS)
-    kept = reader.document.drawing
+    kept = reader.document.input.source
     reader.keep("x")
     reader.window.drawing_view.clear()
     reader.hand.draw(CIRCLE)
     wall = reader.view.drawings_page.thumbnails
     reader.click(wall, 0)
-    assert reader.document.drawing is not kept
+    assert reader.document.input.source is not kept
     QTest.mouseDClick(wall, Qt.MouseButton.LeftButton, pos=wall.tile_rect(0).center())
-    assert reader.document.drawing is kept
+    assert reader.document.input.source is kept
 
 
 def test_letters_on_the_wall_relabel_and_save_nothing(reader: Reader) -> None:
@@ -215,9 +215,9 @@ def test_each_shows_how_it_is_read_and_those_read_otherwise_stand_out(reader: Re
     read = dict(reader.predictions)
     last = replace(reader.window.last, training=None)
     late = {drawing: replace(each, point=RunPoint(0, 120)) for drawing, each in read.items()}
-    reader.view.set_snapshot(replace(last, results={DrawingPredictionsQuery(): late}))
+    reader.view.set_snapshot(replace(last, results={LabelledPredictionsQuery(): late}))
     assert reader.view.summary.text() == "1 X, 1 O, 1 neither; after step 120, 1 predicted correctly."
-    reader.view.set_snapshot(replace(last, results={DrawingPredictionsQuery(): read}))
+    reader.view.set_snapshot(replace(last, results={LabelledPredictionsQuery(): read}))
     assert reader.view.summary.text() == "1 X, 1 O, 1 neither; 1 predicted correctly."
     reader.key(Qt.Key.Key_Home, "n")
     assert [tile.badge for tile in wall.tiles] == ["→ X", "→ X", "→ X"]
@@ -336,7 +336,7 @@ def test_the_batch_on_screen_is_that_of_the_last_step_and_a_click_puts_one_on_th
     ]
     assert [tile.caption for tile in page.thumbnails.tiles] == ["mine" if at >= 600 else "" for at in report.batch]
     reader.click(page.thumbnails, 2)
-    np.testing.assert_array_equal(reader.document.drawing.image, expected[2])
+    np.testing.assert_array_equal(reader.document.input.source.image, expected[2])
 
 
 @pytest.mark.parametrize("continues", [False, True])

@@ -22,7 +22,7 @@ def press(hand: Hand, *keys: str) -> None:
 
 
 def labels(document: Document) -> list[str]:
-    return [own.label for own in document.labelled_drawings]
+    return [own.label for own in document.labelled_samples]
 
 
 def last_words(hand: Hand) -> str:
@@ -38,11 +38,11 @@ def test_one_key_saves_the_canvas_and_the_bar_counts(hand: Hand) -> None:
     document = hand.window.session.document
     assert labels(document) == ["X", "X", "O", "neither"]
     assert last_words(hand) == "Saved as neither: 2 X, 1 O, 1 neither."
-    assert document.labelled_drawings[2].drawing is document.drawing
+    assert document.labelled_samples[2].sample.source is document.input.source
     assert (
-        render(document.labelled_drawings[0].drawing, 32)[16, 16]
+        render(document.labelled_samples[0].sample.source, 32)[16, 16]
         == 1
-        > render(document.labelled_drawings[2].drawing, 32)[16, 16]
+        > render(document.labelled_samples[2].sample.source, 32)[16, 16]
     )
 
 
@@ -79,10 +79,10 @@ def test_a_stroke_under_way_ends_first_and_is_saved_with_the_rest(hand: Hand) ->
         hand.move(place)
     press(hand, "x")
     document = hand.window.session.document
-    assert len(document.labelled_drawings[0].drawing.strokes) == len(document.drawing.strokes) == 2
+    assert len(document.labelled_samples[0].sample.source.strokes) == len(document.input.source.strokes) == 2
     hand.window.session.undo_stack.undo()
     assert labels(hand.window.session.document) == []
-    assert len(hand.window.session.document.drawing.strokes) == 2
+    assert len(hand.window.session.document.input.source.strokes) == 2
 
 
 def test_what_is_saved_is_what_the_network_reads(hand: Hand) -> None:
@@ -91,8 +91,8 @@ def test_what_is_saved_is_what_the_network_reads(hand: Hand) -> None:
     hand.window.drawing_view.fit_box.click()
     hand.qtbot.waitUntil(lambda: not np.array_equal(hand.window.last.predictions[0].activations[0], as_drawn))
     press(hand, "x")
-    own = hand.window.session.document.labelled_drawings[0]
-    np.testing.assert_array_equal(render(own.drawing, 32), hand.window.last.predictions[0].activations[0][0])
+    own = hand.window.session.document.labelled_samples[0]
+    np.testing.assert_array_equal(render(own.sample.source, 32), hand.window.last.predictions[0].activations[0][0])
 
 
 def test_letters_typed_elsewhere_save_nothing(hand: Hand) -> None:
@@ -105,9 +105,9 @@ def test_letters_typed_elsewhere_save_nothing(hand: Hand) -> None:
 def test_another_network_reads_but_takes_no_drawing_away(hand: Hand) -> None:
     hand.draw(X_ARMS)
     press(hand, "x")
-    own = hand.window.session.document.labelled_drawings
+    own = hand.window.session.document.labelled_samples
     hand.window.use_preset("walkthrough")
-    assert hand.window.session.document.labelled_drawings is own
+    assert hand.window.session.document.labelled_samples is own
 
 
 def test_training_learns_from_them_from_the_next_start_or_branch_on(coach: Coach, hand: Hand) -> None:  # noqa: F811
@@ -115,9 +115,9 @@ def test_training_learns_from_them_from_the_next_start_or_branch_on(coach: Coach
     coach.stand()
     hand.window.drawing_view.load_example("O")
     press(hand, "n")
-    drawing, document = hand.window.session.document.drawing, hand.window.session.document
+    drawing, document = hand.window.session.document.input.source, hand.window.session.document
     hand.window.session.edit(
-        replace(document, labelled_drawings=(replace(document.labelled_drawings[0], weight=5),)), "weight"
+        replace(document, labelled_samples=(replace(document.labelled_samples[0], weight=5),)), "weight"
     )
     coach.click(coach.panel.step_button)
     assert len(coach.until(lambda training: training.current_point.step == 2).examples) == 600
@@ -130,4 +130,4 @@ def test_training_learns_from_them_from_the_next_start_or_branch_on(coach: Coach
     assert len(report.examples) == 605
     np.testing.assert_array_equal(report.examples.images[-1, 0], render(drawing, 32))
     assert report.examples.labels[-5:].tolist() == [-1] * 5
-    assert hand.window.session.document.labelled_drawings[0].weight == 5
+    assert hand.window.session.document.labelled_samples[0].weight == 5

@@ -15,6 +15,7 @@ from engine.documents import DEFAULT, WALKTHROUGH, Document
 from engine.documents.presets import handmade_parameters
 from engine.drawings import Drawing, DrawingTransform, Stroke, render
 from engine.nn import Model
+from tests.samples import drawing_sample
 from xo_gui.app import DARK, Theme, theme_service
 from xo_gui.app.theme import LIGHT
 from xo_gui.views.drawing.canvas import Canvas
@@ -46,7 +47,7 @@ def canvas(qtbot: QtBot) -> Canvas:
     made = Canvas()
     qtbot.addWidget(made)
     made.resize(252, 252)
-    made.set_document(Document(Drawing(), (SMOOTH,)))
+    made.set_document(Document.blank(SMOOTH))
     made.show()
     qtbot.waitExposed(made)
     made.setFocus()
@@ -88,7 +89,7 @@ def seen(canvas: Canvas, place: Place) -> QColor:
 
 
 def show(canvas: Canvas, drawing: Drawing, model: Model = SMOOTH, fit: bool = False) -> None:
-    canvas.set_document(Document(drawing, (model,), fit))
+    canvas.set_document(Document(drawing_sample(drawing), (model,), fit))
 
 
 # --- the mouse

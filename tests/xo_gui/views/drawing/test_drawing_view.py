@@ -33,7 +33,7 @@ class Desk:
 
     def __init__(self, model: Model) -> None:
         self.view = DrawingView()
-        self.session = Session(Document(Drawing(), (model,)))
+        self.session = Session(Document.blank(model))
         self.edits: list[tuple[str, str]] = []
         self.previews: list[Document] = []
         self.said: list[str] = []
@@ -55,9 +55,12 @@ class Desk:
     def tell(self) -> None:
         self.view.set_document(self.session.document)
 
+    def open_photograph(self) -> None:
+        self.session.edit(self.session.document.with_source(Drawing(image=a_photograph())), "Open")
+
     @property
     def drawing(self) -> Drawing:
-        return self.session.document.drawing
+        return self.session.document.input.source
 
     def at(self, x: float, y: float) -> QPoint:
         frame = self.view.canvas.frame()
@@ -233,7 +236,7 @@ def test_the_wheel_moves_only_a_focused_slider(desk: Desk) -> None:
 
 def test_showing_a_document_edits_nothing(desk: Desk) -> None:
     moved = Drawing().with_transform(DrawingTransform(0.123, -0.2, 1.5, 33.3, -0.4, 0.02))
-    desk.session.edit(replace(desk.session.document, drawing=moved, fit_to_frame=True), "Open")
+    desk.session.edit(replace(desk.session.document.with_source(moved), fit_to_frame=True), "Open")
     assert desk.slider("rotate").value() == 33
     assert desk.view.sliders.rows["rotate"].value.text() == "+33°"
     assert desk.view.fit_box.isChecked()
@@ -246,7 +249,7 @@ def test_showing_a_document_edits_nothing(desk: Desk) -> None:
 
 def test_a_slider_keeps_what_the_others_cannot_show(desk: Desk) -> None:
     moved = Drawing().with_transform(DrawingTransform(rotate=33.3))
-    desk.session.edit(desk.session.document.with_drawing(moved), "Open")
+    desk.session.edit(desk.session.document.with_source(moved), "Open")
     desk.slider("bend").setFocus()
     QTest.keyClick(desk.slider("bend"), Qt.Key.Key_Right)
     assert desk.drawing.transform.rotate == 33.3
@@ -328,8 +331,7 @@ def test_put_image_replaces_the_drawing_as_one_undo(desk: Desk) -> None:
     desk.stroke()
     picture = np.full((20, 30), -1, np.float32)
     picture[5:10] = 0.5
-    desk.view.set_image(picture, "Paste")
-    assert desk.edits[-1] == ("Paste", "")
+    desk.session.edit(desk.session.document.with_source(Drawing(image=picture)), "Paste")
     assert not desk.drawing.strokes
     np.testing.assert_array_equal(desk.drawing.image, picture)
     desk.session.undo_stack.undo()
@@ -345,7 +347,7 @@ def a_photograph() -> np.ndarray:
 
 def test_a_picture_is_inverted_as_one_undo_and_is_itself_kept(desk: Desk) -> None:
     assert desk.view.picture_box.isHidden()
-    desk.view.set_image(a_photograph(), "Open")
+    desk.open_photograph()
     assert desk.view.picture_box.isVisible()
     QTest.mouseClick(desk.view.invert_button, LEFT)
     assert desk.edits[-1] == ("Invert", "")
@@ -361,7 +363,7 @@ def test_a_picture_is_inverted_as_one_undo_and_is_itself_kept(desk: Desk) -> Non
 
 
 def test_a_part_of_the_picture_is_dragged_and_can_be_chosen_again(desk: Desk) -> None:
-    desk.view.set_image(a_photograph(), "Open")
+    desk.open_photograph()
     canvas, undo = desk.view.canvas, desk.session.undo_stack
     for shift in (0.7, 0.3):
         slide(desk.slider("shift_x"), (0.5, shift))
@@ -383,7 +385,7 @@ def test_a_part_of_the_picture_is_dragged_and_can_be_chosen_again(desk: Desk) ->
 
 
 def test_a_part_of_the_picture_is_chosen_with_the_keys_or_not_at_all(desk: Desk) -> None:
-    desk.view.set_image(a_photograph(), "Open")
+    desk.open_photograph()
     canvas, shift = desk.view.canvas, Qt.KeyboardModifier.ShiftModifier
     count = len(desk.edits)
     desk.view.crop()
@@ -443,7 +445,7 @@ def test_fit_to_frame_is_the_documents(desk: Desk) -> None:
 
 def test_the_exported_image_is_that_of_the_canvas(desk: Desk) -> None:
     dot = Stroke(np.array([(0.25, 0.5, 0.2)], np.float32))
-    desk.session.edit(desk.session.document.with_drawing(Drawing((dot,))), "t")
+    desk.session.edit(desk.session.document.with_source(Drawing((dot,))), "t")
     taken = desk.view.to_image()
     assert taken.width() == taken.height() >= 400
     assert taken.pixelColor(taken.width() // 4, taken.height() // 2) == QColor(DARK.ink)

@@ -101,7 +101,7 @@ def test_a_click_shows_the_maximized_input_forming_and_nine_examples(
     QTest.mouseClick(
         driver.page.top_examples, Qt.MouseButton.LeftButton, pos=driver.page.top_examples.tile_rect(0).center()
     )
-    np.testing.assert_array_equal(driver.window.session.document.drawing.image, best[0].picture)
+    np.testing.assert_array_equal(driver.window.session.document.input.source.image, best[0].picture)
     assert undo.count() == count + 1
 
     def excited() -> None:
@@ -111,7 +111,7 @@ def test_a_click_shows_the_maximized_input_forming_and_nine_examples(
     driver.qtbot.waitUntil(excited, timeout=5000)
     assert driver.page.profile.progress == 1  # another drawing does not restart it
     undo.undo()
-    assert driver.window.session.document.drawing is document.drawing
+    assert driver.window.session.document.input.source is document.input.source
 
 
 def test_a_vote_another_seed_stop_and_again(driver: ProfileDriver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from engine.nn import Activations, Model, Network, Prediction, Predictor
 from engine.nn.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes
 from engine.runtime import Snapshot
 from engine.runtime.protocol import DeviceReport
+from tests.samples import drawing_sample
 from tests.xo_gui.lone_view import exposed
 from xo_gui.app import DARK, theme, theme_service
 from xo_gui.app.theme import LIGHT
@@ -49,7 +50,7 @@ def read(model: Model, picture: np.ndarray[Any, Any] = X) -> Prediction:
 def snapshot(*readings: Prediction, settled: bool = True, generation: int = 1) -> Snapshot:
     return Snapshot(
         generation=generation,
-        drawing=Drawing(),
+        input=drawing_sample(Drawing()),
         predictions=readings,
         device=DeviceReport(),
         notices=(),

@@ -55,8 +55,8 @@ def most(view: HeldOutView, wrong: bool) -> tuple[int, int]:
 
 def read(hand: Hand) -> None:
     """Wait for the prediction for the canvas with the weights of the training run."""
-    drawing = hand.window.session.document.drawing
-    hand.qtbot.waitUntil(lambda: hand.window.last.drawing is drawing, timeout=10_000)
+    drawing = hand.window.session.document.input.source
+    hand.qtbot.waitUntil(lambda: hand.window.last.input.source is drawing, timeout=10_000)
 
 
 def click_cell(view: HeldOutView, cell: tuple[int, int]) -> None:

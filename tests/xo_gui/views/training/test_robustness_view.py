@@ -90,7 +90,7 @@ def test_a_click_puts_a_misread_drawing_on_the_canvas_and_then_others(view: Robu
     place = view.plots.position((THICKNESS, worst), 0.5).toPoint()
     QTest.mouseClick(view.plots, Qt.MouseButton.LeftButton, pos=place)
     hand.settle()
-    drawing = hand.window.session.document.drawing
+    drawing = hand.window.session.document.input.source
     expected = found.varied_input(THICKNESS, worst, int(found.first_network_error[THICKNESS, worst]))
     assert [stroke.points.tolist() for stroke in drawing.strokes] == [s.points.tolist() for s in expected.strokes]
     assert drawing.transform.thicken == expected.transform.thicken
@@ -99,7 +99,7 @@ def test_a_click_puts_a_misread_drawing_on_the_canvas_and_then_others(view: Robu
     assert hand.window.session.undo_stack.undoText() == "Varied drawing"
     QTest.mouseClick(view.plots, Qt.MouseButton.LeftButton, pos=place)
     hand.settle()
-    other = hand.window.session.document.drawing
+    other = hand.window.session.document.input.source
     assert [s.points.tolist() for s in other.strokes] != [s.points.tolist() for s in expected.strokes]
 
 
@@ -113,7 +113,7 @@ def test_keys_go_through_the_values_and_put_a_drawing_on_the_canvas(view: Robust
     assert view.plots.point == (SIZE, 4)
     QTest.keyClick(view.plots, Qt.Key.Key_Return)
     hand.settle()
-    assert hand.window.session.document.drawing.transform.size == pytest.approx(0.55 / 0.625)
+    assert hand.window.session.document.input.source.transform.size == pytest.approx(0.55 / 0.625)
     QTest.keyClick(view.plots, Qt.Key.Key_Escape)
     assert view.plots.point is None
 

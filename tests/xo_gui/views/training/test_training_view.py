@@ -73,7 +73,7 @@ def stroke_by_stroke(coach: Coach, hand: Hand) -> Drawing:
         for place in stroke[1:]:
             hand.move(place)
         QTest.mouseRelease(hand.canvas, Qt.MouseButton.LeftButton, pos=hand.at(stroke[-1]))
-    return coach.window.session.document.drawing
+    return coach.window.session.document.input.source
 
 
 def test_run_and_pause_change_the_features_and_are_one_undo(coach: Coach, hand: Hand) -> None:
@@ -115,7 +115,7 @@ def test_drawing_goes_on_while_it_trains(coach: Coach, hand: Hand) -> None:
     drawing = stroke_by_stroke(coach, hand)
     made = coach.training.current_point.step
     coach.until(lambda training: training.current_point.step > made)
-    coach.qtbot.waitUntil(lambda: coach.window.last.drawing is drawing, timeout=10_000)
+    coach.qtbot.waitUntil(lambda: coach.window.last.input.source is drawing, timeout=10_000)
     assert len(drawing.strokes) == 2
     coach.window.training.execute(Pause())
     coach.stand()
@@ -189,7 +189,7 @@ def test_what_ran_away_offers_the_last_good_moment_and_nothing_revives_it(coach:
     assert coach.panel.restart_button.text() == f"Go to step {good}"
     assert "is probably too high" in coach.window.statusBar().currentMessage()
     drawing = stroke_by_stroke(coach, hand)
-    coach.qtbot.waitUntil(lambda: coach.window.last.drawing is drawing, timeout=10_000)
+    coach.qtbot.waitUntil(lambda: coach.window.last.input.source is drawing, timeout=10_000)
     assert coach.training.state == "diverged"
     assert coach.training.current_point == report.current_point
     coach.click(coach.panel.restart_button)
@@ -234,7 +234,7 @@ def test_training_that_ends_in_the_middle_of_a_stroke_leaves_the_stroke_alone(
     coach: Coach, hand: Hand, taken_back: bool
 ) -> None:
     hand.draw(X_ARMS)
-    before = coach.window.session.document.drawing
+    before = coach.window.session.document.input.source
     hand.press(CIRCLE[0][0])
     for place in CIRCLE[0][1:15]:
         hand.move(place)
@@ -247,9 +247,9 @@ def test_training_that_ends_in_the_middle_of_a_stroke_leaves_the_stroke_alone(
         QTest.keyClick(hand.canvas, Qt.Key.Key_Escape)
     QTest.mouseRelease(hand.canvas, Qt.MouseButton.LeftButton, pos=hand.at(CIRCLE[0][-1]))
     session = coach.window.session
-    assert len(session.document.drawing.strokes) == (2 if taken_back else 3)
+    assert len(session.document.input.source.strokes) == (2 if taken_back else 3)
     assert session.request().settled
     assert coach.weights is trained
     session.undo_stack.setIndex(2)
-    assert session.document.drawing is before
+    assert session.document.input.source is before
     assert session.document.models[0].run_point is None

@@ -16,6 +16,7 @@ from engine.drawings import Drawing
 from engine.nn import Model, Network, predict_class
 from engine.nn.layers import Dense, Flatten
 from engine.runtime import Request, Runner, Snapshot
+from tests.samples import drawing_sample
 from xo_gui.app import DARK, Theme, theme_service
 from xo_gui.app.theme import LIGHT
 from xo_gui.views.votes import VotesView
@@ -36,7 +37,7 @@ def view(qtbot: QtBot) -> VotesView:
 
 
 def snapshot(models: tuple[Model, ...], drawing: Drawing) -> Snapshot:
-    return Runner("cpu").compute(Request(1, Document(drawing, models)))
+    return Runner("cpu").compute(Request(1, Document(drawing_sample(drawing), models)))
 
 
 def voted(votes: tuple[float, ...], model: Model = DEFAULT_SUBJECT, drawing: Drawing = DRAWN) -> Snapshot:
@@ -97,11 +98,11 @@ def test_the_walk_through_says_when_the_votes_are_equal(view: VotesView) -> None
 
 
 def test_before_the_first_reading_the_classes_wait(view: VotesView) -> None:
-    view.set_document(Document(Drawing(), (DEFAULT_SUBJECT,)))
+    view.set_document(Document.blank(DEFAULT_SUBJECT))
     assert shown_rows(view) == [("X", "–", False), ("O", "–", False)]
     assert view.blocks[0].sentence.text() == "Waiting for the network."
     view.set_snapshot(voted((0.87, 0.13)))
-    view.set_document(Document(Drawing(), (DEFAULT_SUBJECT,)))
+    view.set_document(Document.blank(DEFAULT_SUBJECT))
     assert shown_rows(view)[0][1] == "87 %"
 
 

@@ -8,23 +8,26 @@ import numpy as np
 import pytest
 
 from engine.backends import choose_backend
-from engine.data import LabelledDrawing
+from engine.data import LabelledSample
 from engine.data.xo import XOSettings
 from engine.data.xo import generate_drawing as drawn
 from engine.documents import shipped_model
 from engine.drawings import Drawing, render
 from engine.nn import Model, Predictor, RunPoint
-from engine.runtime import DrawingPredictionsQuery
+from engine.runtime import LabelledPredictionsQuery
 from engine.runtime.jobs import JOBS
 from tests.engine.query_driver import QueryDriver, report
+from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
 SUBJECT = shipped_model("default")
 RNG = np.random.default_rng(4)
-OWN = tuple(LabelledDrawing(drawn(kind, XOSettings(), RNG), kind) for kind in ("X", "O", "neither") * 8)
+OWN = tuple(
+    LabelledSample(drawing_sample(drawn(kind, XOSettings(), RNG)), kind) for kind in ("X", "O", "neither") * 8
+)
 
 
-QUERY = DrawingPredictionsQuery()
+QUERY = LabelledPredictionsQuery()
 
 
 def other() -> Model:
@@ -37,9 +40,9 @@ def test_each_is_read_as_it_would_be_on_the_canvas() -> None:
     found = reader.finish()
     canvas = Predictor(SUBJECT, CPU)
     for own in OWN:
-        prediction = canvas.predict(render(own.drawing, 32))
-        assert found[own.drawing].predicted_class == prediction.predicted_class
-        assert found[own.drawing].vote == pytest.approx(prediction.votes.max(), abs=1e-5)
+        prediction = canvas.predict(render(own.sample.source, 32))
+        assert found[own.sample].predicted_class == prediction.predicted_class
+        assert found[own.sample].vote == pytest.approx(prediction.votes.max(), abs=1e-5)
 
 
 def test_other_weights_give_other_predictions_and_the_same_ones_none() -> None:
@@ -61,12 +64,12 @@ def test_one_that_is_new_is_read_alone_and_one_that_is_gone_is_forgotten() -> No
     before = reader.finish()
     reader.set_model(QUERY, SUBJECT, report(1, "paused"), (OWN[1], OWN[2], replace(OWN[1], label="X")))
     found = reader.finish()
-    assert set(found) == {OWN[1].drawing, OWN[2].drawing}
-    assert found[OWN[1].drawing] is before[OWN[1].drawing]
+    assert set(found) == {OWN[1].sample, OWN[2].sample}
+    assert found[OWN[1].sample] is before[OWN[1].sample]
 
 
 def test_weights_that_change_all_the_time_are_followed_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    now, interval = [100.0], JOBS[DrawingPredictionsQuery].policy(QUERY).min_interval
+    now, interval = [100.0], JOBS[LabelledPredictionsQuery].policy(QUERY).min_interval
     monkeypatch.setattr("engine.runtime.scheduler.perf_counter", lambda: now[0])
     reader, rounds, read = QueryDriver(), 0, 0
     for step in range(100):
@@ -85,9 +88,9 @@ def test_weights_that_change_all_the_time_are_followed_now_and_then(monkeypatch:
 
 
 def test_a_blank_one_is_unsure() -> None:
-    reader, blank = QueryDriver(), LabelledDrawing(Drawing(), "neither")
+    reader, blank = QueryDriver(), LabelledSample(drawing_sample(Drawing()), "neither")
     reader.set_model(QUERY, SUBJECT, labelled=(blank,))
-    assert reader.finish()[blank.drawing].predicted_class == "unsure"
+    assert reader.finish()[blank.sample].predicted_class == "unsure"
 
 
 def test_what_failed_is_said_once_and_another_network_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,17 +12,18 @@ from engine.backends import choose_backend
 from engine.data import (
     ExamplePool,
     FixedSource,
-    LabelledDrawing,
+    LabelledSample,
     PoolCache,
     PoolSettings,
     TrainingData,
-    render_labelled,
+    encode_labelled,
 )
 from engine.data.xo import XOSettings
 from engine.drawings import Drawing, Stroke, render
 from engine.nn import softmax
 from engine.training import StepDone, Trainer, TrainingConfig, evaluate
 from tests.engine.small_runs import SMALL
+from tests.samples import drawing_sample
 
 DATA = PoolSettings(XOSettings(side=12, size=(0.6, 1.0)), 30, 10)
 
@@ -33,9 +34,9 @@ def line(x: float) -> Drawing:
 
 
 OWN = (
-    LabelledDrawing(line(0.2), "X", 3),
-    LabelledDrawing(line(0.5), "O", 0),
-    LabelledDrawing(line(0.8), "neither"),
+    LabelledSample(drawing_sample(line(0.2)), "X", 3),
+    LabelledSample(drawing_sample(line(0.5)), "O", 0),
+    LabelledSample(drawing_sample(line(0.8)), "neither"),
 )
 
 
@@ -46,15 +47,15 @@ def grown(pool: ExamplePool) -> ExamplePool:
 
 
 def test_each_is_the_picture_that_a_network_reads_with_its_label_as_often_as_it_weighs() -> None:
-    made = render_labelled(OWN, XOSettings(side=12))
+    made = encode_labelled(OWN, XOSettings(side=12))
     assert made.labels.tolist() == [0, 0, 0, -1]
-    for image, drawing in zip(made.images, [OWN[0].drawing] * 3 + [OWN[2].drawing], strict=True):
+    for image, drawing in zip(made.images, [OWN[0].sample.source] * 3 + [OWN[2].sample.source], strict=True):
         np.testing.assert_array_equal(image[0], render(drawing, 12))
 
 
 def test_none_at_all_are_no_examples() -> None:
-    assert len(render_labelled((), XOSettings(side=12))) == 0
-    assert render_labelled(OWN[1:2], XOSettings(side=12)).images.shape == (0, 1, 12, 12)
+    assert len(encode_labelled((), XOSettings(side=12))) == 0
+    assert encode_labelled(OWN[1:2], XOSettings(side=12)).images.shape == (0, 1, 12, 12)
 
 
 @pytest.mark.parametrize("weight", [-1, 21])
@@ -65,13 +66,13 @@ def test_a_weight_that_is_none_is_refused(weight: int) -> None:
 
 def test_a_label_that_the_network_does_not_know_is_refused() -> None:
     with pytest.raises(ValueError, match=r"labelled cat, but .* X and O; relabel"):
-        render_labelled([LabelledDrawing(line(0.5), "cat")], XOSettings(side=12))
+        encode_labelled([LabelledSample(drawing_sample(line(0.5)), "cat")], XOSettings(side=12))
 
 
 def test_they_follow_the_generated_ones_and_are_never_held_out() -> None:
     plain, pool = grown(ExamplePool(DATA)), grown(ExamplePool(DATA, OWN))
     np.testing.assert_array_equal(pool.training.images[:30], plain.training.images)
-    np.testing.assert_array_equal(pool.training.images[30:], render_labelled(OWN, XOSettings(side=12)).images)
+    np.testing.assert_array_equal(pool.training.images[30:], encode_labelled(OWN, XOSettings(side=12)).images)
     np.testing.assert_array_equal(pool.held_out.images, plain.held_out.images)
     assert len(pool.training) == TrainingData(DATA, OWN).count == 34
 
@@ -84,12 +85,12 @@ def test_an_epoch_meets_each_as_often_as_it_weighs() -> None:
         assert isinstance(event, StepDone)
         met[event.epoch - 1].update(pool.training.images[place].tobytes() for place in trainer.last_batch)
     for epoch in met:
-        assert [epoch[render(own.drawing, 12).tobytes()] for own in OWN] == [3, 0, 1]
+        assert [epoch[render(own.sample.source, 12).tobytes()] for own in OWN] == [3, 0, 1]
         assert epoch.total() == 34
 
 
 def test_many_are_rendered_piece_by_piece() -> None:
-    pool = ExamplePool(DATA, [LabelledDrawing(line(0.5), "X") for _ in range(250)])
+    pool = ExamplePool(DATA, [LabelledSample(drawing_sample(line(0.5)), "X") for _ in range(250)])
     shares = [pool.progress]
     while pool.progress < 1:
         pool.generate_next()
@@ -137,15 +138,15 @@ def test_a_lesson_knows_what_its_pictures_take() -> None:
 
 
 def test_a_shape_kept_as_neither_is_read_as_neither_more_than_without() -> None:
-    def surest(own: tuple[LabelledDrawing, ...]) -> float:
+    def surest(own: tuple[LabelledSample, ...]) -> float:
         """The larger vote that a line gets, moved a little, from a network that learnt no other "neither"."""
         data = PoolSettings(XOSettings(side=12, size=(0.6, 1.0), neither=0.0), 200, 10)
         source = FixedSource(grown(ExamplePool(data, own)).training)
         backend = choose_backend("cpu")
         trainer = Trainer(SMALL, source, TrainingConfig(batch=20, epochs=30, seed=1), backend)
         list(trainer.run())
-        picture = render_labelled([LabelledDrawing(line(0.52), "neither")], XOSettings(side=12))
+        picture = encode_labelled([LabelledSample(drawing_sample(line(0.52)), "neither")], XOSettings(side=12))
         return float(softmax(evaluate(SMALL, trainer.parameters(), picture, backend).scores).max())
 
-    kept = tuple(LabelledDrawing(line(x), "neither", 20) for x in (0.4, 0.5, 0.6))
+    kept = tuple(LabelledSample(drawing_sample(line(x)), "neither", 20) for x in (0.4, 0.5, 0.6))
     assert surest(kept) < surest(()) - 0.15
