@@ -144,8 +144,15 @@ class TextRecorder:
                 return
             ink = ink.intersected(clip)  # what scrolls out of view is not cut, but what is left counts
         widget, layer = painting_widget(painter)
-        if widget is not None:
+        if widget is not None and is_viewport(widget):
+            ink = ink.intersected(QRectF(widget.rect()))  # as above: it scrolls
+        if widget is not None and not ink.isEmpty():
             self._drawn[widget][layer].append(PaintedText(text, ink, cut))
+
+
+def is_viewport(widget: QWidget) -> bool:
+    area = widget.parentWidget()
+    return isinstance(area, QAbstractScrollArea) and widget is area.viewport()
 
 
 def painting_widget(painter: QPainter) -> tuple[QWidget | None, str]:
@@ -238,7 +245,7 @@ def clipped(widget: QWidget) -> Iterator[str]:
     parent = widget.parentWidget()
     if parent is None or widget.isWindow() or not any(map(text_of, [widget, *widget.findChildren(QWidget)])):
         return
-    if isinstance(parent.parentWidget(), QAbstractScrollArea) and parent is parent.parentWidget().viewport():
+    if is_viewport(parent):
         return
     if not parent.rect().contains(widget.geometry()):
         yield f"{name(widget)} {box(widget)} reaches out of {name(parent)} {parent.width()} x {parent.height()}"

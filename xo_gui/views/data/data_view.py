@@ -27,7 +27,7 @@ from xo_gui.state import BranchWithNewData, Restart, Start, TrainingSettings
 from xo_gui.views.data.drawings_page import DrawingsPage, generated_counts_text, label_counts_text
 from xo_gui.views.data.generator_page import GeneratorPage
 from xo_gui.views.view import View
-from xo_gui.widgets import CompactButton, HeaderButton, HintLabel, Thumbnail, Thumbnails, scroll_area
+from xo_gui.widgets import CompactButton, HeaderButton, HintLabel, Thumbnail, Thumbnails
 
 _UPDATE_INTERVAL: Final = 0.25  # seconds between two batches that are shown during training
 
@@ -58,7 +58,7 @@ class BatchPage(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self.summary)
-        column.addWidget(scroll_area(self.thumbnails, full), 1)
+        column.addWidget(self.thumbnails, 1)
         empty = HintLabel(self.tr("Train, or run one step: the drawings of the batch are shown here."), self)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(empty)

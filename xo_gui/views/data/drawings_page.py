@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import QPoint, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -25,7 +25,7 @@ from engine.documents import Document
 from engine.nn import UNSURE, Network, RunPoint
 from engine.runtime import LabelledPrediction
 from xo_gui.app import translate
-from xo_gui.widgets import CompactButton, HintLabel, SliderRow, Thumbnail, Thumbnails, scroll_area, vote_text
+from xo_gui.widgets import CompactButton, HintLabel, SliderRow, Thumbnail, Thumbnails, vote_text
 
 _SIDE = 40  # pixels of a thumbnail
 _CANVAS_LETTERS = "PE"  # pen, eraser
@@ -125,7 +125,6 @@ class DrawingsPage(QWidget):
         self._show_tiles(document)
         if before is not None and len(document.labelled_samples) > len(before.labelled_samples):
             self.thumbnails.set_current(len(document.labelled_samples) - 1)
-            self._reveal_timer.start(0)  # after the layout
         self._pages.setCurrentIndex(1 if document.labelled_samples else 0)
         self._update_tools()
 
@@ -206,7 +205,7 @@ class DrawingsPage(QWidget):
     @property
     def _selected(self) -> LabelledSample | None:
         labelled = () if self._document is None else self._document.labelled_samples
-        return labelled[self.thumbnails.current] if self.thumbnails.current < len(labelled) else None
+        return labelled[self.thumbnails.current] if 0 <= self.thumbnails.current < len(labelled) else None
 
     # -- user input --------------------------------------------------------------------------------------------
 
@@ -320,9 +319,6 @@ class DrawingsPage(QWidget):
     def _create_thumbnails(self) -> None:
         tip = self.tr("Click: select. Double click or Return: put on the canvas. Its letter: relabel. Del: delete")
         self.thumbnails = Thumbnails(self.tr("My drawings"), tip, self, click_selects=True)
-        self._reveal_timer = QTimer(self)
-        self._reveal_timer.setSingleShot(True)
-        self._reveal_timer.timeout.connect(self.thumbnails.scroll_to_current)
         self.thumbnails.chosen.connect(self._update_tools)
         self.thumbnails.picked.connect(self._on_picked)
         self.thumbnails.key_pressed.connect(self._on_key)
@@ -394,7 +390,7 @@ class DrawingsPage(QWidget):
         column = QVBoxLayout(full)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
-        column.addWidget(scroll_area(self.thumbnails, full), 1)
+        column.addWidget(self.thumbnails, 1)
         column.addLayout(tools)
         self._hint = HintLabel("", self)
         self._pages = QStackedLayout(self)

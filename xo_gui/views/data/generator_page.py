@@ -266,7 +266,9 @@ class GeneratorPage(QWidget):
         self._training_settings: TrainingSettings | None = None
         self._samples: GeneratorSamples | None = None
         tip = self.tr("Put this drawing on the canvas")
-        self.thumbnails = Thumbnails(self.tr("Examples with these settings"), tip, self, side=_EXAMPLE_SIDE)
+        self.thumbnails = Thumbnails(
+            self.tr("Examples with these settings"), tip, self, side=_EXAMPLE_SIDE, scrolls=False
+        )
         self.thumbnails.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.thumbnails.setFixedHeight(_EXAMPLE_SIDE + CAPTION_HEIGHT + 2)
         self.thumbnails.picked.connect(self._put_on_canvas)

@@ -87,9 +87,11 @@ class FeatureProfilePage(QWidget):
         self.stop_button = self._button(self.tr("Stop"), "", self._stop)
         self.draw_button = self._button(self.tr("To canvas"), self.tr("Put this picture on the canvas"), self._draw)
         tip = self.tr("Put this example on the canvas")
-        self.top_examples = Thumbnails(self.tr("Examples that activate it most"), tip, self, side=THUMBNAIL_SIDE)
+        self.top_examples = Thumbnails(
+            self.tr("Examples that activate it most"), tip, self, side=THUMBNAIL_SIDE, scrolls=False
+        )
         self.bottom_examples = Thumbnails(
-            self.tr("Examples that activate it least"), tip, self, side=THUMBNAIL_SIDE
+            self.tr("Examples that activate it least"), tip, self, side=THUMBNAIL_SIDE, scrolls=False
         )
         self.top_examples.picked.connect(self._pick_most)
         self.bottom_examples.picked.connect(self._pick_least)
@@ -250,7 +252,7 @@ class FeatureProfilePage(QWidget):
         inside = self.scroll_area.widget()
         for view in (self.top_examples, self.bottom_examples):
             if inside is not None and view.hasFocus():
-                middle = view.mapTo(inside, view.tile_rect(view.current).center())
+                middle = view.viewport().mapTo(inside, view.tile_rect(view.current).center())
                 self.scroll_area.ensureVisible(middle.x(), middle.y(), THUMBNAIL_SIDE, THUMBNAIL_SIDE)
 
 

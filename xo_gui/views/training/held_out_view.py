@@ -18,10 +18,9 @@ from engine.training import Evaluation
 from xo_gui.app import SMALL_PX, TEXT_PX, current_theme, font
 from xo_gui.state import TrainingSettings
 from xo_gui.views.view import View
-from xo_gui.widgets import HintLabel, Thumbnail, Thumbnails, elided_text, scroll_area, vote_text
+from xo_gui.widgets import HintLabel, Thumbnail, Thumbnails, elided_text, vote_text
 
 _CELL_WIDTH, _CELL_HEIGHT, _HEADER_WIDTH, _HEADER_HEIGHT = 36.0, 24.0, 42.0, 34.0
-_SCROLL_BAR = 10
 _SIDE = 84  # logical pixels of a thumbnail
 _NAME_WIDTH = 60  # that the name of the predicted class may take in a caption
 _MAX_SHOWN = 400
@@ -45,14 +44,13 @@ class HeldOutView(View):
         self.table, self.summary_label = ConfusionTable(self), HintLabel("", self)
         tip = self.tr("Click to put it on the canvas")
         self.thumbnails = Thumbnails(self.tr("Misclassified drawings"), tip, self, side=_SIDE)
-        self._area = scroll_area(self.thumbnails, self)
         self.table.selection_changed.connect(self._on_cell_selected)
         self.thumbnails.picked.connect(self._put_on_canvas)
         self.thumbnails.key_pressed.connect(self._on_key)
         drawings = QVBoxLayout()
         drawings.setSpacing(6)
         drawings.addWidget(self.summary_label)
-        drawings.addWidget(self._area, 1)
+        drawings.addWidget(self.thumbnails, 1)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(16)
@@ -97,9 +95,9 @@ class HeldOutView(View):
             self._fill()
 
     def _on_cell_selected(self) -> None:
-        self.thumbnails.current = 0
-        self._area.verticalScrollBar().setValue(0)
         self._fill()
+        self.thumbnails.set_current(0)
+        self.thumbnails.scrollToTop()
 
     def _fill(self) -> None:
         """Show the drawings of the selected cell, or all mistakes."""
@@ -123,8 +121,7 @@ class HeldOutView(View):
 
     def _show_tiles(self, tiles: tuple[Thumbnail, ...], text: str) -> None:
         self.thumbnails.show_tiles(tiles)
-        self._area.setMinimumWidth(self.thumbnails.minimumSizeHint().width() + _SCROLL_BAR)
-        self._area.setVisible(bool(tiles))
+        self.thumbnails.setVisible(bool(tiles))
         self.summary_label.setText(text)
 
     def _tile(self, network: Network, held_out: Dataset, votes: HostArray, index: int) -> Thumbnail:

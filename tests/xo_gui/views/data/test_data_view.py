@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtGui import QAccessible, QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QWidget
 
@@ -50,7 +50,7 @@ class Reader:
             QTest.keyClick(self.view.drawings_page.thumbnails, key)
 
     def click(self, wall: Thumbnails, at: int) -> None:
-        QTest.mouseClick(wall, Qt.MouseButton.LeftButton, pos=wall.tile_rect(at).center())
+        QTest.mouseClick(wall.viewport(), Qt.MouseButton.LeftButton, pos=wall.tile_rect(at).center())
 
     @property
     def document(self) -> Document:
@@ -82,6 +82,15 @@ class Reader:
 @pytest.fixture
 def reader(window: MainWindow, hand: Hand) -> Reader:
     return Reader(window, hand)
+
+
+def said_of(wall: Thumbnails, at: int) -> str:
+    """What a screen reader says of a drawing."""
+    return QAccessible.queryAccessibleInterface(wall).child(at).text(QAccessible.Text.Name)
+
+
+def tooltip_of(wall: Thumbnails, at: int) -> str:
+    return str(wall.model().index(at, 0).data(Qt.ItemDataRole.ToolTipRole))
 
 
 def drag(slider: RangeSlider, upper: bool, to: float) -> None:
@@ -160,7 +169,7 @@ def test_buttons_slider_and_menu_do_the_same_for_the_chosen_one(reader: Reader) 
     QTest.mouseRelease(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width(), slider.height() // 2))
     assert reader.kept == [("O", 20), ("X", 1)]
     assert reader.window.session.undo_stack.count() == count + 1
-    assert "×20" in page.thumbnails.accessibleDescription()
+    assert "×20" in said_of(page.thumbnails, 0)
     count = reader.window.session.undo_stack.count()
     QTest.mousePress(slider, Qt.MouseButton.LeftButton, pos=QPoint(slider.width() // 2, slider.height() // 2))
     page.thumbnails.set_current(1)
@@ -188,7 +197,7 @@ def test_a_double_click_puts_it_back_on_the_canvas(reader: Reader) -> None:
     wall = reader.view.drawings_page.thumbnails
     reader.click(wall, 0)
     assert reader.document.input.source is not kept
-    QTest.mouseDClick(wall, Qt.MouseButton.LeftButton, pos=wall.tile_rect(0).center())
+    QTest.mouseDClick(wall.viewport(), Qt.MouseButton.LeftButton, pos=wall.tile_rect(0).center())
     assert reader.document.input.source is kept
 
 
@@ -208,8 +217,8 @@ def test_each_shows_how_it_is_read_and_those_read_otherwise_stand_out(reader: Re
     word, vote = wall.tiles[0].details.split(", ")
     assert word == "predicted X"
     assert f"X, {vote}" in reader.hand.votes_text
-    assert f"neither, predicted X, {vote}" in wall.accessibleDescription(), "the last is selected"
-    assert wall._tip_of(wall.tiles[1]).startswith(f"O, predicted X, {vote}"), "truth first"
+    assert said_of(wall, wall.current) == f"neither, predicted X, {vote}", "the last is selected"
+    assert tooltip_of(wall, 1).startswith(f"O, predicted X, {vote}"), "truth first"
     assert reader.view.summary.text() == "1 X, 1 O, 1 neither; 1 predicted correctly."
     # While it trains, they may be of an earlier step than the one shown.
     read = dict(reader.predictions)

@@ -99,7 +99,9 @@ def test_a_click_shows_the_maximized_input_forming_and_nine_examples(
     count = undo.count()
     driver.page.scroll_area.ensureWidgetVisible(driver.page.top_examples)
     QTest.mouseClick(
-        driver.page.top_examples, Qt.MouseButton.LeftButton, pos=driver.page.top_examples.tile_rect(0).center()
+        driver.page.top_examples.viewport(),
+        Qt.MouseButton.LeftButton,
+        pos=driver.page.top_examples.tile_rect(0).center(),
     )
     np.testing.assert_array_equal(driver.window.session.document.input.source.image, best[0].picture)
     assert undo.count() == count + 1

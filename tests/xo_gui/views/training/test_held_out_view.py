@@ -120,15 +120,16 @@ def test_a_drawing_is_put_on_the_canvas_by_mouse_and_by_keys_and_read_as_the_tab
 ) -> None:
     view, cell = trained, most(trained, wrong=True)
     click_cell(view, cell)
-    QTest.mouseClick(view.thumbnails, Qt.MouseButton.LeftButton, pos=view.thumbnails.tile_rect(0).center())
+    wall = view.thumbnails
+    QTest.mouseClick(wall.viewport(), Qt.MouseButton.LeftButton, pos=wall.tile_rect(0).center())
     read(hand)
     picture = view._held_out.images[view._indices[0], 0]
     np.testing.assert_array_equal(hand.window.last.predictions[0].activations[0][0], picture)
     assert max(hand.votes, key=lambda name: hand.votes[name]) == "XO"[cell[1]]
     assert hand.window.session.undo_stack.undoText() == "Held-out drawing"
-    view.thumbnails.setFocus()
-    QTest.keyClick(view.thumbnails, Qt.Key.Key_Right)
-    QTest.keyClick(view.thumbnails, Qt.Key.Key_Return)
+    wall.setFocus()
+    QTest.keyClick(wall, Qt.Key.Key_Right)
+    QTest.keyClick(wall, Qt.Key.Key_Return)
     read(hand)
     picture = view._held_out.images[view._indices[1], 0]
     np.testing.assert_array_equal(hand.window.last.predictions[0].activations[0][0], picture)
