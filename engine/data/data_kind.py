@@ -175,6 +175,14 @@ class DataKind(ABC, Generic[Settings, Source]):
     def blank(self) -> Source:
         """A source without content."""
 
+    def is_empty(self, source: Source) -> bool:
+        """Whether there is nothing to clear in the source."""
+        return source == self.blank()
+
+    def is_blank(self, image: FloatArray) -> bool:
+        """Whether an encoded source (C, H, W) shows nothing, so that it is of no class."""
+        return False
+
     @abstractmethod
     def example(
         self, label: str, input_shape: InputShape, rng: np.random.Generator, turn: int = 0

@@ -11,9 +11,18 @@ import numpy as np
 
 from engine.backends import HostArray
 from engine.data.data_kind import DataKind, InputShape, Settings
-from engine.drawings import WHOLE_FRAME, Drawing, DrawingTransform, FloatArray, Stroke, fit_to_frame, render
+from engine.drawings import (
+    WHOLE_FRAME,
+    Drawing,
+    DrawingTransform,
+    FloatArray,
+    Stroke,
+    fit_to_frame,
+    ink_share,
+    render,
+)
 from engine.formats import InvalidFile, Note, read_picture
-from engine.nn import Network
+from engine.nn import BLANK_INK, Network
 from engine.nn.layers import ShapeError, shape_text
 
 MIN_SIDE, MAX_SIDE = 4, 1024  # of a drawing, in pixels
@@ -49,6 +58,12 @@ class DrawingKind(DataKind[Settings, Drawing]):
 
     def blank(self) -> Drawing:
         return Drawing()
+
+    def is_empty(self, source: Drawing) -> bool:
+        return source.is_empty and source.transform.is_identity
+
+    def is_blank(self, image: FloatArray) -> bool:
+        return ink_share(image) < BLANK_INK
 
     def encode(self, source: Drawing, input_shape: InputShape) -> FloatArray:
         return render(source, input_shape[1])[None]

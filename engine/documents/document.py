@@ -53,6 +53,11 @@ class Document:
         kept = self.input.has_source_of(input_kind(models[0].network))
         return replace(self, input=self.input if kept else _blank(models), models=models)
 
+    def with_first_model(self, model: Model) -> Document:
+        """The document with another first model, without a second one that cannot read inputs of its kind."""
+        kind = input_kind(model.network)
+        return self.with_models((model, *(other for other in self.models[1:] if _reads(other, kind))))
+
     @property
     def kind(self) -> DataKind[Any, Any]:
         """The kind of data of the input: that of the first model."""
@@ -74,10 +79,22 @@ class Document:
         """The input as it is encoded: fitted to the frame if the user wants that."""
         return self.input.fitted() if self.fit_to_frame else self.input
 
+    def check_model(self, model: Model) -> None:
+        """Raises ShapeError or ValueError, one sentence, for a model that cannot read inputs of this kind."""
+        self.kind.check_input(model.network, model.name)
+
     def encoded(self, model: Model) -> HostArray:
         """The input as a model reads it, (C, H, W). Raises ShapeError or ValueError for one that cannot."""
-        self.kind.check_input(model.network, model.name)
+        self.check_model(model)
         return self.input.array(model.network.input_shape, self.fit_to_frame)
+
+
+def _reads(model: Model, kind: DataKind[Any, Any]) -> bool:
+    try:
+        kind.check_input(model.network, model.name)
+    except ValueError:
+        return False
+    return True
 
 
 def _blank(models: tuple[Model, ...]) -> InputSample[Any]:

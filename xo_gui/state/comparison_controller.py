@@ -8,7 +8,7 @@ from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.documents import check_input, preset, shipped_model
+from engine.documents import preset, shipped_model
 from engine.nn import Model
 from engine.runtime import Snapshot
 from xo_gui.state.commands import (
@@ -75,9 +75,9 @@ class ComparisonController(QObject):
                 self._set(self._session.settled.models[:1], self.tr("stop comparing"))
 
     def compare_with(self, model: Model) -> None:
-        """Compare the first model with `subject`; one whose input is no drawing is refused with a message."""
+        """Compare the first model with another; one that cannot read its inputs is refused with a message."""
         try:
-            check_input(model)
+            self._session.settled.check_model(model)
         except ValueError as error:
             self.message.emit(str(error))
             return

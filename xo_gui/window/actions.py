@@ -33,7 +33,7 @@ from xo_gui.state import (
     TrainFromCurrentWeights,
     TrainingController,
 )
-from xo_gui.views.data import label_keys, with_mnemonic
+from xo_gui.views.data import InputView, label_keys, with_mnemonic
 from xo_gui.views.drawing import DrawingView
 from xo_gui.views.inspector import InspectorView
 from xo_gui.widgets import menu_text
@@ -58,6 +58,8 @@ class ActionWindow(Protocol):
     @property
     def drawing_view(self) -> DrawingView: ...
     @property
+    def input_view(self) -> InputView: ...
+    @property
     def inspector_view(self) -> InspectorView: ...
     def isFullScreen(self) -> bool: ...
     def close(self) -> bool: ...
@@ -81,6 +83,7 @@ class WindowState:
 
     begun: there is a run. live: the weights shown are of that run. is_past: they are of an earlier step.
     stuck: training diverged or failed. last_good: the last step before that, unless it is shown.
+    is_drawn: the input is a drawing, on the canvas.
     undo, redo: what would be undone and redone; None if there is nothing.
     """
 
@@ -95,6 +98,7 @@ class WindowState:
     theme: str
     full_screen: bool
     labels: tuple[str, ...]
+    is_drawn: bool
     undo: str | None
     redo: str | None
 
@@ -117,6 +121,7 @@ def state_of(window: ActionWindow) -> WindowState:
         theme=window.theme_name,
         full_screen=window.isFullScreen(),
         labels=document.labels,
+        is_drawn=document.kind.input_view == DrawingView.name,
         undo=stack.undoText() if stack.canUndo() else None,
         redo=stack.redoText() if stack.canRedo() else None,
     )
@@ -145,7 +150,7 @@ class ActionSpec:
     section: within its menu; a line divides sections.
     enabled, checked, words: of the present state. An action with `checked` is checkable.
     exclusive: it is one of several of its menu, of which one is checked.
-    on_canvas: its keys act only while the canvas has the focus.
+    on_input: its keys act only while the canvas, or what else edits the input, has the focus.
     """
 
     id: str
@@ -161,7 +166,7 @@ class ActionSpec:
     checked: Callable[[WindowState], bool] | None = None
     words: Callable[[WindowState], Words] | None = None
     exclusive: bool = False
-    on_canvas: bool = False
+    on_input: bool = False
 
 
 @dataclass(frozen=True)
@@ -227,6 +232,10 @@ def _train(state: WindowState) -> Words:
     return Words(QT_TR_NOOP("&Train from scratch"), QT_TR_NOOP("Train from random weights, and see features form"))
 
 
+def _is_drawn(state: WindowState) -> bool:
+    return state.is_drawn
+
+
 def _start_or_pause(window: ActionWindow) -> None:
     window.execute(Pause() if window.training.settings.running else Start())
 
@@ -259,9 +268,9 @@ def _save_as(label: str, keys: dict[str, str]) -> ActionSpec:
     return ActionSpec(
         f"save-as-{label}", "data", QT_TR_NOOP("Save as {0}"),
         QT_TR_NOOP("Add the drawing to the training data as {1}"),
-        lambda window: window.drawing_view.save_as(label),
+        lambda window: window.input_view.save_as(label),
         (keys[label],) if label in keys else (), about=(with_mnemonic(label, keys), class_phrase(label)),
-        on_canvas=True,
+        on_input=True,
     )  # fmt: skip
 
 
@@ -269,7 +278,7 @@ def _example(label: str, keys: dict[str, str]) -> ActionSpec:
     one, none = QT_TR_NOOP("Draw {1} at random"), QT_TR_NOOP("Draw something that is neither")
     return ActionSpec(
         f"example-{label}", "data", QT_TR_NOOP("Example of {0}"), none if label == NO_CLASS else one,
-        lambda window: window.drawing_view.load_example(label),
+        lambda window: window.input_view.load_example(label),
         (f"Ctrl+Shift+{keys[label]}",) if label in keys else (), section=1,
         about=(menu_text(label), class_phrase(label)),
     )  # fmt: skip
@@ -312,7 +321,7 @@ ACTIONS: tuple[ActionSpec | LabelActions, ...] = (
     ActionSpec(
         "save-drawing", "file", QT_TR_NOOP("Save &drawing as picture…"),
         QT_TR_NOOP("Save the drawing as a PNG picture"),
-        lambda window: window.import_export.ask_save_drawing(), (Key.Save,), section=1,
+        lambda window: window.import_export.ask_save_input(), (Key.Save,), section=1,
     ),
     ActionSpec(
         "save-network", "file", QT_TR_NOOP("Save &network…"),
@@ -349,22 +358,22 @@ ACTIONS: tuple[ActionSpec | LabelActions, ...] = (
     ),
     ActionSpec(
         "clear", "edit", QT_TR_NOOP("C&lear drawing"), QT_TR_NOOP("Clear the canvas"),
-        lambda window: window.drawing_view.clear(), ("Ctrl+L",), section=2,
+        lambda window: window.input_view.clear(), ("Ctrl+L",), section=2,
     ),
     ActionSpec(
         "reset-transform", "edit", QT_TR_NOOP("Reset &transform"),
         QT_TR_NOOP("Reset shift, size, rotation, bend, thickness, invert and crop"),
-        lambda window: window.drawing_view.reset_transform(), ("Ctrl+0",), section=2,
+        lambda window: window.drawing_view.reset_transform(), ("Ctrl+0",), section=2, enabled=_is_drawn,
     ),
     ActionSpec(
         "invert", "edit", QT_TR_NOOP("&Invert picture"),
         QT_TR_NOOP("Swap ink and background of the opened picture"),
-        lambda window: window.drawing_view.invert(), ("Ctrl+J",), section=3,
+        lambda window: window.drawing_view.invert(), ("Ctrl+J",), section=3, enabled=_is_drawn,
     ),
     ActionSpec(
         "crop", "edit", QT_TR_NOOP("Cr&op picture…"),
         QT_TR_NOOP("Choose the part of the opened picture to keep"),
-        lambda window: window.drawing_view.crop(), ("Ctrl+K",), section=3,
+        lambda window: window.drawing_view.crop(), ("Ctrl+K",), section=3, enabled=_is_drawn,
     ),
     # -- View
     _theme("system", QT_TR_NOOP("&System")),

@@ -21,7 +21,7 @@ from engine.nn.layers import shape_text
 from xo_gui.app import Preferences
 from xo_gui.state import Autosave, ComparisonController, Session, Statement, TrainingController
 from xo_gui.views import View
-from xo_gui.views.drawing import DrawingView
+from xo_gui.views.data import InputView
 from xo_gui.widgets import distinct_names, menu_text
 from xo_gui.window.mime_content import mime_content
 
@@ -49,11 +49,11 @@ class ImportExport(QObject):
         training: TrainingController,
         comparing: ComparisonController,
         views: Sequence[View],
-        drawing_view: DrawingView,
+        input_view: Callable[[], InputView],
     ) -> None:
         super().__init__(window)
         self._window, self._session, self._settings, self._training = window, session, settings, training
-        self._comparing, self._views, self._drawing_view = comparing, views, drawing_view
+        self._comparing, self._views, self._input_view = comparing, views, input_view
         self.autosave: Autosave | None = None
         self._recent_menu: QMenu | None = None
         self._comparison_request: OpenRequest | None = None
@@ -198,9 +198,9 @@ class ImportExport(QObject):
         if action.data() is not None:  # what clears the list has none
             self.open_path(Path(action.data()))
 
-    def ask_save_drawing(self) -> None:
-        """Ask where to save the canvas as a picture, as it is now."""
-        image = self._drawing_view.to_image()
+    def ask_save_input(self) -> None:
+        """Ask where to save a picture of the input, as it is now."""
+        image = self._input_view().to_image()
         if path := self._ask_path(self.tr("Save drawing"), "drawing.png", self.tr("Picture (*.png)")):
             self._save(path, lambda: write_file(path, png_bytes(image)))
 
@@ -237,9 +237,9 @@ class ImportExport(QObject):
         """Copy a picture of the focused panel; of the drawing alone if that is the canvas's."""
         focused = QApplication.focusWidget()
         view = next((v for v in self._views if focused is not None and v.isAncestorOf(focused)), None)
-        if view is None or view is self._drawing_view:
-            copy_image(self._drawing_view.to_image())
-            self.message.emit(self.tr("Copied the drawing."))
+        if view is None or view is self._input_view():
+            copy_image(self._input_view().to_image())
+            self.message.emit(self.tr("Copied the {0}.").format(self._session.document.kind.noun))
         else:
             self.picture_wanted.emit()
             copy_image(view.grab().toImage())
@@ -264,7 +264,7 @@ class ImportExport(QObject):
         if content.paths:
             self.open_path(content.paths[0], first=len(content.paths) > 1)
         elif content.picture is not None:
-            self._drawing_view.end_stroke()
+            self._input_view().end_stroke()
             self._use_picture(content.picture, text, name)
         else:
             self.message.emit(content.found)

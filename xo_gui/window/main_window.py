@@ -28,7 +28,7 @@ from xo_gui.state import (
 )
 from xo_gui.views import View
 from xo_gui.views.compare import CompareView
-from xo_gui.views.data import DataView
+from xo_gui.views.data import DataView, InputView
 from xo_gui.views.drawing import DrawingView
 from xo_gui.views.inspector import InspectorView
 from xo_gui.views.network import MODEL_LETTERS, LayerStripView, NetworkView
@@ -81,10 +81,10 @@ class MainWindow(QMainWindow):
         self._throttling = self._throttled = False
         self._named: tuple[Model | str | int | None, ...] | None = None  # in title and status bar
         self._keeps_layout = False
-        self._input_view = "canvas"
+        self._input_view = DrawingView.name
         self._build_panels()
         self.import_export = ImportExport(
-            self, session, settings, self.training, self.comparison, self.views, self.drawing_view
+            self, session, settings, self.training, self.comparison, self.views, lambda: self.input_view
         )
         self.theme_name = theme
         self.menus = Menus(self, self)
@@ -159,6 +159,13 @@ class MainWindow(QMainWindow):
         return view
 
     @property
+    def input_view(self) -> InputView:
+        """The view that shows the input."""
+        view = self._view(INPUT_VIEWS[self._input_view])
+        assert isinstance(view, InputView)
+        return view
+
+    @property
     def inspector_view(self) -> InspectorView:
         view = self._view(InspectorView)
         assert isinstance(view, InspectorView)
@@ -229,6 +236,7 @@ class MainWindow(QMainWindow):
         view = next((view for view in self.views if type(view) is view_class), None)
         if view is None:
             view = view_class(self)
+            self.menus.add_key_widget(view.key_widget)
             self.views.append(view)
             self._wire_views([view])
             view.set_training(self.training.settings)
@@ -416,10 +424,10 @@ class MainWindow(QMainWindow):
         Raises ValueError, and changes nothing, for a model that reads no drawings.
         """
         check_input(model)
-        self.drawing_view.end_stroke()
+        self.input_view.end_stroke()
         document = self.session.document
         text = self.tr("{0} network").format(model.name)
-        self.session.edit(document.with_models((model, *document.models[1:])), text)
+        self.session.edit(document.with_first_model(model), text)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept anything as a copy; what cannot be used is named once it is dropped."""

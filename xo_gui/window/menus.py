@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QAbstractButton, QMainWindow, QMenu, QMenuBar
+from PySide6.QtWidgets import QAbstractButton, QMainWindow, QMenu, QMenuBar, QWidget
 
 from xo_gui.app import translate
 from xo_gui.window.actions import (
@@ -39,6 +39,7 @@ class Menus(QObject):
         super().__init__(parent)
         self._window, self._parent = window, parent
         self._state: WindowState | None = None
+        self._key_widgets = [window.input_view.key_widget]
         self._groups: dict[str, QActionGroup] = {}  # by the id of their menu
         self._own = [WindowAction(row, window, parent) for row in ACTIONS if isinstance(row, ActionSpec)]
         self._of_labels: list[list[WindowAction]] = []  # of each row of LabelActions
@@ -64,6 +65,11 @@ class Menus(QObject):
         if before is None or state.labels != before.labels:
             self._make_actions_of(state.labels)
         self.show_state()
+
+    def add_key_widget(self, widget: QWidget) -> None:
+        """Have another widget get the keys of the actions of the input while it has the focus."""
+        self._key_widgets.append(widget)
+        widget.addActions([action for action in self.actions.values() if action.spec.on_input])
 
     def show_state(self) -> None:
         """Show the state again, as after an action, which Qt checks or unchecks by itself."""
@@ -99,10 +105,11 @@ class Menus(QObject):
             if spec.menu not in self._groups:
                 self._groups[spec.menu] = QActionGroup(self)
             self._groups[spec.menu].addAction(action)
-        if spec.on_canvas:
+        if spec.on_input:
             action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
             action.setAutoRepeat(False)
-            self._window.drawing_view.canvas.addAction(action)
+            for widget in self._key_widgets:
+                widget.addAction(action)
         if not spec.menu:
             self._parent.addAction(action)
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 
 from xo_gui.views import View
 from xo_gui.views.compare import CompareView
-from xo_gui.views.data import DataView
+from xo_gui.views.data import DataView, InputView
 from xo_gui.views.drawing import DrawingView
 from xo_gui.views.inspector import InspectorView
 from xo_gui.views.network import NetworkView
@@ -53,7 +53,7 @@ _BOTTOM: Final = Qt.DockWidgetArea.BottomDockWidgetArea
 
 # The views that show and edit the input, by what a kind of data calls them (`DataKind.input_view`). One at a time
 # is shown, in the place of the first.
-INPUT_VIEWS: dict[str, type[View]] = {"canvas": DrawingView}
+INPUT_VIEWS: dict[str, type[InputView]] = {view.name: view for view in (DrawingView,)}
 
 PANELS = (
     Panel("drawing", DrawingView, _LEFT),

@@ -141,7 +141,7 @@ def test_pictures_are_of_the_moment_they_were_asked_for(coach: Coach, files: Fil
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(QFileDialog, "getSaveFileName", answer)
-        window.import_export.ask_save_drawing()
+        window.import_export.ask_save_input()
     assert QImage(str(files.path.with_suffix(".png"))).convertToFormat(before.format()) == before
 
 

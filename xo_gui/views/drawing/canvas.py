@@ -255,6 +255,11 @@ class Canvas(QWidget):
             self.stroke_changed.emit(self._growing)
             self.update()
 
+    def drop_stroke(self) -> None:
+        """End the current stroke, if there is one, without its drawing, and the choice of the part to keep."""
+        self._stroke, self._growing = None, self._drawing
+        self.end_crop()
+
     def finish_stroke(self) -> None:
         """End the current stroke, if there is one."""
         if self._stroke is None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
-import numpy as np
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage, QResizeEvent
 from PySide6.QtWidgets import (
@@ -18,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from engine.data import NO_CLASS, LabelledSample, class_phrase
+from engine.data import NO_CLASS, class_phrase
 from engine.documents import Document
 from engine.drawings import (
     WHOLE_FRAME,
@@ -26,19 +24,15 @@ from engine.drawings import (
     Drawing,
     DrawingTransform,
     box_of_pixels,
-    ink_share,
     render,
 )
 from engine.explain import Explanation
-from engine.nn import BLANK_INK
 from engine.runtime import Snapshot
 from xo_gui.app import current_theme
-from xo_gui.state import Statement
-from xo_gui.views.data import blank_canvas_text, label_counts_text
+from xo_gui.views.data import InputView
 from xo_gui.views.drawing.attribution_overlay import AttributionOverlay
 from xo_gui.views.drawing.canvas import DEFAULT_PEN, MAX_PEN, MAX_SIDE, MIN_PEN, PEN_FACTOR, Canvas
 from xo_gui.views.drawing.canvas_painting import cell_image
-from xo_gui.views.view import View
 from xo_gui.widgets import ButtonRows, CheckBox, SliderRow, TransformSliders, slider_grid
 
 _GAP, _SMALL_GAP = 10, 4
@@ -46,19 +40,18 @@ _PICTURE_SIDE = 576
 _PEN_STEPS = 500  # slider steps to the frame's side
 
 
-class DrawingView(View):
+class DrawingView(InputView):
     """The panel of the drawing: `previewed` during a stroke, `edited` at its end and for every other change."""
+
+    name = "canvas"
 
     title = "Drawing"
 
     def __init__(self, parent: QWidget | None = None, seed: int = 0) -> None:
         """seed: of the examples."""
-        super().__init__(parent)
-        self._document: Document | None = None
+        super().__init__(parent, seed)
         self._before: Document | None = None  # the last one without an unfinished stroke
-        self._rng = np.random.default_rng(seed)
         self._labels: tuple[str, ...] = ()
-        self._turns: Counter[str] = Counter()  # examples shown, by label
         self.example_buttons: dict[str, QPushButton] = {}
         self._example_group = QButtonGroup(self)
         self._example_group.buttonClicked.connect(self._load_example_of_button)
@@ -203,11 +196,11 @@ class DrawingView(View):
     def set_document(self, document: Document) -> None:
         """Show the Document's drawing, transform and options without emitting; nothing while its input is no
         drawing, which a view of its own shows then."""
-        drawing = document.input.source
-        if not isinstance(drawing, Drawing):
-            self._document = None
+        super().set_document(document)
+        if self._document is None:
+            self.canvas.drop_stroke()
             return
-        self._document = document
+        drawing = self._drawing
         if document.labels != self._labels:
             self._labels = document.labels
             self._make_example_buttons()
@@ -247,24 +240,6 @@ class DrawingView(View):
     def end_stroke(self) -> None:
         """Finish the current stroke as an edit of its own, before another edit."""
         self.canvas.finish_stroke()
-
-    def clear(self) -> None:
-        """Clear the canvas and reset the transform."""
-        drawing = self._drawing
-        if not (drawing.is_empty and drawing.transform.is_identity):
-            self._edit(drawing.cleared(), self.tr("Clear"))
-
-    def load_example(self, label: str) -> None:
-        """Put an example of a class, or of "neither", on the canvas, another one with each call."""
-        document = self._document
-        if document is None:
-            return
-        shape = document.models[0].network.input_shape
-        example = document.kind.example(label, shape, self._rng, self._turns[label])
-        self._turns[label] += 1
-        self._edit(example.source, self.tr("Example {}").format(label))
-        if example.caption:
-            self.stated.emit(Statement(example.caption, lambda: self._is_drawing(example.source)))
 
     def _load_example_of_button(self, button: QAbstractButton) -> None:
         self.load_example(button.objectName())
@@ -328,27 +303,15 @@ class DrawingView(View):
         self.invert_button.setChecked(transform.invert)
         self.crop_button.setChecked(self.canvas.is_cropping or transform.crop != WHOLE_FRAME)
 
+    @property
+    def key_widget(self) -> QWidget:
+        return self.canvas
+
     def to_image(self) -> QImage:
         """An image of the drawing in the theme's colours for saving and copying; cells stay sharp."""
         drawing, grid = self.canvas.current_drawing, self.canvas.grid
         shown = render(drawing, grid or _PICTURE_SIDE)
         return cell_image(shown, current_theme(), grid * (_PICTURE_SIDE // grid) if grid else _PICTURE_SIDE)
-
-    # --- labelled drawings
-
-    def save_as(self, label: str) -> None:
-        """Add the drawing, fitted if the Document says so, to the labelled ones; label: a class or "neither"."""
-        self.end_stroke()
-        document = self._document
-        if document is None:
-            return
-        sample = document.fitted_input
-        if label != NO_CLASS and ink_share(document.encoded(document.models[0])) < BLANK_INK:
-            self.stated.emit(Statement(blank_canvas_text(label), lambda: self._is_drawing(document.input.source)))
-            return
-        drawings = (*document.labelled_samples, LabelledSample(sample, label))
-        self.edited.emit(replace(document, labelled_samples=drawings), self.tr("Save as {0}").format(label), "")
-        self.message.emit(self.tr("Saved as {0}: {1}.").format(label, label_counts_text(drawings, document.labels)))
 
     # --- input
 
@@ -387,9 +350,6 @@ class DrawingView(View):
         self.pen_row.show_value(
             round(self.canvas.pen_diameter * _PEN_STEPS), f"{100 * self.canvas.pen_diameter:.0f} %"
         )
-
-    def _is_drawing(self, drawing: object) -> bool:
-        return self._document is not None and self._document.input.source is drawing
 
     @property
     def _drawing(self) -> Drawing:
