@@ -72,10 +72,11 @@ class CudaBatchNorm:
         return calls + elementwise_calls(self._kernels, "normalize_gradient", target.size, parameters)
 
     def update_running_statistics(self, buffers: Array, momentum: float) -> Calls:
-        correction = buffers.dtype.type(self._count / max(self._count - 1, 1))
+        number = buffers.dtype.type
+        shares = number(1 - momentum), number(momentum), number(self._count / max(self._count - 1, 1))
         parameters = [
             *(*reads(self._mean), *reads(self._variance), *writes(self._kernels.view(buffers), random_access=True)),
-            *(*ints(self._channels), *scalar(buffers.dtype.type(momentum)), *scalar(correction)),
+            *(*ints(self._channels), *(given for share in shares for given in scalar(share))),
         ]
         return elementwise_calls(self._kernels, "update_running_statistics", self._channels, parameters)
 
@@ -93,7 +94,7 @@ class CudaBatchNorm:
             *writes(self._parts, random_access=True),
             *ints(self._count, self._slice_size),
         ]
-        options, grid = (real_option(self._x.dtype), f"-DBACKWARD={int(backward)}"), (self._slices, self._channels)
+        options, grid = (real_option(self._x.dtype), f"-DBACKWARD={int(backward)}"), (self._channels, self._slices)
         return [
             (BlockLaunch(self._kernels, "batch_statistics", options, grid, (THREADS,), tuple(parameters)), (), {})
         ]

@@ -49,7 +49,8 @@ def tiled_product_calls(kernels: KernelCache, product: TiledProduct, bias: BiasT
     size = ProductShape(rows, columns, product.inner, product.vector_widths)
     tiling = kernels.choose_tiling(size, dtype.itemsize)
     parts, windows = tiling.slices, product.windows if tiling.slices == 1 else None
-    grid = (*tiling.tile.grid(rows, columns), parts)
+    along, down = tiling.tile.grid(rows, columns)
+    grid = (along * down, parts)
     widths = (f"-DLEFT_VECTOR={product.vector_widths[0]}", f"-DRIGHT_VECTOR={product.vector_widths[1]}")
     options = (*tiling.options(dtype), *widths, f"-DWINDOWS={int(windows is not None)}", *product.options)
 

@@ -140,11 +140,16 @@ def adam(kernels: KernelCache, arrays: UpdateArrays, beta1: float, beta2: float,
         kernels, arrays.values, arrays.gradients, arrays.state["mean"], arrays.state["square"]
     )
     step_count, rate, step = contiguous_views(kernels, arrays.count, arrays.rates, arrays.step_index)
-    logs = (math.log(beta) if beta > 0 else -math.inf for beta in (beta1, beta2))
+    rests, logs = (1 - beta1, 1 - beta2), (_log(beta1), _log(beta2))
     parameters = [
         *(*writes(current), *reads(gradient), *writes(first), *writes(second)),
         *(given for view in (step_count, rate, step) for given in reads(view, random_access=True)),
-        *(given for value in (beta1, beta2, *logs, epsilon) for given in scalar(number(value))),
+        *(given for value in (beta1, beta2, *rests, *logs, epsilon) for given in scalar(number(value))),
     ]
     increment = elementwise_calls(kernels, "increment", 1, writes(step_count, random_access=True))
     return increment + elementwise_calls(kernels, "adam", current.size, parameters)
+
+
+def _log(value: float) -> float:
+    """The natural logarithm, -inf of 0."""
+    return math.log(value) if value > 0 else -math.inf

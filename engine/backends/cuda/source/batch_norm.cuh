@@ -59,9 +59,10 @@ __device__ void normalize_gradient(int i, X&& x, Layout x_at, const T* mean, con
     dx[at(dx_at, i)] = centered * parameters[channel] * scale[channel];
 }
 
+// kept: 1 - momentum.
 template <class M, class V, class T>
-__device__ void update_running_statistics(int i, M&& mean, V&& variance, T* buffers, int channels, T momentum,
-                                          T correction) {
-    buffers[i] = buffers[i] * (1 - momentum) + T(mean[i]) * momentum;
-    buffers[channels + i] = buffers[channels + i] * (1 - momentum) + T(variance[i]) * correction * momentum;
+__device__ void update_running_statistics(int i, M&& mean, V&& variance, T* buffers, int channels, T kept,
+                                          T momentum, T correction) {
+    buffers[i] = buffers[i] * kept + T(mean[i]) * momentum;
+    buffers[channels + i] = buffers[channels + i] * kept + T(variance[i]) * correction * momentum;
 }

@@ -1,4 +1,4 @@
-// batch_statistics: reductions over slices of a channel, for batch normalization. Block (slice, channel) reduces its
+// batch_statistics: reductions over slices of a channel, for batch normalization. Block (channel, slice) reduces its
 // part of the channel's `count` values to two numbers in parts[channel][slice]: the mean and the sum of squared
 // deviations, or in the backward pass (BACKWARD) the sums of dy and of dy x normalized x. See batch_norm.cuh.
 
@@ -19,7 +19,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
     batch_statistics(const REAL* __restrict__ x, Layout x_at, const REAL* __restrict__ dy, Layout dy_at,
             const REAL* __restrict__ mean, const REAL* __restrict__ scale, REAL* parts, int count, int size) {
     __shared__ REAL threads[BLOCK];
-    int channel = blockIdx.y, slice = blockIdx.x, begin = slice * size, end = min(count, begin + size);
+    int channel = blockIdx.x, slice = blockIdx.y, begin = slice * size, end = min(count, begin + size);
     int first = channel * count;
     REAL one = 0, two = 0;
 #if BACKWARD
@@ -39,6 +39,6 @@ extern "C" __global__ void __launch_bounds__(BLOCK)
 #endif
     two = total(two, threads);
     if (threadIdx.x > 0) return;
-    parts[(channel * gridDim.x + slice) * 2] = one;
-    parts[(channel * gridDim.x + slice) * 2 + 1] = two;
+    parts[(channel * gridDim.y + slice) * 2] = one;
+    parts[(channel * gridDim.y + slice) * 2 + 1] = two;
 }

@@ -59,12 +59,12 @@ extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
     __shared__ __align__(16) Shared shared;
     Weights left = {weights, PACKED ? step : out_channels, step};
     InputWindows right = {x, positions, x_plane, x_row, run, half, batch};
-    int row = blockIdx.y * TILE_M, column = blockIdx.x * TILE_N, slice = blockIdx.z;
+    int row = tile_row(positions), column = tile_column(positions), slice = blockIdx.y;
     REAL sums[THREAD_M][THREAD_N];
-    if (!multiply(left, right, row, column, slice_begin(fan_in, gridDim.z, slice),
-                  slice_begin(fan_in, gridDim.z, slice + 1), shared, sums))
+    if (!multiply(left, right, row, column, slice_begin(fan_in, gridDim.y, slice),
+                  slice_begin(fan_in, gridDim.y, slice + 1), shared, sums))
         return;
-    bool whole = gridDim.z == 1;
+    bool whole = gridDim.y == 1;
     REAL cells[4];
     #pragma unroll
     for (int m = 0; m < THREAD_M; m++) {

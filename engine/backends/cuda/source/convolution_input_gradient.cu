@@ -59,10 +59,10 @@ extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
     __shared__ __align__(16) Shared shared;
     Weights left = {weights, PACKED ? step : channels, step};
     OutputGradient right = {dy, positions, dy_plane, dy_row, out_height, out_width, padding, run, batch};
-    int row = blockIdx.y * TILE_M, column = blockIdx.x * TILE_N, slice = blockIdx.z;
+    int row = tile_row(positions), column = tile_column(positions), slice = blockIdx.y;
     REAL sums[THREAD_M][THREAD_N];
-    if (!multiply(left, right, row, column, slice_begin(inner, gridDim.z, slice),
-                  slice_begin(inner, gridDim.z, slice + 1), shared, sums))
+    if (!multiply(left, right, row, column, slice_begin(inner, gridDim.y, slice),
+                  slice_begin(inner, gridDim.y, slice + 1), shared, sums))
         return;
     #pragma unroll
     for (int n = 0; n < THREAD_N; n++) {
@@ -74,7 +74,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
             if (channel >= channels) continue;
             REAL value = sums[m][n] * factor;
             int i = channel * positions + position;
-            if (gridDim.z == 1) {
+            if (gridDim.y == 1) {
                 dx[channel * dx_plane + line * dx_row + position - line * run.by] = value;
                 EPILOGUE(i, value, value)
             } else {

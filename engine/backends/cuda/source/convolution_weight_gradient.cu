@@ -50,10 +50,10 @@ extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
     __shared__ __align__(16) Shared shared;
     OutputGradient left = {dy, out_channels, dy_plane, dy_row, run};
     InputWindows right = {x, length, x_plane, x_row, fan_in, run, batch};
-    int row = blockIdx.y * TILE_M, column = blockIdx.x * TILE_N, slice = blockIdx.z;
+    int row = tile_row(length), column = tile_column(length), slice = blockIdx.y;
     REAL sums[THREAD_M][THREAD_N];
-    if (!multiply(left, right, row, column, slice_begin(positions, gridDim.z, slice),
-                  slice_begin(positions, gridDim.z, slice + 1), shared, sums))
+    if (!multiply(left, right, row, column, slice_begin(positions, gridDim.y, slice),
+                  slice_begin(positions, gridDim.y, slice + 1), shared, sums))
         return;
     #pragma unroll
     for (int m = 0; m < THREAD_M; m++)
@@ -64,6 +64,6 @@ extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
             int i = kernel * length + weight;
             REAL value = sums[m][n] * (weight < fan_in ? factor : REAL(1));
             out[slice * out_channels * length + i] = value;
-            if (gridDim.z == 1) { EPILOGUE(i, value, value) }
+            if (gridDim.y == 1) { EPILOGUE(i, value, value) }
         }
 }

@@ -26,10 +26,10 @@ extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
     __shared__ __align__(16) Shared shared;
     Matrix<LEFT_INNER_CONTIGUOUS, LEFT_VECTOR> lefts = {left, rows, left_down, left_along};
     Matrix<RIGHT_INNER_CONTIGUOUS, RIGHT_VECTOR> rights = {right, columns, right_along, right_down};
-    int row = blockIdx.y * TILE_M, column = blockIdx.x * TILE_N, slice = blockIdx.z;
+    int row = tile_row(columns), column = tile_column(columns), slice = blockIdx.y;
     REAL sums[THREAD_M][THREAD_N];
-    if (!multiply(lefts, rights, row, column, slice_begin(inner, gridDim.z, slice),
-                  slice_begin(inner, gridDim.z, slice + 1), shared, sums))
+    if (!multiply(lefts, rights, row, column, slice_begin(inner, gridDim.y, slice),
+                  slice_begin(inner, gridDim.y, slice + 1), shared, sums))
         return;
     #pragma unroll
     for (int m = 0; m < THREAD_M; m++)
@@ -38,7 +38,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * GROUPS)
             int to_row = row + my_row(m), to_column = column + my_column(n);
             if (to_row >= rows || to_column >= columns) continue;
             int i = to_row * columns + to_column;
-            if (gridDim.z == 1) {
+            if (gridDim.y == 1) {
                 out[to_row * out_down + to_column * out_along] = sums[m][n];
                 EPILOGUE(i, sums[m][n], sums[m][n])
             } else {

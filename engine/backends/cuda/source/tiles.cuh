@@ -45,6 +45,11 @@ union Shared {
     REAL parts[GROUPS > 1 ? GROUPS - 1 : 1][GROUPS > 1 ? THREAD_M * THREAD_N : 1][THREADS];  // of the sums
 };
 
+// The first row and column of the block's tile of a product with so many columns. Tiles are numbered along x row by row,
+// as a grid may have at most 65,535 blocks along y and z; slices of a sum are along y.
+__device__ int tile_row(int columns) { return blockIdx.x / ((columns + TILE_N - 1) / TILE_N) * TILE_M; }
+__device__ int tile_column(int columns) { return blockIdx.x % ((columns + TILE_N - 1) / TILE_N) * TILE_N; }
+
 __device__ int my_group() { return threadIdx.x / THREADS; }
 
 __device__ int my_row(int m) {

@@ -57,13 +57,15 @@ __device__ double exp_minus_one(double x) { return expm1(x); }
 __device__ float root(float x) { return sqrtf(x); }
 __device__ double root(double x) { return sqrt(x); }
 
-// log1, log2: the logarithms of beta1 and beta2, for 1 - beta^count without cancellation.
+// rest1, rest2: 1 - beta1 and 1 - beta2. log1, log2: the logarithms of beta1 and beta2, for 1 - beta^count. All four are
+// given, because 1 - beta in float32 is off by 5e-5 for a beta of 0.999.
 template <class V, class G, class M, class S, class T>
 __device__ void adam(int i, V&& values, G&& gradients, M&& mean, S&& square, const T* count, const T* rates,
-                     const long long* step_index, T beta1, T beta2, T log1, T log2, T epsilon) {
+                     const long long* step_index, T beta1, T beta2, T rest1, T rest2, T log1, T log2,
+                     T epsilon) {
     T gradient = gradients[i];
-    T m = T(mean[i]) * beta1 + gradient * (1 - beta1);
-    T v = T(square[i]) * beta2 + gradient * gradient * (1 - beta2);
+    T m = T(mean[i]) * beta1 + gradient * rest1;
+    T v = T(square[i]) * beta2 + gradient * gradient * rest2;
     mean[i] = m;
     square[i] = v;
     T size = root(v / -exp_minus_one(count[0] * log2)) + epsilon;

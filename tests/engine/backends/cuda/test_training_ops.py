@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.backends import ActivationFunction, ConvSpec, Ops, PoolSpec, choose_backend, replay
+from engine.backends import ActivationFunction, ConvSpec, Ops, PoolSpec, UpdateArrays, choose_backend, replay
+from engine.backends.cuda.device import launches
+from engine.backends.cuda.tile_costs import TileShape, TilingConfig
 from engine.backends.numpy import NumpyOps
 from engine.nn import Network
-from engine.nn.layers import MaxPool2D, ReLU
+from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.training import SGD, TrainingConfig, TrainStep
 from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
-from tests.engine.backends.cuda.cpu_kernels import MIXED, examples, kernel_backend
+from tests.engine.backends.cuda.cpu_kernels import MIXED, all_calls, examples, kernel_backend, learning_plan
 
 pytestmark = needs_compiler
 CPU = choose_backend("cpu")
@@ -150,3 +152,60 @@ def test_a_network_without_parameters_trains_without_error(device: CpuDevice) ->
     stepper = stepper_on(device, network)
     stepper.run(6)
     assert stepper.steps_made == 1
+
+
+def test_the_first_steps_of_adam_are_those_of_its_definition(ops: Ops) -> None:
+    """To a few roundings: 1 - beta2 in float32 made them 7e-6 too large."""
+    gradients = np.random.default_rng(1).normal(size=1000)
+    zeros = {name: ops.zeros((1000,), np.float32) for name in ("values", "mask", "mean", "square")}
+    arrays = UpdateArrays(
+        zeros["values"],
+        ops.from_host(gradients.astype(np.float32)),
+        zeros["mask"],
+        {"mean": zeros["mean"], "square": zeros["square"]},
+        ops.zeros((1,), np.float32),
+        ops.from_host(np.full(1, 0.5, np.float32)),
+        ops.zeros((1,), np.int64),
+    )
+    calls = ops.adam(arrays, 0.9, 0.999, 1e-8)
+    mean, square, value = (np.zeros(1000) for _ in range(3))
+    for count in range(1, 4):
+        replay(calls)
+        mean = 0.9 * mean + 0.1 * gradients
+        square = 0.999 * square + 0.001 * gradients**2
+        value -= 0.5 * (mean / (1 - 0.9**count)) / (np.sqrt(square / (1 - 0.999**count)) + 1e-8)
+        np.testing.assert_allclose(ops.to_host(arrays.values), value, rtol=1e-6)
+
+
+def test_running_statistics_forget_by_a_momentum_near_1_as_in_numpy() -> None:
+    """1 - momentum in float32 would be off by 2 %."""
+    found = []
+    for operations in (NumpyOps(), kernel_backend(CpuDevice()).operations):
+        shapes = {"x": (2, 1, 1, 3), "parameters": (2, 2), "buffers": (2, 2), "y": (2, 1, 1, 3)}
+        x, parameters, buffers, y = (operations.zeros(shape, np.float32) for shape in shapes.values())
+        operations.upload(np.full((2, 2), 1e6, np.float32), buffers)
+        norm = operations.batch_norm(x, parameters, buffers, y, 1e-5, True)
+        replay(norm.forward() + norm.update_running_statistics(buffers, 1 - 1e-6))
+        found.append(operations.to_host(buffers))
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-6)
+
+
+MANY = 65_536  # the most features of a layer
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Network((1, 1, 1), (Conv2D(MANY, 1), Flatten(), Dense(2))),
+        Network((1, 1, 1), (Conv2D(MANY, 1), BatchNorm2D(), Flatten(), Dense(2))),
+        Network((1, 750, 750), (Flatten(), Dense(2))),
+    ],
+    ids=["channels", "channels-normalized", "inputs"],
+)
+def test_layers_of_more_than_65535_channels_or_inputs_can_be_launched(network: Network) -> None:
+    """A grid has at most 65,535 blocks along its second and third axis."""
+    small = TileShape(8, 32, 1, 4)
+    backend = kernel_backend(CpuDevice(), choose_tiling=lambda size, itemsize: TilingConfig(small, 1, 1, 8))
+    for launch in launches(all_calls(learning_plan(network, backend, 3))):
+        grid, _ = launch._shape()
+        assert max(grid[1:], default=1) <= 65_535
