@@ -19,6 +19,7 @@ from engine.data import (
     DrawingKind,
     ExampleInput,
     InputShape,
+    ReadProgress,
 )
 from engine.drawings import Drawing, FloatArray
 from engine.form_fields import FormField, check_fields, form_field
@@ -146,6 +147,19 @@ class RowKind(DataKind[RowSettings, Row]):
 
     def decode(self, image: FloatArray) -> Row:
         return Row(tuple(image.ravel().tolist()))
+
+    def reads_examples(self, input_shape: InputShape) -> bool:
+        return input_shape == self.shape
+
+    def read_examples(
+        self, path: Path, input_shape: InputShape, progress: ReadProgress | None = None, note: Note | None = None
+    ) -> Dataset:
+        """A folder with a subfolder of text files for each class."""
+        files = self.find_sources(path)
+        classes = sorted({file.parent.name for file in files})
+        labels = np.array([classes.index(file.parent.name) for file in files], np.int64)
+        images = [self.encode(self.read_source(file), input_shape) for file in files]
+        return Dataset(np.stack(images), labels, tuple(classes))
 
     def read_source(self, path: Path, note: Note | None = None, proceed: Callable[[], None] | None = None) -> Row:
         try:

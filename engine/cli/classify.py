@@ -155,19 +155,18 @@ class PictureSource:
                 self._fail(str(error))
 
     def _expanded(self, path: Path) -> list[Path]:
-        """The path itself, or the image files below a folder as `xo train` finds them, sorted."""
-        from engine.data import scan_folder
+        """The path itself, or the files below a folder that hold such an input, sorted."""
         from engine.formats import FileError, quoted
 
         if not path.is_dir():
             return [path]
         try:
-            found = sorted(path.joinpath(*picture.parts) for picture in scan_folder(path).pictures)
+            found = self._kind.find_sources(path)
         except FileError as error:
             self._fail(str(error))
             return []
         if not found:
-            self._fail(f"{quoted(path)} contains no images; name another folder.")
+            self._fail(f"{quoted(path)} contains no files that can be read; name another folder.")
         return found
 
     def _of_image(self, path: Path) -> Iterator[PictureEntry]:

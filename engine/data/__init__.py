@@ -9,14 +9,13 @@ from engine.data.data_kind import (
     ExampleInput,
     InputSample,
     InputShape,
+    ReadProgress,
     Variations,
     VariedInputs,
     VariedProperty,
 )
 from engine.data.dataset import NO_CLASS, Dataset
 from engine.data.drawing_kind import MAX_SIDE, MIN_SIDE, DrawingKind
-from engine.data.files import read_dataset
-from engine.data.folders import scan_folder
 from engine.data.kinds import (
     DATA_KINDS,
     DEFAULT_KIND,
@@ -30,6 +29,7 @@ from engine.data.kinds import (
     input_kind,
     kind_for,
     kind_of,
+    read_dataset,
 )
 from engine.data.labelled_samples import MAX_WEIGHT, LabelledSample, encode_labelled, total_weight
 from engine.data.pool import (
@@ -76,6 +76,7 @@ __all__ = [
     "LabelledSample",
     "PoolCache",
     "PoolSettings",
+    "ReadProgress",
     "TrainingData",
     "Variations",
     "VariedInputs",
@@ -93,6 +94,5 @@ __all__ = [
     "kind_of",
     "make_source",
     "read_dataset",
-    "scan_folder",
     "total_weight",
 ]

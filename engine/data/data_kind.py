@@ -19,6 +19,8 @@ from engine.formats import Note
 from engine.nn import Network
 
 InputShape: TypeAlias = tuple[int, int, int]
+# Called with the number of examples read and the total; an exception from it stops the reading.
+ReadProgress: TypeAlias = Callable[[int, int], None]
 
 INPUT_GROUP: Final = "input"
 SAMPLES_PER_CLASS: Final = 6
@@ -130,10 +132,36 @@ class DataKind(ABC, Generic[Settings, Source]):
     def default_settings(self) -> Settings:
         """Raises ValueError for a kind that is only read from files."""
         if self.settings is None:
-            raise ValueError(f"{self.title} cannot be generated; give the path of a file or folder.")
+            raise ValueError(self.not_generated)
         settings: Any = self.settings()
         checked: Settings = settings
         return checked
+
+    @property
+    def not_generated(self) -> str:
+        """Why there are no settings, in one sentence, of a kind that is only read from files."""
+        return f"{self.title} cannot be generated; give the path of a file or folder."
+
+    def reads_examples(self, input_shape: InputShape) -> bool:
+        """Whether `read_examples` can make examples for such an input of files."""
+        return False
+
+    def read_examples(
+        self,
+        path: Path,
+        input_shape: InputShape,
+        progress: ReadProgress | None = None,
+        note: Note | None = None,
+    ) -> Dataset:
+        """The labelled examples in a file or folder, with classes of their own.
+
+        progress: called at intervals. note: called with a sentence on a flaw that is no error.
+
+        Raises FileError, and ShapeError for an input that it makes no examples for.
+        """
+        raise ValueError(
+            f"{self.title} cannot be read from files; give the settings with which they are generated."
+        )
 
     def classes(self, settings: Settings) -> tuple[str, ...]:
         """The classes of examples with these settings, in the order of a network's scores."""
@@ -215,6 +243,10 @@ class DataKind(ABC, Generic[Settings, Source]):
         """A picture (H, W) of the source for a list, -1 to 1; side: about its height and width in pixels."""
         picture: FloatArray = self.encode(source, self.input_shape(self.default_settings()))[0]
         return picture
+
+    def find_sources(self, folder: Path) -> list[Path]:
+        """The files below a folder that may hold a source, sorted. Raises FileError."""
+        return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
     @abstractmethod
     def read_source(

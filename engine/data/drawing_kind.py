@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.backends import HostArray
 from engine.data.data_kind import DataKind, InputShape, Settings
+from engine.data.folders import scan_folder
 from engine.drawings import (
     WHOLE_FRAME,
     Drawing,
@@ -79,6 +80,9 @@ class DrawingKind(DataKind[Settings, Drawing]):
 
     def preview(self, source: Drawing, side: int) -> FloatArray:
         return render(source, side)
+
+    def find_sources(self, folder: Path) -> list[Path]:
+        return sorted(folder.joinpath(*picture.parts) for picture in scan_folder(folder).pictures)
 
     def read_source(
         self, path: Path, note: Note | None = None, proceed: Callable[[], None] | None = None

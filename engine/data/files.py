@@ -1,16 +1,17 @@
-"""Datasets from files: detects the kind of file or folder and resamples its pictures to the network's input."""
+"""Pictures: the kind of data of files and folders, whose format is detected, and whose pictures are resampled."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from engine.data.data_kind import DataSettings, ExampleInput, InputShape, ReadProgress
 from engine.data.dataset import Dataset
+from engine.data.drawing_kind import DrawingKind
 from engine.data.folders import (
-    ReadProgress,
     check_classes,
     check_total_size,
     is_hidden,
@@ -20,13 +21,13 @@ from engine.data.folders import (
     read_tree,
     scan_folder,
 )
-from engine.data.kinds import DATA_KINDS, DEFAULT_KIND
-from engine.drawings import FloatArray
+from engine.drawings import Drawing, FloatArray
 from engine.formats import (
     GZIP_SUFFIX,
     MAX_CLASSES,
     FileError,
     Labels,
+    Note,
     checked_size,
     find_labels_file,
     is_idx,
@@ -41,54 +42,81 @@ FILE_LIMIT: Final = 1 << 30
 _CHUNK = 1 << 20  # values resampled at once, to limit memory
 
 
-def read_dataset(
-    path: Path,
-    input_shape: tuple[int, int, int],
-    progress: ReadProgress | None = None,
-    note: Callable[[str], None] | None = None,
-) -> Dataset:
-    """Reads a data set for a network with the input shape (1, side, side).
+class Pictures(DrawingKind[DataSettings]):
+    """Pictures in files and folders, of classes that the files bring.
 
-    path is one of
-    - a folder, or a zip of one, with a subfolder of pictures for each class, as in `read_tree`;
-    - an npz file with images and labels, as in `read_npz`. Without an array `classes`, the classes are those of
-      the default kind of data if the labels are only 0 and 1, as for `xo classify`, else the labels that occur;
-    - the images file of an IDX data set with the labels file beside it, or the folder of both; of several sets in a
-      folder, the one whose name begins with "train". The classes are the labels that occur.
-
-    Ink and background are detected by `as_ink`. Pictures of another size are resampled by area averaging. The
-    class names "neither" and "none" become the label -1.
-
-    progress is called at intervals with the number of pictures read and the total; an exception from it stops the
-    reading. note is called with a sentence on pictures that end early and are read all the same. Raises ShapeError
-    for a network without a single square input map; FileError, one sentence that names the file, for unreadable
-    data, fewer than two classes with pictures, or more than 1 GiB.
+    numbered_classes: the classes of the labels 0 and 1 in files that name none
     """
-    channels, height, width = input_shape
-    if channels != 1 or height != width:
-        raise ShapeError(
-            f"The network's input is {shape_text(input_shape)}, but pictures from files are one square map of ink; "
-            "choose a network with a 1 × n × n input."
+
+    name = "pictures"
+    title = "Pictures"
+    noun = "picture"
+    plural = "pictures"
+
+    def __init__(self, numbered_classes: tuple[str, ...]) -> None:
+        self._numbered_classes = numbered_classes
+
+    def generate(self, settings: DataSettings, count: int, seed: int | Sequence[int]) -> Dataset:
+        raise ValueError(self.not_generated)
+
+    def class_counts(self, settings: DataSettings, count: int) -> tuple[int, ...]:
+        raise ValueError(self.not_generated)
+
+    def example(
+        self, label: str, input_shape: InputShape, rng: np.random.Generator, turn: int = 0
+    ) -> ExampleInput[Drawing]:
+        raise ValueError(self.not_generated)
+
+    def reads_examples(self, input_shape: InputShape) -> bool:
+        channels, height, width = input_shape
+        return channels == 1 and height == width
+
+    def read_examples(
+        self,
+        path: Path,
+        input_shape: InputShape,
+        progress: ReadProgress | None = None,
+        note: Note | None = None,
+    ) -> Dataset:
+        """Reads a data set for a network with the input shape (1, side, side).
+
+        path is one of
+        - a folder, or a zip of one, with a subfolder of pictures for each class, as in `read_tree`;
+        - an npz file with images and labels, as in `read_npz`. Without an array `classes`, the classes are
+          `numbered_classes` if the labels are only 0 and 1, as for `xo classify`, else the labels that occur;
+        - the images file of an IDX data set with the labels file beside it, or the folder of both; of several sets
+          in a folder, the one whose name begins with "train". The classes are the labels that occur.
+
+        Ink and background are detected by `as_ink`. Pictures of another size are resampled by area averaging. The
+        class names "neither" and "none" become the label -1.
+
+        Raises ShapeError for a network without a single square input map; FileError, one sentence that names the
+        file, for unreadable data, fewer than two classes with pictures, or more than 1 GiB.
+        """
+        if not self.reads_examples(input_shape):
+            raise ShapeError(
+                f"The network's input is {shape_text(input_shape)}, but pictures from files are one square map of "
+                "ink; choose a network with a 1 × n × n input."
+            )
+        _, side, _ = input_shape
+        if path.is_dir():
+            images = _find_images_file(path)
+            return (
+                _read_idx(images, side, progress)
+                if images
+                else read_tree(path, scan_folder(path), side, progress, note)
+            )
+        checked_size(path, FILE_LIMIT)
+        if path.suffix.lower() == ".npz":
+            return _read_npz(path, side, self._numbered_classes, progress)
+        if path.suffix.lower() == ".zip":
+            return read_archive(path, side, progress, note)
+        if is_idx(path):
+            return _read_idx(path, side, progress)
+        raise FileError(
+            f"{quoted(path)} is not a data set that can be read; use a folder, or a zip of one, with a subfolder "
+            "of pictures for each class, an npz with images and labels, or the images of an IDX data set."
         )
-    path = Path(path)
-    if path.is_dir():
-        images = _find_images_file(path)
-        return (
-            _read_idx(images, height, progress)
-            if images
-            else read_tree(path, scan_folder(path), height, progress, note)
-        )
-    checked_size(path, FILE_LIMIT)
-    if path.suffix.lower() == ".npz":
-        return _read_npz(path, height, progress)
-    if path.suffix.lower() == ".zip":
-        return read_archive(path, height, progress, note)
-    if is_idx(path):
-        return _read_idx(path, height, progress)
-    raise FileError(
-        f"{quoted(path)} is not a data set that can be read; use a folder, or a zip of one, with a subfolder of "
-        "pictures for each class, an npz with images and labels, or the images of an IDX data set."
-    )
 
 
 def _find_images_file(folder: Path) -> Path | None:
@@ -118,14 +146,14 @@ def _read_idx(path: Path, side: int, progress: ReadProgress | None) -> Dataset:
     return _resampled(path, data.pictures, *_encode_labels(path, data.labels), side, progress)
 
 
-def _read_npz(path: Path, side: int, progress: ReadProgress | None) -> Dataset:
+def _read_npz(path: Path, side: int, numbered_classes: tuple[str, ...], progress: ReadProgress | None) -> Dataset:
     data = read_npz(path)
     if data.labels is None:
         raise FileError(f"{quoted(path)} has no array called labels; it needs one label for each image.")
     if data.classes is not None:
         labels, classes = data.labels, data.classes
     elif data.labels.max() <= 1:
-        labels, classes = data.labels, DATA_KINDS[DEFAULT_KIND].class_names
+        labels, classes = data.labels, numbered_classes
     else:
         labels, classes = _encode_labels(path, data.labels)
     return _resampled(path, data.pictures, labels, classes, side, progress)

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.data.data_kind import ReadProgress
 from engine.data.dataset import Dataset
 from engine.drawings import FloatArray
 from engine.formats import (
@@ -25,6 +26,7 @@ from engine.formats import (
     PICTURES_LIMIT,
     FileError,
     InvalidFile,
+    Note,
     checked_size,
     count_zip_entries,
     decode_picture,
@@ -35,10 +37,6 @@ from engine.formats import (
 )
 
 PathParts: TypeAlias = "tuple[str, ...]"
-# Called with the number of pictures read and the total; an exception from it stops the reading.
-ReadProgress: TypeAlias = "Callable[[int, int], None]"
-# Called with a sentence on what is read, but not quite whole.
-Note: TypeAlias = "Callable[[str], None]"
 
 ENTRIES_LIMIT: Final = 1_000_000
 ARCHIVE_ENTRIES_LIMIT: Final = 200_000  # a list of them takes a second, and is read before any picture

@@ -5,17 +5,21 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from engine.data.data_kind import DataKind, DataSettings
+from engine.data.data_kind import DataKind, DataSettings, InputShape, ReadProgress
 from engine.data.dataset import Dataset
+from engine.data.files import Pictures
 from engine.data.xo import XODrawings
 from engine.form_fields import settings_from
+from engine.formats import Note
 from engine.nn import Network
 
-DATA_KINDS: dict[str, DataKind[Any, Any]] = {kind.name: kind for kind in (XODrawings(),)}
+PICTURES: Final = Pictures(XODrawings.class_names)
+DATA_KINDS: dict[str, DataKind[Any, Any]] = {kind.name: kind for kind in (XODrawings(), PICTURES)}
 # Of settings in files that name no kind, because there was one only.
 DEFAULT_KIND: Final = XODrawings.name
 
@@ -34,6 +38,16 @@ def kind_for(network: Network) -> DataKind[Any, Any] | None:
 def input_kind(network: Network) -> DataKind[Any, Any]:
     """The kind of the inputs that are shown to a network: its own, or else the default kind."""
     return kind_for(network) or DATA_KINDS[DEFAULT_KIND]
+
+
+def read_dataset(
+    path: Path, input_shape: InputShape, progress: ReadProgress | None = None, note: Note | None = None
+) -> Dataset:
+    """Reads the labelled examples in a file or folder for a network with this input, by the first kind in the table
+    that makes such examples of files: see `DataKind.read_examples`."""
+    readers = (kind for kind in DATA_KINDS.values() if kind.reads_examples(input_shape))
+    # For an input that none reads, pictures say which ones can be.
+    return next(readers, PICTURES).read_examples(Path(path), input_shape, progress, note)
 
 
 def class_symbol(name: str) -> str:

@@ -14,8 +14,7 @@ import numpy as np
 
 from engine.backends import DeviceUnavailable, choose_backend
 from engine.backends.cuda import CudaOps, DeviceFault
-from engine.data import PoolSettings
-from engine.data.xo import XOSettings
+from engine.data import PoolSettings, input_kind
 from engine.documents import WALKTHROUGH, Document
 from engine.drawings import Drawing, Stroke
 from engine.nn import Model
@@ -28,6 +27,7 @@ TRAP = 'extern "C" __global__ void trap() { __trap(); }'
 # Steps before the trap and after it, and seconds that each may take.
 STEPS, PATIENCE = 20, 30.0
 NETWORK = WALKTHROUGH.network
+KIND = input_kind(NETWORK)
 MODEL = Model("Drill", NETWORK, NETWORK.initial_parameters(1))
 DRAWING = Drawing((Stroke(np.array([[0.2, 0.2, 0.1], [0.8, 0.8, 0.1]], np.float32)),))
 TRAINING = TrainingRequest(
@@ -36,7 +36,7 @@ TRAINING = TrainingRequest(
     "fresh",
     "Drill",
     TrainingConfig(SGD(0.01), batch=8, epochs=10_000),
-    PoolSettings(XOSettings(side=NETWORK.input_shape[1], size=(0.6, 1.0)), 64, 8, seed=1),
+    PoolSettings(KIND.with_input_shape(KIND.default_settings(), NETWORK.input_shape), 64, 8, seed=1),
     running=True,
 )
 

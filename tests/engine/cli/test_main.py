@@ -211,7 +211,7 @@ def test_a_folder_stands_for_its_images(tmp_path: Path, capsys: pytest.CaptureFi
     assert found == [str(tmp_path / name) for name in names]
     (tmp_path / "empty").mkdir()
     assert run("classify", tmp_path / "empty", "--preset", "walkthrough") == 1
-    assert "contains no images" in capsys.readouterr().err
+    assert "contains no files that can be read" in capsys.readouterr().err
 
 
 def test_hidden_and_system_files_of_a_folder_are_skipped(

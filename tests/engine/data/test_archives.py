@@ -105,7 +105,7 @@ def test_cut_short_anywhere(path: Path) -> None:
         refused(path)
 
 
-MEASURE = f"from engine.data.files import {read_dataset.__name__} as read"
+MEASURE = f"from engine.data import {read_dataset.__name__} as read"
 MEASURE += """
 import resource, sys, time
 from pathlib import Path

@@ -211,7 +211,7 @@ def test_missing_and_empty(tmp_path: Path) -> None:
     assert "holds no data set" in refused(tmp_path / "folder")
 
 
-LISTEN = f"from engine.data.files import {read_dataset.__name__} as read_files"
+LISTEN = f"from engine.data import {read_dataset.__name__} as read_files"
 LISTEN += """
 import json, sys
 from pathlib import Path

@@ -9,13 +9,22 @@ import numpy as np
 import pytest
 
 from engine.cli.main import main
-from engine.data import DATA_KINDS, InputSample, LabelledSample, PoolSettings, encode_labelled
+from engine.data import DATA_KINDS, InputSample, LabelledSample, PoolSettings, encode_labelled, read_dataset
 from engine.data.xo import XOSettings
-from engine.documents import Document, OpenRequest, ProjectState, open_file, save_model, save_project, shipped_model
+from engine.documents import (
+    Document,
+    OpenRequest,
+    ProjectState,
+    load_model,
+    open_file,
+    save_model,
+    save_project,
+    shipped_model,
+)
 from engine.documents.project_file import load_project
 from engine.drawings import Drawing
 from engine.nn import Model, Network
-from engine.nn.layers import Dense, Flatten
+from engine.nn.layers import Dense, Flatten, ShapeError
 from engine.runtime import LabelledPredictionsQuery, Request, Runner
 from engine.training import TrainingConfig
 from tests.samples import drawing_sample
@@ -108,6 +117,25 @@ def test_rows_are_trained_and_classified_on_the_command_line(
     assert "falling" in capsys.readouterr().out.split()
     assert main(["classify", "--data", "rows", "--examples", "20", "--model", str(model)]) == 0
     assert "accuracy 100" in capsys.readouterr().out
+
+
+def test_a_folder_is_read_by_the_kind_of_the_table_that_makes_such_inputs_of_files(
+    rows: RowKind, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for label, row in (("up", "-1 0 0 1"), ("down", "1 0 0 -1")):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for number in range(6):
+            (tmp_path / "set" / label / f"{number}.txt").write_text(row)
+    model = tmp_path / "rows.safetensors"
+    save_model(model, replace(slope(), parameters=NETWORK.initial_parameters(1)))
+    given = ("--model", str(model), "--data", str(tmp_path / "set"), "--rate", "0.1", "--epochs", "8")
+    assert main(["train", *given, "--from-scratch", "--out", str(model)]) == 0
+    assert load_model(model).network.classes == ("down", "up")
+    with pytest.raises(ShapeError, match="pictures from files are one square map"):
+        read_dataset(tmp_path, (3, 8, 8))
+    assert DATA_KINDS["pictures"].reads_examples((1, 8, 8))
+    with pytest.raises(ValueError, match="Pictures cannot be generated; give the path of a file or folder"):
+        DATA_KINDS["pictures"].default_settings()
 
 
 def test_labelled_samples_of_another_kind_are_refused_in_one_sentence(rows: RowKind) -> None:
