@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.backends import Backend, HostArray
+from engine.backends import HostArray
 from engine.data import (
     CHUNK_SIZE,
     HELD_OUT_STREAM,
@@ -22,13 +22,11 @@ from engine.data import (
     generate_samples,
     input_kind,
 )
-from engine.documents import Document
 from engine.explain import (
     COARSE_ROUNDS,
     INPUT_INDEPENDENT_KINDS,
     ROUNDS,
     SLOW_KINDS,
-    AvailableExamples,
     Explainer,
     Explanation,
     ExplanationQuery,
@@ -38,50 +36,15 @@ from engine.explain import (
     same_weights,
     supports,
 )
-from engine.nn import BatchPredictor, Model, Prediction, RunPoint, compute_votes, predict_class
+from engine.nn import BatchPredictor, RunPoint, compute_votes, predict_class
+from engine.runtime.job_context import JobContext
 from engine.runtime.scheduler import AnyQuery, Job, Policy
-from engine.runtime.training_protocol import TrainingReport
+from engine.runtime.training_jobs import ReplayQuery, TrainingQuery, replay_job, training_job
 from engine.training import SLICE_SECONDS, Evaluator, HeldOutEvaluation, inference_batch_size
 
 MAX_BATCH: Final = 16  # drawings predicted together
 # Multiplies of a network up to which an explanation counts as quick before its time has been measured.
 QUICK_MULTIPLIES: Final = 5_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class JobContext:
-    """What jobs are computed from: the state of one Request and what was made of it.
-
-    predictions: one per model; the first one's model may have the parameters of the point of the training that
-        `training` shows.
-    training: None if the first model has its own parameters.
-    available: examples of the training run, whether or not its parameters are shown.
-    explainers: explainers that no job uses.
-    """
-
-    document: Document
-    predictions: tuple[Prediction, ...]
-    training: TrainingReport | None
-    backend: Backend
-    available: AvailableExamples | None = None
-    explainers: list[Explainer] = field(default_factory=list)
-
-    @property
-    def model(self) -> Model:
-        """The first model, with the parameters shown."""
-        return self.predictions[0].model
-
-    @property
-    def is_changing(self) -> bool:
-        """Whether the parameters of the first model change continuously, by training or a drag of the timeline."""
-        training = self.training
-        return training is not None and (not training.is_exact or training.state in ("preparing", "running"))
-
-    def source(self, model_index: int = 0) -> object:
-        """What identifies a model's parameters: the point of the training, or the model."""
-        if model_index == 0 and self.training is not None:
-            return self.training.run_id, self.training.shown_point
-        return self.predictions[model_index].model
 
 
 # -- predictions for the user's own drawings
@@ -341,45 +304,71 @@ class ExplanationJob(Job):
 class JobKind:
     """How one kind of query is answered.
 
-    make: the job of a query. policy: its policy. is_possible: whether the query has an answer at all.
+    make: the job of a query, None where it has no answer. policy: its policy.
+    needs_predictions: whether it is not asked where the predictions failed.
     """
 
-    make: Callable[[Any, JobContext], Job]
+    make: Callable[[Any, JobContext], Job | None]
     policy: Callable[[Any], Policy]
-    is_possible: Callable[[Any, JobContext], bool] = lambda query, context: True
+    needs_predictions: bool = True
 
 
 def _always(policy: Policy) -> Callable[[Any], Policy]:
     return lambda query: policy
 
 
+def _explanation_job(query: ExplanationQuery, context: JobContext) -> ExplanationJob | None:
+    return ExplanationJob(query, context) if query.model < len(context.predictions) else None
+
+
+def _robustness_job(query: RobustnessQuery, context: JobContext) -> RobustnessJob | None:
+    return RobustnessJob(query, context) if supports(context.model.network) else None
+
+
+def _labelled_predictions_job(
+    query: LabelledPredictionsQuery, context: JobContext
+) -> LabelledPredictionsJob | None:
+    return LabelledPredictionsJob(query, context) if context.document.labelled_samples else None
+
+
+def _held_out_job(query: HeldOutQuery, context: JobContext) -> HeldOutJob | None:
+    settings, network = query.settings, context.model.network
+    fits = (settings.classes, settings.input_shape) == (network.classes, network.input_shape)
+    return HeldOutJob(query, context) if fits and context.training is None else None
+
+
 _QUICK: Final = Policy("Explanation", while_drawing=True, share=0.1, min_interval=0.15)
 _SLOW: Final = Policy("Explanation", while_drawing=False, share=0.5, min_interval=4.0)
 JOBS: dict[type[AnyQuery], JobKind] = {
-    ExplanationQuery: JobKind(
-        ExplanationJob,
-        lambda query: _SLOW if query.kind in SLOW_KINDS else _QUICK,
-        lambda query, context: query.model < len(context.predictions),
-    ),
+    ExplanationQuery: JobKind(_explanation_job, lambda query: _SLOW if query.kind in SLOW_KINDS else _QUICK),
     RobustnessQuery: JobKind(
-        RobustnessJob,
-        _always(Policy("Robustness", while_drawing=False, share=0.5, min_interval=4.0)),
-        lambda query, context: supports(context.model.network),
+        _robustness_job, _always(Policy("Robustness", while_drawing=False, share=0.5, min_interval=4.0))
     ),
     LabelledPredictionsQuery: JobKind(
-        LabelledPredictionsJob,
+        _labelled_predictions_job,
         _always(Policy("Predictions for your own drawings", while_drawing=False, share=0.5, min_interval=0.5)),
-        lambda query, context: bool(context.document.labelled_samples),
     ),
     HeldOutQuery: JobKind(
-        HeldOutJob,
+        _held_out_job,
         _always(Policy("Accuracy on held-out drawings", while_drawing=False, share=0.5, min_interval=0.0)),
-        lambda query, context: _has_held_out(query, context),
     ),
     SamplesQuery: JobKind(
         SamplesJob, _always(Policy("Sample drawings", while_drawing=True, share=1.0, min_interval=0.0))
     ),
+    TrainingQuery: JobKind(
+        training_job,
+        _always(Policy("Training", while_drawing=True, share=1.0, min_interval=0.0)),
+        needs_predictions=False,
+    ),
+    # Beginning a replay takes as long as some frames of a drag on the timeline, so that the point rests first.
+    ReplayQuery: JobKind(
+        replay_job,
+        _always(Policy("Replay", while_drawing=True, share=1.0, min_interval=0.0, rest=0.05)),
+        needs_predictions=False,
+    ),
 }
+# What a training run needs, whatever is on the screen.
+RUN_QUERIES: Final[frozenset[AnyQuery]] = frozenset({TrainingQuery(), ReplayQuery()})
 
 
 def make_jobs(queries: frozenset[AnyQuery], context: JobContext) -> dict[AnyQuery, tuple[Job, Policy]]:
@@ -387,12 +376,7 @@ def make_jobs(queries: frozenset[AnyQuery], context: JobContext) -> dict[AnyQuer
     jobs: dict[AnyQuery, tuple[Job, Policy]] = {}
     for query in queries:
         kind = JOBS[type(query)]
-        if kind.is_possible(query, context):
-            jobs[query] = kind.make(query, context), kind.policy(query)
+        job = kind.make(query, context) if context.predictions or not kind.needs_predictions else None
+        if job is not None:
+            jobs[query] = job, kind.policy(query)
     return jobs
-
-
-def _has_held_out(query: HeldOutQuery, context: JobContext) -> bool:
-    settings, network = query.settings, context.model.network
-    fits = (settings.classes, settings.input_shape) == (network.classes, network.input_shape)
-    return fits and context.training is None

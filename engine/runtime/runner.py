@@ -15,9 +15,10 @@ from engine.explain import AvailableExamples, Explainer, StepQuery, TemplateMatc
 from engine.faults import PLAIN, Faults
 from engine.nn import Model, Prediction, Predictor
 from engine.runtime.file_reader import POLL_SECONDS, FileReader
-from engine.runtime.jobs import JOBS, JobContext, make_jobs
+from engine.runtime.job_context import JobContext
+from engine.runtime.jobs import JOBS, RUN_QUERIES, make_jobs
 from engine.runtime.protocol import DeviceReport, Notice, Request, Snapshot
-from engine.runtime.scheduler import AnyQuery, Scheduler
+from engine.runtime.scheduler import AnyQuery, Job, Policy, Scheduler
 from engine.runtime.training_jobs import LayerStatisticsQuery
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
@@ -65,7 +66,8 @@ class Runner:
         guard("Start of training", set_training, None, self._fail_training, refusal=PLAIN)
         none: tuple[Prediction, ...] = ()
         predictions = guard("Prediction", lambda: self._predict_with_fallback(request), none, refusal=PLAIN)
-        training = guard("Training report", self._report_training, None, self._fail_training)
+        report = partial(self._report_training, request)
+        training = guard("Training report", report, None, self._fail_training)
         no_results: dict[AnyQuery, Any] = {}
         set_jobs = partial(self._set_jobs, request, predictions, training)
         results = guard("Jobs", set_jobs, no_results, lambda _: self._scheduler.drop_all())
@@ -136,20 +138,17 @@ class Runner:
             for message in self.faults.guard("Training", run.take_messages, none):
                 self._notify(message)
 
-    def _report_training(self) -> TrainingReport | None:
-        return None if self._run is None else self._run.report()
+    def _report_training(self, request: Request) -> TrainingReport | None:
+        return None if self._run is None or request.training is None else self._run.report()
 
     def _set_jobs(
         self, request: Request, predictions: tuple[Prediction, ...], training: TrainingReport | None
     ) -> dict[AnyQuery, Any]:
         """Set what is computed for the queries from now on, and return the results so far."""
-        if not predictions:
-            self._scheduler.drop_all()
-            return {}
         available = None
         if training is not None:
             available = AvailableExamples(training.request.training_data, training.examples, training.held_out)
-        is_own = predictions[0].model is request.document.models[0]
+        is_own = not predictions or predictions[0].model is request.document.models[0]
         context = JobContext(
             request.document,
             predictions,
@@ -157,9 +156,16 @@ class Runner:
             self._get_backend(),
             available,
             self._explainers,
+            None if request.training is None else self._run,
         )
-        jobs = make_jobs(frozenset(query for query in request.queries if type(query) in JOBS), context)
-        self._scheduler.set_wanted(jobs, settled=request.settled, changing=context.is_changing)
+        asked = frozenset(query for query in request.queries if type(query) in JOBS)
+        none: dict[AnyQuery, tuple[Job, Policy]] = {}
+        guard = self.faults.guard
+        own = guard("Training", partial(make_jobs, RUN_QUERIES, context), none, self._fail_training)
+        jobs = {**own, **guard("Jobs", partial(make_jobs, asked, context), none)}
+        self._scheduler.set_wanted(
+            jobs, settled=request.settled, changing=training is not None and training.is_changing
+        )
         return {**self._scheduler.results(), **self._results_of_run(request.queries, training)}
 
     def _results_of_run(self, queries: frozenset[AnyQuery], training: TrainingReport | None) -> dict[AnyQuery, Any]:
@@ -175,13 +181,10 @@ class Runner:
         return found
 
     def _set_training(self, request: TrainingRequest | None, queries: frozenset[AnyQuery]) -> None:
-        """Set what to train; None suspends training."""
+        """Set what to train, None for nothing."""
         if request is None:
-            if self._run is not None:
-                self._run.suspend()
             return
         run = self._run_of(request)
-        self._scheduler.set_task(run, self._fail_training)
         step_query = next((query for query in queries if isinstance(query, StepQuery)), None)
         run.set_queries(step_query, layer_statistics=LayerStatisticsQuery() in queries)
         run.set_request(request)

@@ -1,12 +1,13 @@
-"""Scheduler: runs the jobs behind the queries of the visible panels, and training, in slices."""
+"""Scheduler: runs training and the jobs behind the queries of the visible panels, in slices."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -20,8 +21,8 @@ AnyQuery: TypeAlias = Query[Any]
 QUICK_SECONDS: Final = 0.010
 # Seconds without movement of the pen after which a result that was skipped during a stroke is computed.
 STILL_SECONDS: Final = 0.05
-# Seconds of a slice of a job: the longest a dragged slider waits.
-JOB_SLICE_SECONDS: Final = 0.004
+# Seconds of a slice of a job: the longest a frame of a drag, of a slider or on the timeline, waits.
+JOB_SLICE_SECONDS: Final = 0.003
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,14 @@ class Policy:
     share: of the time it may take during a stroke, or while training runs.
     min_interval: seconds from a result to the start of the next one during a stroke, or while training changes the
         weights.
+    rest: seconds without another input before it starts.
     """
 
     title: str
     while_drawing: bool
     share: float
     min_interval: float
+    rest: float = 0.0
 
 
 class Job(ABC):
@@ -47,11 +50,17 @@ class Job(ABC):
     source: identifies the parameters that it reads.
     is_small: whether it is assumed to take at most QUICK_SECONDS until its time has been measured.
     knows_something: whether its first step gives what is known already, and is made at once.
+    is_training: whether it is the training, which has its turns whatever else is computed.
+    goes_first: whether training waits until it has ended.
+    refusal: the sentence when it refuses its input.
     """
 
     source: object = None
     is_small = True
     knows_something = False
+    is_training = False
+    goes_first = False
+    refusal = NAMED
 
     @abstractmethod
     def run(self) -> Iterator[Any]:
@@ -75,16 +84,8 @@ class Job(ABC):
     def close(self) -> None:  # noqa: B027 - few need it
         """Give up what others can use; the job is not run any more."""
 
-
-class ContinuousTask(Protocol):
-    """Work without an end, such as training."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether work is left."""
-
-    def run_for(self, seconds: float) -> None:
-        """Continue for about `seconds`."""
+    def fail(self, sentence: str) -> None:  # noqa: B027 - few need it
+        """Note why it has failed, and stopped."""
 
 
 @dataclass
@@ -94,7 +95,7 @@ class _Entry:
     steps: of the job, None when it has ended. result: the latest. is_new: the first result has not been read yet.
     cost: seconds of a whole run, the least one measured. spent: of the current run.
     free_at: when the next run may start while something changes; still_at: when the pen counts as still; next_at:
-        when the next slice may run beside training.
+        when the next slice may run beside training; rest_at: when its inputs have stood for long enough.
     """
 
     policy: Policy
@@ -108,15 +109,21 @@ class _Entry:
     free_at: float = 0.0
     still_at: float = 0.0
     next_at: float = 0.0
+    rest_at: float = 0.0
+
+    @property
+    def has_turns(self) -> bool:
+        """Whether it goes on in its turn during a stroke, and is never run at once."""
+        return self.job.is_training or self.job.goes_first
 
     @property
     def is_slow(self) -> bool:
-        """Whether it has to wait for the end of a stroke."""
-        return not self.policy.while_drawing or self.cost > QUICK_SECONDS
+        """Whether it is more than can be run at once."""
+        return self.has_turns or not self.policy.while_drawing or self.cost > QUICK_SECONDS
 
 
 class Scheduler:
-    """Gives the engine's time to training and to the jobs of all queries, in turn, by their policies.
+    """Gives the engine's time to the jobs of all queries, of which training is one, in turn, by their policies.
 
     A job that fails is reported and stops until it gets other inputs. A fault of the device is left to `fall_back`,
     and all jobs are dropped, to be made again on another device.
@@ -127,12 +134,6 @@ class Scheduler:
         self._entries: dict[AnyQuery, _Entry] = {}
         self._settled, self._changing = True, False
         self._turn = 0
-        self._task: ContinuousTask | None = None
-        self._fail_task: Callable[[str], None] | None = None
-
-    def set_task(self, task: ContinuousTask | None, fail: Callable[[str], None]) -> None:
-        """Set the training; `fail` is called with one sentence when it raises."""
-        self._task, self._fail_task = task, fail
 
     def set_wanted(
         self, jobs: Mapping[AnyQuery, tuple[Job, Policy]], *, settled: bool = True, changing: bool = False
@@ -170,7 +171,12 @@ class Scheduler:
     def busy(self) -> bool:
         """Whether `run_for` would do any work now."""
         now = perf_counter()
-        return self._task_is_busy or any(self._is_ready(entry, now) for entry in self._entries.values())
+        return any(self._is_ready(entry, now) for entry in self._entries.values())
+
+    @property
+    def training_waits(self) -> bool:
+        """Whether a job has to end before training goes on."""
+        return any(entry.job.goes_first and entry.steps is not None for entry in self._entries.values())
 
     @property
     def next_due(self) -> float | None:
@@ -180,24 +186,16 @@ class Scheduler:
         return min(waits, default=None)
 
     def run_for(self, seconds: float) -> None:
-        """Continue one of training and the jobs that are ready, another at each call: training for about
-        `seconds`, a job for at most JOB_SLICE_SECONDS. Never raises an Exception."""
+        """Continue one of the jobs that are ready, another at each call: training for about `seconds`, another one
+        for at most JOB_SLICE_SECONDS. Never raises an Exception."""
         now = perf_counter()
         ready = [entry for entry in self._entries.values() if self._is_ready(entry, now)]
-        is_training = self._task_is_busy
+        if not ready:
+            return
         self._turn += 1
-        turn = self._turn % max(1, len(ready) + is_training)
-        if turn < len(ready):
-            self._run_job(ready[turn], min(seconds, JOB_SLICE_SECONDS), beside=is_training)
-        elif is_training:
-            task, fail = self._task, self._fail_task
-            assert task is not None
-            self._faults.guard("Training", lambda: task.run_for(seconds), None, fail, refusal="{error}")
-
-    @property
-    def _task_is_busy(self) -> bool:
-        task = self._task
-        return task is not None and self._faults.guard("Training status", lambda: task.busy, False, self._fail_task)
+        entry = ready[self._turn % len(ready)]
+        beside = any(other.job.is_training for other in ready)
+        self._run_job(entry, seconds if entry.job.is_training else min(seconds, JOB_SLICE_SECONDS), beside=beside)
 
     def _run_job(self, entry: _Entry, seconds: float, *, beside: bool) -> None:
         started = now = perf_counter()
@@ -225,7 +223,7 @@ class Scheduler:
             job.adopt(entry.job)
             entry.job = job
         entry.steps, entry.spent, entry.has_failed = job.run(), 0.0, False
-        entry.still_at = now + STILL_SECONDS
+        entry.still_at, entry.rest_at = now + STILL_SECONDS, now + policy.rest
         if entry.result is None and job.knows_something:
             self._advance(entry)
         # During a stroke a repeated result delays the maps only as often as numbers can be read.
@@ -234,25 +232,27 @@ class Scheduler:
             self._advance(entry)
 
     def _is_open(self, entry: _Entry) -> bool:
-        """Whether work is left that need not wait for the end of the stroke."""
-        return entry.steps is not None and (self._settled or not entry.is_slow)
+        """Whether work is left that need not wait for the end of the stroke, or for another job."""
+        if entry.steps is None or (entry.job.is_training and self.training_waits):
+            return False
+        return self._settled or entry.has_turns or not entry.is_slow
 
     def _due(self, entry: _Entry) -> float:
         """The time from which the entry is ready."""
+        if entry.has_turns:
+            return entry.rest_at
         if not self._settled:
             return max(entry.free_at, entry.still_at)
         is_repeated = self._changing and entry.result is not None and not entry.spent
-        return max(entry.free_at if is_repeated else 0.0, entry.next_at)
+        return max(entry.free_at if is_repeated else 0.0, entry.next_at, entry.rest_at)
 
     def _is_ready(self, entry: _Entry, now: float) -> bool:
         return self._is_open(entry) and now >= self._due(entry)
 
     def _advance(self, entry: _Entry) -> None:
         """One step of the job."""
-        started = perf_counter()
-        self._faults.guard(
-            entry.policy.title, lambda: self._step(entry), None, lambda _: self._stop(entry), refusal=NAMED
-        )
+        started, title, refusal = perf_counter(), entry.policy.title, entry.job.refusal
+        self._faults.guard(title, partial(self._step, entry), None, partial(self._stop, entry), refusal=refusal)
         now = perf_counter()
         entry.spent += now - started
         if entry.steps is None:
@@ -275,5 +275,6 @@ class Scheduler:
         elif result is not None:
             entry.result = result
 
-    def _stop(self, entry: _Entry) -> None:
+    def _stop(self, entry: _Entry, sentence: str) -> None:
         entry.steps, entry.result, entry.has_failed = None, None, True
+        entry.job.fail(sentence)

@@ -1,224 +1,88 @@
-"""Work beside the training steps: layer statistics and step traces."""
+"""Jobs of the training run: training itself, and the replay of its history."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from time import perf_counter
-from typing import Final
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from engine.backends import Backend
-from engine.data import Dataset, ExamplePool
-from engine.explain import LiveStepTracer, Query, StepQuery, StepTrace, TraceRequest
-from engine.nn import Network, Parameters, RunPoint
-from engine.runtime.training_protocol import TrainingRequest, TrainingState
-from engine.training import (
-    Checkpoint,
-    History,
-    NetworkStatistics,
-    ParameterChange,
-    Replay,
-    StatisticsObserver,
-    Trainer,
-    adapt_checkpoint,
-)
+from engine.data import ExamplePool
+from engine.explain import Query
+from engine.faults import PLAIN
+from engine.nn import RunPoint
+from engine.runtime.job_context import JobContext
+from engine.runtime.scheduler import Job
+from engine.runtime.training_run import TrainingRun
+from engine.training import NetworkStatistics, Replay
 
-# Steps per second, at most, of which each is traced before it is made.
-SLOW_STEPS_PER_SECOND: Final = 1.0
+
+@dataclass(frozen=True)
+class TrainingQuery(Query[None]):
+    """The training that is requested."""
+
+
+class TrainingJob(Job):
+    """Prepares a branch and makes its steps until nothing is left to do."""
+
+    is_training = True
+    refusal = PLAIN
+
+    def __init__(self, run: TrainingRun) -> None:
+        self._run = run
+
+    def has_same_inputs(self, previous: TrainingJob) -> bool:
+        """Each Request may ask for more, so that it is begun again."""
+        return False
+
+    def run(self) -> Iterator[None]:
+        while self._run.busy:
+            self._run.advance()
+            yield None
+
+    def fail(self, sentence: str) -> None:
+        self._run.fail(sentence)
+
+
+def training_job(_: TrainingQuery, context: JobContext) -> TrainingJob | None:
+    """The job of the training run, None where nothing is left to do."""
+    return None if context.run is None or not context.run.busy else TrainingJob(context.run)
+
+
+@dataclass(frozen=True)
+class ReplayQuery(Query[RunPoint]):
+    """The steps up to the point of the history that is shown."""
+
+
+class ReplayJob(Job):
+    """Repeats the steps from a keyframe to a point of the history; training waits, so that a drag is followed."""
+
+    goes_first = True
+
+    def __init__(self, replay: Replay, pool: ExamplePool) -> None:
+        """pool: the examples of its branch."""
+        self._replay, self._pool = replay, pool
+        self.source = replay
+
+    def has_same_inputs(self, previous: ReplayJob) -> bool:
+        return True
+
+    def run(self) -> Iterator[RunPoint | None]:
+        while self._pool.progress < 1:
+            self._pool.generate_next()
+            yield None
+        while not self._replay.is_exact:
+            self._replay.advance()
+            yield None
+        yield self._replay.target
+
+
+def replay_job(_: ReplayQuery, context: JobContext) -> ReplayJob | None:
+    """The job of the replay to the point shown, None where it is reached."""
+    run = context.run
+    if run is None or run.replay is None or run.replay.is_exact:
+        return None
+    return ReplayJob(run.replay, run.pool_of(run.replay.point))
 
 
 @dataclass(frozen=True)
 class LayerStatisticsQuery(Query[NetworkStatistics]):
     """The statistics of weights, values and gradients of the network in training, at the point shown."""
-
-
-@dataclass(frozen=True)
-class TrainingContext:
-    """What a job reads from the training run.
-
-    parameters: gives the parameters shown, None before there are any.
-    pool_of: gives the examples of a branch by number, which may not be complete yet.
-    make_replay: gives the replay to the second argument, starting at or before the third.
-    """
-
-    trainer: Trainer
-    parameters: Callable[[], Parameters | None]
-    history: History
-    pool_of: Callable[[int], ExamplePool]
-    make_replay: Callable[[History, RunPoint, RunPoint], Replay]
-
-
-class LayerStatisticsJob:
-    """The statistics of one network's layers at the point shown."""
-
-    def __init__(self, network: Network, backend: Backend) -> None:
-        self._observer = StatisticsObserver(network, backend)
-        self._point, self._running = RunPoint(-1, -1), False
-
-    @property
-    def latest(self) -> NetworkStatistics | None:
-        """The latest statistics."""
-        return self._observer.latest
-
-    def is_due(
-        self,
-        status: TrainingStatus,
-    ) -> bool:
-        """Whether statistics are to be computed: from time to time between steps while training runs, once for a
-        point that is shown."""
-        request, replay = status.request, status.replay
-        if status.state in ("preparing", "failed"):
-            return False
-        if request.shown_point is None:
-            self._point, self._running = status.current_point, status.state == "running"
-        elif replay is None or not replay.is_exact or replay.target != request.shown_point:
-            return False
-        else:
-            self._point, self._running = replay.point, False
-        if self._running and status.within_step and not self._observer.busy:
-            return False
-        return self._observer.is_due(self._point, status.layer_statistics, self._running)
-
-    def advance(self, status: TrainingStatus, context: TrainingContext) -> None:
-        """Run one slice, when due."""
-        pool = context.pool_of(self._point.branch)
-        if pool.progress < 1:
-            pool.generate_next()
-            return
-        shown = status.request.shown_point
-        point = shown or self._point
-
-        def last_change() -> Iterator[ParameterChange | None]:
-            return _last_change(context, point, replayed=shown is not None)
-
-        self._observer.advance(
-            self._point, status.layer_statistics, self._running, pool.held_out, context.parameters, last_change
-        )
-
-
-def _last_change(context: TrainingContext, point: RunPoint, replayed: bool) -> Iterator[ParameterChange | None]:
-    """The change made by the step to `point`; it is repeated where it was replayed or another trainer made it."""
-    if not replayed and (change := context.trainer.last_change()) is not None:
-        yield change
-        return
-    before = replace(point, step=point.step - 1)
-    while (pool := context.pool_of(context.history.nearest_keyframe(before)[0].branch)).progress < 1:
-        pool.generate_next()
-        yield None
-    yield from context.make_replay(context.history, point, before).iter_last_change()
-
-
-_WITHOUT_STEPS: Final = ("preparing", "diverged", "failed")
-
-
-class StepTraceJob:
-    """Traces of the steps of one branch."""
-
-    def __init__(self, network: Network, examples: Dataset, backend: Backend) -> None:
-        self._tracer = LiveStepTracer(network, examples, backend)
-        self._request: TraceRequest | None = None
-
-    @property
-    def latest(self) -> StepTrace | None:
-        """The step traced last."""
-        return self._tracer.result
-
-    def is_due(self, status: TrainingStatus) -> bool:
-        """Whether the step after the point shown is to be traced."""
-        self._request = _trace_request(status)
-        return self._tracer.is_due(self._request)
-
-    def advance(
-        self, request: TrainingRequest, state: TrainingState, checkpoint: Callable[[], Checkpoint]
-    ) -> float:
-        """Run one slice, when due.
-
-        Returns the perf_counter() seconds the next step should wait for, so that a slow step is shown before it is
-        made.
-        """
-        traced = self._request
-        assert traced is not None
-        ended = self._tracer.advance(traced, lambda: adapt_checkpoint(checkpoint(), traced.config))
-        slow = state == "running" and request.stop_at_step is None and not traced.fast
-        return (
-            perf_counter() + 1 / request.speed_limit if ended and slow and request.speed_limit is not None else 0.0
-        )
-
-
-def _trace_request(status: TrainingStatus) -> TraceRequest | None:
-    """The step to trace, None until the replay has reached its point."""
-    request, query, replay = status.request, status.step_query, status.replay
-    if query is None or status.state in _WITHOUT_STEPS:
-        return None
-    if request.shown_point is None:
-        fast = status.state == "running" and (request.speed_limit or math.inf) > SLOW_STEPS_PER_SECOND
-        return TraceRequest(status.current_point, request.config, query, fast)
-    if replay is None or not replay.is_exact or replay.target != request.shown_point:
-        return None
-    return TraceRequest(request.shown_point, request.config, query, False)
-
-
-@dataclass(frozen=True)
-class TrainingStatus:
-    """The state of the training run that decides which jobs are due.
-
-    replay: towards the point shown. within_step: a step is partly made.
-    step_query: what to trace of the step after the point shown, None for nothing.
-    layer_statistics: the statistics of weights, values and gradients are visible.
-    """
-
-    request: TrainingRequest
-    state: TrainingState
-    current_point: RunPoint
-    replay: Replay | None
-    within_step: bool
-    step_query: StepQuery | None
-    layer_statistics: bool
-
-
-class BranchJobs:
-    """The jobs of one branch: step traces and layer statistics.
-
-    previous: the jobs of an earlier branch of the same network in the same history, whose statistics continue.
-    """
-
-    def __init__(
-        self, network: Network, training_set: Dataset, backend: Backend, previous: BranchJobs | None
-    ) -> None:
-        self.network = network
-        self._step_trace = StepTraceJob(network, training_set, backend)
-        self._statistics: LayerStatisticsJob = (
-            previous._statistics if previous is not None else LayerStatisticsJob(network, backend)
-        )
-
-    @property
-    def step_trace(self) -> StepTrace | None:
-        """The step traced last."""
-        return self._step_trace.latest
-
-    @property
-    def statistics(self) -> NetworkStatistics | None:
-        """The latest layer statistics."""
-        return self._statistics.latest
-
-    def is_due(self, status: TrainingStatus) -> bool:
-        """Whether any job has work."""
-        return self._trace_is_due(status) or self._statistics_are_due(status)
-
-    def advance(self, status: TrainingStatus, context: TrainingContext) -> float:
-        """Run one slice of a job that is due; returns the perf_counter() seconds the next step should wait for."""
-        request = status.request
-        if self._trace_is_due(status):
-            replay = status.replay if request.shown_point is not None else None
-            checkpoint = context.trainer.checkpoint if replay is None else lambda: replay.checkpoint
-            return self._step_trace.advance(request, status.state, checkpoint)
-        if self._statistics_are_due(status):
-            self._statistics.advance(status, context)
-        return 0.0
-
-    def _trace_is_due(self, status: TrainingStatus) -> bool:
-        return self._step_trace.is_due(status)
-
-    def _statistics_are_due(self, status: TrainingStatus) -> bool:
-        return self._statistics.is_due(status)

@@ -132,6 +132,11 @@ class TrainingReport:
     statistics: NetworkStatistics | None = None
     saved_run: SavedRun | None = None
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether the parameters shown change continuously, by training or a drag on the timeline."""
+        return not self.is_exact or self.state in ("preparing", "running")
+
     def epoch_of(self, step: int) -> int:
         """The epoch of a step, from 1."""
         return max(step - 1, 0) // max(self.steps_per_epoch, 1) + 1

@@ -11,12 +11,13 @@ from typing import Final
 import numpy as np
 
 from engine.backends import Backend
-from engine.data import kind_of
+from engine.data import ExamplePool, kind_of
 from engine.explain import StepQuery, StepTrace
 from engine.faults import NAMED, Faults
 from engine.nn import Model, Network, Parameters, RunPoint
 from engine.nn.layers import Arrays
 from engine.runtime.branch_data import SLICE_SECONDS, BranchData
+from engine.runtime.branch_jobs import BranchJobs, TrainingContext, TrainingStatus
 from engine.runtime.phases import (
     Diverged,
     Ended,
@@ -34,7 +35,6 @@ from engine.runtime.phases import (
     origin_of,
     requested,
 )
-from engine.runtime.training_jobs import BranchJobs, TrainingContext, TrainingStatus
 from engine.runtime.training_protocol import Keyframe, TrainingReport, TrainingRequest
 from engine.training import (
     HISTORY_BYTES,
@@ -43,7 +43,6 @@ from engine.training import (
     Evaluated,
     EvaluationCache,
     History,
-    HistoryCursor,
     Replay,
     SavedRun,
     SaveThrottle,
@@ -56,11 +55,10 @@ from engine.training import (
     last_stable_point,
 )
 
-REPLAY_SLICE_SECONDS: Final = 0.003  # seconds of a slice while a point of the history is replayed
 GRADIENT_COPY_INTERVAL: Final = 0.25  # seconds between two copies of the gradients
 MAX_TIMELINE_KEYFRAMES: Final = 12
 # Parts of a run without which training goes on.
-_REPLAY, _JOBS, _EVALUATION, _SAVING = "Replay", "Statistics and traces", "Held-out accuracy", "Saving the run"
+_JOBS, _EVALUATION, _SAVING = "Statistics and traces", "Held-out accuracy", "Saving the run"
 
 
 class TrainingRun:
@@ -78,8 +76,7 @@ class TrainingRun:
         self._restored: SavedRun | None = None
         self._phase: Phase = Idle()
         self._history = History(budget=budget)
-        self._suspended = False
-        self._cursor = HistoryCursor(self._data.replay, self._data.of_branch)
+        self._replay: Replay | None = None
         self._evaluations = EvaluationCache()
         self._latest_gradients = LatestGradients()
         self._jobs: list[BranchJobs] = []  # one of each network
@@ -92,7 +89,7 @@ class TrainingRun:
 
     def set_request(self, request: TrainingRequest) -> None:
         """Set what to train. Raises ValueError or ShapeError if it cannot be trained, and stands still."""
-        before, self._suspended = self._phase.request, False
+        before = self._phase.request
         self._data.set_current(request.training_data)
         if before is None or request.branch_id != before.branch_id:
             self._phase = Idle(request)
@@ -101,8 +98,9 @@ class TrainingRun:
             self._phase = requested(self._phase, request, self._reconfigured(request, before))
         for number, name in request.branch_names.items():
             self._history.rename(number, name)
-        if request.shown_point is not None and not self._history.is_empty:
-            self._cursor.move_to(self._history, request.shown_point)
+        point, replay = request.shown_point, self._replay
+        if point is not None and not self._history.is_empty and (replay is None or replay.target != point):
+            self._replay = self._data.replay(self._history, point)
 
     def trains(self, network: Network) -> bool:
         """Whether the network is that of the latest request, or of a branch of the history."""
@@ -120,53 +118,43 @@ class TrainingRun:
         has_branch = branch_of(self._phase) is not None
         return None if jobs is None or not has_branch or self._step_query is None else jobs.step_trace
 
-    def suspend(self) -> None:
-        """Do nothing until the next request; the phase is kept."""
-        self._suspended = True
-
     def set_aside(self) -> None:
-        """As `suspend`, and keep no more of the history than a saved run does, because another network trains."""
-        self.suspend()
+        """Keep no more of the history than a saved run does, because another network trains."""
         self._history.thin_to(SAVED_KEYFRAME_BYTES)
 
     @property
     def busy(self) -> bool:
         """Whether work is left."""
         phase = self._phase
-        if self._suspended or (isinstance(phase, Failed) and phase.is_broken):
+        if isinstance(phase, Failed) and phase.is_broken:
             return False
         is_active = isinstance(phase, Preparing | Running)
-        return is_active or self._replay_is_due() or self._evaluation_is_due() or self._jobs_are_due()
+        return is_active or self._evaluation_is_due() or self._jobs_are_due()
 
-    def run_for(self, seconds: float) -> None:
-        """Continue for about `seconds`: generate examples, replay the point shown, train.
+    def advance(self) -> None:
+        """One slice of what is to be done: generate examples, train; while the next step waits, sleep.
 
         Divergence becomes a phase: TrainingError is never raised. A part that fails while training can go on
         is reported, and stops until another branch is requested.
         """
-        # The timeline is being dragged: a slice of the replay must not hold up the next frame.
-        deadline = perf_counter() + (min(seconds, REPLAY_SLICE_SECONDS) if self._replay_is_due() else seconds)
-        while self.busy and perf_counter() < deadline:
-            phase = self._phase
-            if isinstance(phase, Preparing):
-                self._phase = self._prepare(phase)
-            elif self._replay_is_due():
-                self._run_part(_REPLAY, lambda: self._advance_replay(deadline))
-            elif self._jobs_are_due():
-                self._run_part(_JOBS, self._advance_jobs)
-            elif not isinstance(phase, Running):
-                self._run_part(_EVALUATION, self._evaluate)
-            elif (waiting := phase.pace.waiting) > 0:
-                sleep(min(waiting, max(0.0, deadline - perf_counter())))
-            else:
-                self._phase = self._train(phase)
+        phase = self._phase
+        if isinstance(phase, Preparing):
+            self._phase = self._prepare(phase)
+        elif self._jobs_are_due():
+            self._run_part(_JOBS, self._advance_jobs)
+        elif not isinstance(phase, Running):
+            self._run_part(_EVALUATION, self._evaluate)
+        elif (waiting := phase.pace.waiting) > 0:
+            sleep(min(waiting, SLICE_SECONDS))
+        else:
+            self._phase = self._train(phase)
 
     def _run_part(self, part: str, action: Callable[[], None]) -> None:
         self._faults.guard(part, action, None, lambda _: self._failed_parts.add(part), refusal=NAMED)
 
     def take_messages(self) -> list[str]:
         """New messages about the device, one sentence each."""
-        branch, replay = branch_of(self._phase), self._cursor.replay
+        branch, replay = branch_of(self._phase), self._replay
         trainers = [None if branch is None else branch.trainer, None if replay is None else replay.trainer]
         messages = [message for trainer in trainers if trainer is not None for message in trainer.messages]
         for trainer in trainers:
@@ -178,6 +166,16 @@ class TrainingRun:
     def fail(self, message: str) -> None:
         """Train no more until another branch is requested, and report why; a second time, do nothing at all."""
         self._phase = failed(self._phase, message)
+
+    @property
+    def replay(self) -> Replay | None:
+        """The replay to the point of the history that is to be shown, None for the last step made."""
+        request = self._phase.request
+        return None if request is None or request.shown_point is None else self._replay
+
+    def pool_of(self, point: RunPoint) -> ExamplePool:
+        """The examples of the branch of a point, which may not be complete yet."""
+        return self._data.of_branch(point.branch)
 
     # -- reports -----------------------------------------------------------------------------------------------
 
@@ -205,7 +203,7 @@ class TrainingRun:
     def report(self) -> TrainingReport | None:
         """The state of training; None without a request."""
         phase, request = self._phase, self._phase.request
-        if request is None or self._suspended:
+        if request is None:
             return None
         branch, pool, jobs = branch_of(phase), self._data.current, self._shown_jobs
         current, replay = self._current_point(), self._shown_replay()
@@ -275,7 +273,7 @@ class TrainingRun:
         is prepared; None for the last step made."""
         request = self._phase.request
         if request is not None and request.shown_point is not None:
-            return self._cursor.replay
+            return self._replay
         return origin_of(self._phase) if branch_of(self._phase) is None else None
 
     def _restart_point(self) -> RunPoint | None:
@@ -293,7 +291,7 @@ class TrainingRun:
     def _start(self, request: TrainingRequest, before: TrainingRequest | None) -> Preparing:
         """Prepare a new branch. Raises ValueError if the network has other classes than the generated examples."""
         self._failed_parts.clear()
-        self._cursor.clear()
+        self._replay = None
         if before is None or request.saved_run is not self._restored:
             self._restore(request.saved_run)
         network = request.model.network
@@ -415,22 +413,6 @@ class TrainingRun:
             self._history.record_training_accuracy(branch.number, event.number, event.training_accuracy)
         self._evaluations.add(point, event.evaluation)
 
-    # -- replay ------------------------------------------------------------------------------------------------
-
-    @property
-    def _point_to_replay(self) -> RunPoint | None:
-        """The point to show, while the replay to it is incomplete."""
-        request = self._phase.request
-        point = None if request is None or _REPLAY in self._failed_parts else request.shown_point
-        return point if point is not None and not self._history.is_empty and self._cursor.is_due(point) else None
-
-    def _replay_is_due(self) -> bool:
-        return self._point_to_replay is not None
-
-    def _advance_replay(self, deadline: float) -> None:
-        if (point := self._point_to_replay) is not None:
-            self._cursor.advance(self._history, point, deadline)
-
     # -- evaluation --------------------------------------------------------------------------------------------
 
     def _idle_point(self) -> RunPoint | None:
@@ -440,7 +422,7 @@ class TrainingRun:
             return None
         if phase.request.shown_point is None:
             return branch.point
-        replay = self._cursor.replay
+        replay = self._replay
         return replay.point if replay is not None and replay.is_exact else None
 
     def _evaluation_is_due(self) -> bool:
@@ -470,7 +452,7 @@ class TrainingRun:
             phase.request,
             phase.state,
             branch.point,
-            self._cursor.replay,
+            self._replay,
             branch.trainer.is_within_step,
             self._step_query,
             self._layer_statistics,

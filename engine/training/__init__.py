@@ -52,7 +52,7 @@ from engine.training.layer_statistics import (
     StatisticsObserver,
 )
 from engine.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, FormulaLine, Optimizer, UpdateTerms
-from engine.training.replay import HistoryCursor, Replay
+from engine.training.replay import Replay
 from engine.training.train_step import TrainStep, inference_batch_size
 from engine.training.trainer import (
     STOP_MESSAGES,
@@ -96,7 +96,6 @@ __all__ = [
     "HeldOutEvaluation",
     "Histogram",
     "History",
-    "HistoryCursor",
     "LayerStatistics",
     "Mark",
     "Metrics",

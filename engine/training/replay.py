@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from time import perf_counter, sleep
-from typing import Final
 
-from engine.data import ExamplePool
 from engine.nn import Parameters, RunPoint
 from engine.training.checkpoint import Checkpoint
 from engine.training.config import TrainingConfig, without_stop_conditions
@@ -81,48 +78,3 @@ class Replay:
         # The steps were made once, so no stop condition, such as the time, may end the replay.
         self.trainer = self._make_trainer(without_stop_conditions(config), self.checkpoint)
         self._slices = self.trainer.iter_slices()
-
-
-SETTLE_SECONDS: Final = 0.050  # seconds the cursor rests on a point before its replay starts
-
-
-class HistoryCursor:
-    """The point of the history that is shown, and the replay to it.
-
-    make_replay: gives the replay to a point. pool_of: gives the examples of a branch, possibly incomplete.
-    """
-
-    def __init__(
-        self, make_replay: Callable[[History, RunPoint], Replay], pool_of: Callable[[int], ExamplePool]
-    ) -> None:
-        self._make_replay, self._pool_of = make_replay, pool_of
-        self.replay: Replay | None = None
-        self._moved_at = 0.0
-
-    def clear(self) -> None:
-        """Show no point of the history."""
-        self.replay = None
-
-    def is_due(self, point: RunPoint) -> bool:
-        """Whether the replay to `point` is incomplete."""
-        return self.replay is None or self.replay.target != point or not self.replay.is_exact
-
-    def move_to(self, history: History, point: RunPoint) -> None:
-        """Move to another point; the nearest keyframe is shown first."""
-        if self.replay is None or self.replay.target != point:
-            self.replay, self._moved_at = self._make_replay(history, point), perf_counter()
-
-    def advance(self, history: History, point: RunPoint, deadline: float) -> None:
-        """One slice of the replay once the cursor rests, because starting one takes as long as some frames of a
-        drag; before that, sleep until then or until perf_counter() is `deadline`."""
-        self.move_to(history, point)
-        assert self.replay is not None
-        waiting = self._moved_at + SETTLE_SECONDS - perf_counter()
-        if (pool := self._pool_of(self.replay.point.branch)).progress < 1:
-            pool.generate_next()
-        elif self.replay.is_exact:
-            return
-        elif waiting > 0:
-            sleep(min(waiting, max(0.0, deadline - perf_counter())))
-        else:
-            self.replay.advance()

@@ -16,7 +16,8 @@ from engine.explain import AvailableExamples, Explainer
 from engine.faults import Faults
 from engine.nn import Model, Prediction, Predictor, RunPoint
 from engine.runtime import AnyQuery
-from engine.runtime.jobs import JobContext, make_jobs
+from engine.runtime.job_context import JobContext
+from engine.runtime.jobs import make_jobs
 from engine.runtime.scheduler import Scheduler
 from tests.samples import drawing_sample
 
@@ -25,7 +26,8 @@ CPU = choose_backend("cpu")
 
 def report(step: int, state: str = "running", run_id: int = 1) -> Any:
     """A training report with the fields that jobs read."""
-    return SimpleNamespace(run_id=run_id, shown_point=RunPoint(0, step), state=state, is_exact=True)
+    changing = state in ("preparing", "running")
+    return SimpleNamespace(run_id=run_id, shown_point=RunPoint(0, step), is_changing=changing)
 
 
 class QueryDriver:

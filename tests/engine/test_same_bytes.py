@@ -31,7 +31,7 @@ def in_slices(config: TrainingConfig) -> dict[str, np.ndarray]:
     with one_blas_thread():
         run.set_request(TrainingRequest(1, model, "fresh", "first", config, DATA, running=True))
         while run.busy:
-            run.run_for(0.01)
+            run.advance()
     report = run.report()
     assert report is not None
     assert report.state == "ended"

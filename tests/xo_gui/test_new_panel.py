@@ -15,7 +15,8 @@ from PySide6.QtWidgets import QLabel, QTabBar, QVBoxLayout
 from engine.explain import Query
 from engine.nn import Prediction
 from engine.runtime import AnyQuery, Snapshot
-from engine.runtime.jobs import JOBS, JobContext, JobKind
+from engine.runtime.job_context import JobContext
+from engine.runtime.jobs import JOBS, JobKind
 from engine.runtime.scheduler import Job, Policy
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from xo_gui.views import View

@@ -41,7 +41,7 @@ class Workbench:
 
     def __init__(self, patch: pytest.MonkeyPatch, document: Document | None = None) -> None:
         ticks = count(1)
-        patch.setattr("engine.runtime.training_run.perf_counter", lambda: TICK * next(ticks))
+        patch.setattr("engine.runtime.scheduler.perf_counter", lambda: TICK * next(ticks))
         self.session = Session(document or Document.blank(subject()))
         self.control = TrainingController(self.session)
         self.runner = Runner("cpu")

@@ -103,7 +103,7 @@ def test_session_opens_and_training_goes_on(continued: Mapping[str, np.ndarray])
         )
     )
     while run.busy:
-        run.run_for(0.01)
+        run.advance()
     assert_close(run.shown_parameters(), continued, "session.")
 
 

@@ -19,12 +19,13 @@ from engine.drawings import Drawing, DrawingTransform, Stroke
 from engine.formats import FileError
 from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from engine.runtime import TrainingReport, TrainingRequest
+from engine.runtime import TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import SGD, Checkpoint, SavedRun, SaveThrottle, TrainingConfig
 from engine.training.optimizers import Adam
 from tests.conftest import Effort
 from tests.engine.formats.mutants import mutants
+from tests.engine.run_driver import following
 from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
@@ -51,16 +52,6 @@ DRAWING = Drawing(
 DATA = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12, seed=3)
 CONFIG = TrainingConfig(Adam(0.01), batch=10, epochs=100, seed=5)
 GOAL = TrainingRequest(1, SUBJECT, "fresh", "first", CONFIG, DATA, OWN[:1])
-
-
-def following(run: TrainingRun, request: TrainingRequest) -> TrainingReport:
-    """Follows a request until the run is idle; returns its report."""
-    run.set_request(request)
-    while run.busy:
-        run.run_for(0.01)
-    report = run.report()
-    assert report is not None
-    return report
 
 
 def trained(budget: int = 2**20) -> tuple[TrainingRun, TrainingRequest, SavedRun]:

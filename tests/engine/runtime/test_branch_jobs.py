@@ -11,7 +11,8 @@ from engine.nn import RunPoint
 from engine.runtime.training_run import TrainingRun
 from engine.training import History, evaluate
 from engine.training.evaluation import TRAINING_SAMPLE
-from tests.engine.runtime.test_training_run import CPU, DATA, GOAL, NETWORK, following, straight
+from tests.engine.run_driver import following
+from tests.engine.runtime.test_training_run import CPU, DATA, GOAL, NETWORK, straight
 
 
 def test_after_every_epoch_some_of_what_is_learnt_from_is_read() -> None:

@@ -12,14 +12,15 @@ from engine.runtime import TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import SGD
 from engine.training.optimizers import Adam
-from tests.engine.runtime.test_training_run import CPU, GOAL, following
+from tests.engine.run_driver import following
+from tests.engine.runtime.test_training_run import CPU, GOAL
 
 LOOK = StepQuery()
 
 
 def traced(run: TrainingRun, request: TrainingRequest, query: StepQuery | None = LOOK) -> StepTrace | None:
     """The step traced once no work is left."""
-    following(run, request, query)
+    following(run, request, *([] if query is None else [query]))
     return run.step_trace
 
 
@@ -50,12 +51,12 @@ def test_a_slow_step_is_taken_apart_before_it_is_made_and_waits_to_be_seen() -> 
     request = replace(GOAL, running=True, speed_limit=1.0)
     run.set_queries(LOOK)
     run.set_request(request)
-    for _ in range(100):
-        run.run_for(0.001)
+    for _ in range(20):
+        run.advance()
     report = run.report()
     assert run.step_trace.run_point == report.current_point == RunPoint(0, 0)
     run._phase.pace._next_at = 0.0  # a second later
-    run.run_for(0.001)
+    run.advance()
     assert run.report().current_point == RunPoint(0, 1)
     # Whoever asks for one step waits for nothing.
     assert following(run, replace(request, stop_at_step=2), LOOK).current_point == RunPoint(0, 2)
@@ -67,7 +68,7 @@ def test_while_it_goes_fast_a_step_is_taken_apart_now_and_then() -> None:
     run.set_request(replace(GOAL, running=True))
     seen = set()
     while (report := run.report()) is None or report.current_point.step < 300:
-        run.run_for(0.002)
+        run.advance()
         if run.step_trace is not None:
             seen.add(run.step_trace.run_point.step)
     assert 1 <= len(seen) < 30
@@ -81,7 +82,7 @@ def test_another_example_or_value_of_the_same_step_is_shown_at_once_even_while_i
         wanted = StepQuery(example, weight=("conv2d-1.weight", (1, 0, 2, 0)))
         run.set_queries(wanted)
         while run.step_trace is None or run.step_trace.example_pass.example != example:
-            run.run_for(0.002)
+            run.advance()
         assert run.step_trace.weight_trace.parameter == wanted.weight
 
 

@@ -14,13 +14,13 @@ from engine.data.xo import XOSettings
 from engine.documents import Document, ProjectState, save_project
 from engine.documents.project_file import load_project
 from engine.drawings import Drawing, Stroke
-from engine.explain import StepQuery
 from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from engine.runtime import TrainingReport, TrainingRequest
+from engine.runtime import LayerStatisticsQuery, TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import SGD, Trainer, TrainingConfig, evaluate
 from engine.training.optimizers import Adam
+from tests.engine.run_driver import following
 from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
@@ -31,25 +31,6 @@ GOAL = TrainingRequest(1, SUBJECT, "fresh", "first", TrainingConfig(Adam(0.01), 
 
 DOT = Drawing((Stroke(np.array([[0.5, 0.5, 0.3]], np.float32)),))
 OWN = (LabelledSample(drawing_sample(DOT), "neither", 2),)
-
-
-def following(
-    run: TrainingRun,
-    request: TrainingRequest,
-    step_query: StepQuery | None = None,
-    *,
-    layer_statistics: bool = False,
-) -> TrainingReport:
-    """The report of a request once no work is left."""
-    run.set_queries(step_query, layer_statistics=layer_statistics)
-    run.set_request(request)
-    for _ in range(10_000):
-        if not run.busy:
-            break
-        run.run_for(0.01)
-    report = run.report()
-    assert report is not None
-    return report
 
 
 def straight(
@@ -148,7 +129,7 @@ EDIT = replace(
 
 def test_an_edit_of_the_network_begins_a_branch_and_the_history_before_it_stays_as_it_was() -> None:
     run = TrainingRun(CPU)
-    first = following(run, replace(GOAL, running=True, stop_at_step=30), layer_statistics=True)
+    first = following(run, replace(GOAL, running=True, stop_at_step=30), LayerStatisticsQuery())
     before = run.saved_run(at_once=True)
     report = following(run, EDIT)
     assert [(b.network, b.start, b.end, b.parent) for b in report.branches] == [
@@ -169,7 +150,7 @@ def test_an_edit_of_the_network_begins_a_branch_and_the_history_before_it_stays_
     for point, network, steps in (
         (RunPoint(0, 30), NETWORK, 30), (RunPoint(1, 5), NETWORK, 5), (RunPoint(1, 20), EDITED, None)
     ):  # fmt: skip
-        shown = following(run, replace(EDIT, shown_point=point), layer_statistics=True)
+        shown = following(run, replace(EDIT, shown_point=point), LayerStatisticsQuery())
         model = run.shown_model(SUBJECT)
         assert model is not None
         assert (model.network, shown.evaluated_point) == (network, point if point.step != 5 else RunPoint(0, 5))
@@ -299,7 +280,7 @@ def test_a_label_of_no_class_is_one_sentence_and_nothing_begins() -> None:
         replace(GOAL, labelled_samples=(LabelledSample(drawing_sample(Drawing()), "cat"),), running=True)
     )
     with pytest.raises(ValueError, match="labelled cat"):
-        run.run_for(1)
+        run.advance()
 
 
 def test_training_can_go_on_from_the_weights_on_the_screen() -> None:
@@ -325,8 +306,7 @@ def test_a_request_between_a_step_and_its_judgement_does_not_lose_it() -> None:
     for _ in range(10_000):
         if not run.busy:
             break
-        run.run_for(0)
-        run.run_for(0.001)
+        run.advance()
         run.set_request(replace(request))
     report = run.report()
     assert report is not None
@@ -453,7 +433,7 @@ def test_the_pace_is_kept() -> None:
     following(run, GOAL)
     run.set_request(replace(GOAL, running=True, speed_limit=1.0))
     for _ in range(20):
-        run.run_for(0.005)
+        run.advance()
     report = run.report()
     assert report is not None
     assert report.current_point.step == 1

@@ -23,11 +23,11 @@ from engine.nn.layers import (
     Residual,
     Tanh,
 )
-from engine.runtime import TrainingRequest
+from engine.runtime import LayerStatisticsQuery, TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import BINS, SGD, DeadFeatures, NetworkStatistics, TrainingConfig
 from engine.training.layer_statistics import MAX_EXAMPLES, histogram, layer_groups, relu_layers
-from tests.engine.runtime.test_training_run import following
+from tests.engine.run_driver import following
 
 CPU = choose_backend("cpu")
 NETWORK = Network(
@@ -48,7 +48,7 @@ def fresh() -> dict[str, np.ndarray]:
 
 
 def found(run: TrainingRun, request: TrainingRequest, *, visible: bool = True) -> NetworkStatistics:
-    report = following(run, request, layer_statistics=visible)
+    report = following(run, request, *([LayerStatisticsQuery()] if visible else []))
     assert report.statistics is not None
     assert report.statistics.point == report.shown_point
     return report.statistics
@@ -176,7 +176,7 @@ def test_looking_changes_nothing_of_what_training_comes_to() -> None:
         run = TrainingRun(CPU)
         for step in range(1, 16):
             request = replace(goal_of(fresh()), running=True, stop_at_step=step)
-            following(run, request, layer_statistics=inside)
+            following(run, request, *([LayerStatisticsQuery()] if inside else []))
         ends.append(run.shown_parameters())
     for name, values in ends[0].items():
         np.testing.assert_array_equal(values, ends[1][name])

@@ -157,17 +157,17 @@ def test_a_window_that_sleeps_while_it_trains_finds_one_snapshot_and_one_signal(
 
 # Every stage of the engine's answer and of its work between two answers.
 STAGES = [
-    "runner.open_file", "jobs.generate_samples", "runner.match_templates", "jobs.Document.encoded",
-    "runner.TrainingRun.set_request", "runner.TrainingRun.busy", "runner.TrainingRun.run_for",
+    "runner.open_file", "jobs.generate_samples", "runner.match_templates", "job_context.Document.encoded",
+    "runner.TrainingRun.set_request", "runner.TrainingRun.busy", "runner.TrainingRun.advance",
     "runner.TrainingRun.report", "runner.TrainingRun.saved_run", "runner.TrainingRun.shown_parameters",
     "training_run.BranchJobs.is_due", "training_run.BranchJobs.advance",
-    "training_run.EvaluationCache.advance", "training_run.HistoryCursor.move_to",
+    "training_run.EvaluationCache.advance", "training_jobs.ReplayJob.run",
     "jobs.RobustnessJob.run", "jobs.RobustnessTest.advance", "runner.make_jobs",
     "jobs.Explainer.iter_results", "runner.Scheduler.set_wanted", "runner.Scheduler.busy",
     "runner.Scheduler.next_due", "runner.Scheduler.run_for", "runner.Scheduler.results",
     "runner.Runner.compute", "runner.Runner.busy", "runner.Runner.run_for",
 ]  # fmt: skip
-WITHOUT_PREDICTION = ("jobs.Document.encoded", "runner.Runner.compute")
+WITHOUT_PREDICTION = ("job_context.Document.encoded", "runner.Runner.compute")
 
 
 class PlantedFault:
