@@ -121,6 +121,8 @@ LAYER_CASES: list[tuple[Layer, Shape]] = [
     (Conv2D(5, 1), (3, 4, 4)),
     (Conv2D(2, 2, stride=4), (1, 9, 9)),
     (Conv2D(2, 3, padding=1, bias=False, mean=True), (1, 3, 3)),
+    (Conv2D(3, 5, padding="same", padding_value=-1.0), (2, 7, 6)),
+    (Conv2D(2, 3, stride=2, padding=2, mean=True, padding_value=0.5), (3, 5, 8)),
     *((kind(*options), shape) for kind in (MaxPool2D, AvgPool2D) for options, shape in POOL_CASES),
     (GlobalAvgPool(), (3, 4, 5)),
     (GlobalAvgPool(), (2, 1, 1)),
@@ -146,6 +148,7 @@ LAYER_CASES: list[tuple[Layer, Shape]] = [
         Residual((Conv2D(3, 1), BatchNorm2D(0.3), Residual((Dropout(0.3), Conv2D(3, 3, padding=1))), Conv2D(2, 1))),
         (2, 3, 4),
     ),
+    (Residual((Conv2D(2, 3, padding="same", padding_value=-1.0), ReLU())), (2, 4, 5)),
     (Votes(((0, 2), (1, 3, 4))), (5,)),
 ]
 

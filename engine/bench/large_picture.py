@@ -1,7 +1,7 @@
 """Bands: inference on pictures too large to hold every map of, a few rows at a time.
 
 A band is some rows of the last layer's maps. From the last layer down, every layer says which rows of its input
-those rows read; from the first up, only these are computed. At the frame a band has the zero padding of its layers,
+those rows read; from the first up, only these are computed. At the frame a band has the padding of its layers,
 elsewhere the neighbouring rows themselves, so the result equals one pass over the whole picture.
 """
 
@@ -32,6 +32,7 @@ from engine.nn.layers import (
     Shape,
     ShapeError,
     default_ids,
+    padding_memory,
     shape_text,
 )
 
@@ -107,9 +108,9 @@ class _BandGroup:
         self._backend, ops = backend, backend.operations
         first, last = placed[0], placed[-1]
         self._inputs = [
-            _RowBuffer(ops, first.shape, band_plan.input_rows[0], first.layer.pad_width) for band_plan in band_plans
+            _RowBuffer(ops, first.shape, band_plan.input_rows[0], first.layer) for band_plan in band_plans
         ]
-        self._outputs = [_RowBuffer(ops, last.output, band_plan.output_rows[-1], 0) for band_plan in band_plans]
+        self._outputs = [_RowBuffer(ops, last.output, band_plan.output_rows[-1]) for band_plan in band_plans]
         calls = [
             band_plan.calls(ops, below, above)
             for band_plan, below, above in zip(band_plans, self._inputs, self._outputs, strict=True)
@@ -171,9 +172,7 @@ class _BandPlan:
         for place, placed_layer in enumerate(self.placed):
             out = y
             if place + 1 < len(self.placed):
-                out = _RowBuffer(
-                    ops, placed_layer.output, self.output_rows[place], self.placed[place + 1].layer.pad_width
-                )
+                out = _RowBuffer(ops, placed_layer.output, self.output_rows[place], self.placed[place + 1].layer)
             calls += self._layer(ops, place, x, out)
             x = out
         return calls
@@ -185,7 +184,7 @@ class _BandPlan:
             return placed_layer.layer.forward(
                 ops, LayerArrays(seen, y.values, parameters=placed_layer.parameters, buffers=placed_layer.buffers)
             )
-        stacked = _RowBuffer(ops, placed_layer.output, inner.output_rows[-1], 0)
+        stacked = _RowBuffer(ops, placed_layer.output, inner.output_rows[-1])
         rows = self.output_rows[place]
         return inner.calls(ops, x, stacked) + ops.add(stacked.seen(rows).values, x.seen(rows).values, y.values)
 
@@ -231,16 +230,17 @@ class _PlacedLayer:
 
 
 class _RowBuffer:
-    """Some rows in memory: `have` of those of `shape`, with `margin` zeros where they touch the frame."""
+    """Some rows in memory: `have` of those of `shape`, with the padding of their reader where they touch the
+    frame."""
 
-    def __init__(self, ops: Ops, shape: Shape, have: range, margin: int) -> None:
+    def __init__(self, ops: Ops, shape: Shape, have: range, reader: Layer | None = None) -> None:
         channels, height, width = shape
+        margin, value = (0, 0.0) if reader is None else (reader.pad_width, reader.pad_value)
         self._height, self._have, self._margin = height, have, margin
         self._above = margin if have.start == 0 else 0
         below = margin if have.stop == height else 0
-        self._full: Array = ops.zeros(
-            (channels, self._above + len(have) + below, width + 2 * margin, 1), np.float32
-        )
+        full = (channels, self._above + len(have) + below, width + 2 * margin, 1)
+        self._full: Array = padding_memory(ops, full, value, np.float32)
         self.values = self._cells(have)
 
     def seen(self, rows: range) -> PaddedInput:

@@ -160,7 +160,7 @@ class Contributions:
 
     values: (targets,), the target values.
     layers: from the lowest layer, the input by default, up to the targets' own, each (targets, *shape).
-    remainder: (layers, targets), what biases and nonlinearities above that layer add.
+    remainder: (layers, targets), what biases, nonlinearities and padding above that layer add.
     For every l, values = sum of layers[l] + remainder[l].
     """
 

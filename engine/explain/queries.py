@@ -65,7 +65,7 @@ class Explanation:
     map: (H, W) float64 of the input's size, the evidence of each pixel for (above 0) or against the class, NaN
         where unknown yet; for "worth" the contribution of each pixel to the value.
     contributions: for "worth", of the value to each class's score.
-    remainder: what biases and nonlinearities add to each score, beside all values of its layer.
+    remainder: what biases, nonlinearities and padding add to each score, beside all values of its layer.
     layer_totals: for a score, by layer from the input up, the summed contributions of its values and what biases
         and nonlinearities above it add; each pair sums to the score.
     counterfactual: for "flip", the changed drawing; `target` is the class with the most votes before.

@@ -57,10 +57,19 @@ def _random_layer(rng: np.random.Generator, shape: Shape, depth: int) -> Layer:
     features, size, stride, padding = (
         int(rng.integers(low, high)) for low, high in ((1, 4), (1, 5), (1, 4), (0, 4))
     )
+    padded = (0.0, -1.0, 0.5)[features % 3]
     edge, spaced = "keep" if _coin(rng) else "drop", int(rng.integers(1, 5))
     kinds = (
-        lambda: Conv2D(features, size, stride, padding, mean=_coin(rng), bias=_coin(rng)),
-        lambda: Conv2D(features, int(rng.choice([1, 3, 5])), 1, "same", mean=_coin(rng), bias=_coin(rng)),
+        lambda: Conv2D(features, size, stride, padding, mean=_coin(rng), bias=_coin(rng), padding_value=padded),
+        lambda: Conv2D(
+            features,
+            int(rng.choice([1, 3, 5])),
+            1,
+            "same",
+            mean=_coin(rng),
+            bias=_coin(rng),
+            padding_value=padded,
+        ),
         lambda: ReLU(),
         lambda: LeakyReLU(float(rng.choice([0.01, 0.3, 1]))),
         lambda: Tanh() if _coin(rng) else Sigmoid(),

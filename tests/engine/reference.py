@@ -126,7 +126,8 @@ def _conv2d(layer: Conv2D, x: np.ndarray, values: Values) -> np.ndarray:
     pad = (layer.size - 1) // 2 if layer.padding == "same" else layer.padding
     rows = (height + 2 * pad - layer.size) // layer.stride + 1
     columns = (width + 2 * pad - layer.size) // layer.stride + 1
-    padded = np.full((channels, height + 2 * pad, width + 2 * pad), _zero(x), x.dtype)
+    outside = _zero(x) + layer.padding_value if layer.padding_value else _zero(x)
+    padded = np.full((channels, height + 2 * pad, width + 2 * pad), outside, x.dtype)
     for index in np.ndindex(x.shape):
         padded[index[0], index[1] + pad, index[2] + pad] = x[index]
     y = np.zeros((layer.features, rows, columns), x.dtype)

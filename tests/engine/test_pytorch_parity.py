@@ -61,7 +61,8 @@ class Partner:
         match layer:
             case Conv2D():
                 taps = x.shape[1] * layer.size**2 if layer.mean else 1
-                y = functional.conv2d(x, values["weight"], stride=layer.stride, padding=layer.pad_width) / taps
+                padded = functional.pad(x, (layer.pad_width,) * 4, value=layer.padding_value)
+                y = functional.conv2d(padded, values["weight"], stride=layer.stride) / taps
                 return y + values["bias"][:, None, None] if layer.bias else y
             case MaxPool2D() | AvgPool2D():
                 sides = [min(layer.size, side) for side in x.shape[2:]]

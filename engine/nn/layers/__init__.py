@@ -16,6 +16,7 @@ from engine.nn.layers.layer import (
     ShapeError,
     derive_rng_key,
     group_by_layer,
+    padding_memory,
     shape_text,
 )
 from engine.nn.layers.normalization import BatchNorm2D, Center
@@ -82,6 +83,7 @@ __all__ = [
     "derive_rng_key",
     "group_by_layer",
     "new_id",
+    "padding_memory",
     "shape_text",
 ]
 

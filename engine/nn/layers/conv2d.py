@@ -19,6 +19,7 @@ from engine.nn.layers.layer import (
     PaddedInput,
     Shape,
     ShapeError,
+    padding_memory,
     require,
     require_bool,
     require_int,
@@ -37,9 +38,10 @@ class Conv2D(Layer):
     y[f, i, j] = sum over c, a, b of w[f, c, a, b] * x[c, i*stride + a - padding, j*stride + b - padding]
                  (divided by C*size*size if `mean`, as in Rohrer's article) + bias[f]
 
-    x is 0 outside the frame. padding "same" keeps height and width at stride 1: (size - 1) / 2 on each side, so the
-    size must be odd. spread: the standard deviation of initial weights, None for He's. Gradients: dw = sum over
-    positions of dy * window, db = sum of dy, dx = sum of w * dy over the windows that contain the pixel.
+    x is padding_value outside the frame; with -1, the background of drawings, the maps of a blank one are as calm
+    at their edges as in their middle. padding "same" keeps height and width at stride 1: (size - 1) / 2 on each
+    side, so the size must be odd. spread: the standard deviation of initial weights, None for He's. Gradients: dw =
+    sum over positions of dy * window, db = sum of dy, dx = sum of w * dy over the windows that contain the pixel.
     """
 
     kind: ClassVar[str] = "conv2d"
@@ -50,6 +52,7 @@ class Conv2D(Layer):
     mean: bool = False
     bias: bool = True
     spread: float | None = None
+    padding_value: float = 0.0
 
     def __post_init__(self) -> None:
         """Raises ValueError for invalid hyperparameters."""
@@ -62,6 +65,7 @@ class Conv2D(Layer):
         require_bool(self, "bias")
         if self.spread is not None:
             require_number(self, "spread", 0, 1000)
+        require_number(self, "padding_value", -1000, 1000)
 
     @cached_property
     def traits(self) -> Traits:
@@ -85,19 +89,26 @@ class Conv2D(Layer):
 
     def in_torch(self, torch: Any, tensors: Mapping[str, Any]) -> Callable[[Any], Any]:
         weight, bias, stride, padding = tensors["weight"], tensors.get("bias"), self.stride, self.pad_width
+        taps = weight[0].numel() if self.mean else 1
+        if padding and self.padding_value:
+            frame, value, pad = (padding,) * 4, self.padding_value, torch.nn.functional.pad
+            return lambda x: torch.conv2d(pad(x, frame, value=value), weight / taps, bias, stride)
         if self.mean:
-            kernel_values = weight[0].numel()
-            return lambda x: torch.conv2d(x, weight / kernel_values, bias, stride, padding)
+            return lambda x: torch.conv2d(x, weight / taps, bias, stride, padding)
         return lambda x: torch.conv2d(x, weight, bias, stride, padding)
 
     def in_onnx(self) -> tuple[str, dict[str, Any]] | None:
-        if self.mean:
+        if self.mean or (self.pad_width and self.padding_value):
             return None
         return "Conv", {"pads": [self.pad_width] * 4, "strides": [self.stride] * 2}
 
     @property
     def pad_width(self) -> int:
         return (self.size - 1) // 2 if self.padding == "same" else int(self.padding)
+
+    @property
+    def pad_value(self) -> float:
+        return self.padding_value
 
     def output_shape(self, shape: Shape) -> Shape:
         """(features, H', W') with H' = (H + 2*padding - size) // stride + 1. Raises ShapeError."""
@@ -160,7 +171,8 @@ class Conv2D(Layer):
         cells = np.stack([window_cells(x.shape, channel, rows, columns) for channel in range(len(x))])
         weights = parameters["weight"][kernel].astype(np.float64)
         bias = float(parameters["bias"][kernel]) if self.bias else None
-        return WeightedSum(cells, values_at(x, cells), weights, self.normalizer(x.shape), bias)
+        values = values_at(x, cells, self.padding_value)
+        return WeightedSum(cells, values, weights, self.normalizer(x.shape), bias)
 
     def gradient_terms(self, name: str, index: Shape, x: HostArray, dy: HostArray) -> GradientTerms:
         """The inputs are a weight's pixel at each position of the kernel, and 1 for a bias."""
@@ -169,7 +181,7 @@ class Conv2D(Layer):
             return GradientTerms(np.ones_like(gradients), gradients)
         _, channel, row, column = index
         pad, (high, wide) = self.pad_width, gradients.shape[1:]
-        maps = np.pad(x[:, channel], ((0, 0), (pad, pad), (pad, pad)))
+        maps = np.pad(x[:, channel], ((0, 0), (pad, pad), (pad, pad)), constant_values=self.padding_value)
         inputs = maps[:, row :: self.stride, column :: self.stride][:, :high, :wide]
         return GradientTerms(inputs, gradients, self.normalizer(x.shape[1:]))
 
@@ -190,7 +202,7 @@ class Conv2D(Layer):
         """The layer below writes directly into the padded array."""
         channels, height, width = shape
         pad = self.pad_width
-        full = ops.zeros((channels, height + 2 * pad, width + 2 * pad, batch), dtype)
+        full = padding_memory(ops, (channels, height + 2 * pad, width + 2 * pad, batch), self.padding_value, dtype)
         return PaddedInput(full, full[:, pad : pad + height, pad : pad + width])
 
     def forward(self, ops: Ops, arrays: LayerArrays) -> Calls:

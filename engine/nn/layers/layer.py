@@ -43,7 +43,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class PaddedInput:
-    """Memory for a layer's input. padded: the whole, zero padding included; values: the view of the input
+    """Memory for a layer's input. padded: the whole, padding included; values: the view of the input
     itself."""
 
     padded: Array
@@ -126,8 +126,13 @@ class Layer:
 
     @property
     def pad_width(self) -> int:
-        """The width of the zero padding on each side of the input."""
+        """The width of the padding on each side of the input."""
         return 0
+
+    @property
+    def pad_value(self) -> float:
+        """The value of the padding."""
+        return 0.0
 
     def output_shape(self, shape: Shape) -> Shape:
         """The output's shape, (C, H, W) or (n,), for one input of `shape`.
@@ -260,7 +265,7 @@ class Layer:
         return None
 
     def allocate_input(self, ops: Ops, shape: Shape, batch: int, dtype: Any) -> PaddedInput:
-        """Zeroed memory for the input, with the padding the layer needs."""
+        """Memory for the input, with the padding the layer needs, which nothing writes to later."""
         plain = ops.zeros((*shape, batch), dtype)
         return PaddedInput(plain, plain)
 
@@ -417,6 +422,11 @@ def require_int(layer: object, name: str, least: int, literal: str = "") -> None
 def require_bool(layer: object, name: str) -> None:
     """Raises ValueError unless the hyperparameter is True or False."""
     require(layer, name, isinstance(getattr(layer, name), bool), "True or False")
+
+
+def padding_memory(ops: Ops, shape: Shape, value: float, dtype: Any) -> Array:
+    """New memory for an input with its padding, filled with the padding's value."""
+    return ops.full(shape, value, dtype) if value else ops.zeros(shape, dtype)
 
 
 def require_number(layer: object, name: str, low: float, high: float, *, exclusive_low: bool = False) -> None:

@@ -123,8 +123,8 @@ class Center(Layer):
 
     The mean is a buffer: a run with fresh weights computes it over all positions and all images of its first epoch,
     and it is saved with the weights, so that a network read from a file centers new images as it did its training
-    images. Before that it is 0. The layer belongs before the first convolution, whose zero padding is then 0 after
-    centering.
+    images. Before that it is 0. The layer belongs before the first convolution, whose zero padding is then the mean
+    of the images.
     """
 
     kind: ClassVar[str] = "center"

@@ -94,6 +94,10 @@ class Residual(Layer):
     def pad_width(self) -> int:
         return self.layers[0].pad_width
 
+    @property
+    def pad_value(self) -> float:
+        return self.layers[0].pad_value
+
     def _stack_can_be_negative(self, input_negative: bool) -> bool:
         inside = input_negative
         for layer in self.layers:

@@ -32,7 +32,8 @@ class ValueFormula:
 
     @property
     def contributions(self) -> HostArray:
-        """The contribution of each cell to the result, in the shape of `cells`; a bias is no part of it."""
+        """The contribution of each cell to the result, in the shape of `cells`; a bias is no part of it, nor is
+        padding, of which nothing in the layer below can be the cause."""
         raise NotImplementedError
 
 
@@ -41,7 +42,7 @@ class WeightedSum(ValueFormula):
     """sum of value × weight, divided by `normalizer`, plus `bias` (None without).
 
     values, weights: in the shape of `cells`: (C, size, size) for a convolution window, (h, w) for a mean, (n,) for
-        a vector. A value outside the frame is 0.
+        a vector. A value outside the frame is the padding's.
     """
 
     values: HostArray
@@ -64,7 +65,7 @@ class WeightedSum(ValueFormula):
 
     @property
     def contributions(self) -> HostArray:
-        shares: HostArray = self.products / self.normalizer
+        shares: HostArray = np.where(self.cells == OUTSIDE, 0.0, self.products / self.normalizer)
         return shares
 
 
@@ -224,7 +225,7 @@ def window_cells(shape: tuple[int, ...], channel: int, rows: range, columns: ran
     return np.where(inside, cells, OUTSIDE)
 
 
-def values_at(x: HostArray, cells: HostArray) -> HostArray:
-    """float64 values of `x` at flat `cells`, 0 where OUTSIDE."""
-    values: HostArray = np.where(cells == OUTSIDE, 0.0, x.ravel()[np.maximum(cells, 0)].astype(np.float64))
+def values_at(x: HostArray, cells: HostArray, outside: float = 0.0) -> HostArray:
+    """float64 values of `x` at flat `cells`, `outside` where OUTSIDE."""
+    values: HostArray = np.where(cells == OUTSIDE, outside, x.ravel()[np.maximum(cells, 0)].astype(np.float64))
     return values

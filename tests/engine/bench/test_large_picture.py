@@ -38,6 +38,8 @@ CHAINS: list[tuple[Layer, ...]] = [
     (Conv2D(2, 4, stride=3, padding=3), Conv2D(2, 2, stride=2, padding=1)),
     (Conv2D(2, 2, padding=4), MaxPool2D(3, 2, "drop"), Conv2D(2, 3, padding="same", bias=False)),
     (Conv2D(2, 2, stride=4, padding=3), Conv2D(2, 3, padding=3)),
+    (Conv2D(2, 5, padding="same", padding_value=-1.0), ReLU(), Conv2D(2, 3, padding=2, padding_value=0.5)),
+    (Residual((Conv2D(3, 3, padding=1, padding_value=-1.0), Conv2D(2, 1))), ReLU()),
     (Conv2D(2, 2, stride=4, padding=2), ReLU()),
     (MaxPool2D(5, 3), Conv2D(2, 3, padding="same", mean=True)),
     (Center(), Conv2D(2, 3, padding=1), MaxPool2D(2, 3), AvgPool2D(3, 2), LeakyReLU()),

@@ -116,7 +116,9 @@ def test_the_arithmetic_names_the_cells_that_it_read(seed: int) -> None:
         inside = spelled.cells[spelled.cells != OUTSIDE]
         if isinstance(spelled, WeightedSum | Maximum):
             np.testing.assert_allclose(spelled.values[spelled.cells != OUTSIDE], below.ravel()[inside])
-            assert not spelled.values[spelled.cells == OUTSIDE].any()
+            outside = made.padding_value if isinstance(made, Conv2D) else 0.0
+            assert (spelled.values[spelled.cells == OUTSIDE] == outside).all()
+            assert not spelled.contributions[spelled.cells == OUTSIDE].any()
         one = np.zeros(prediction.activations[layer].shape, bool)
         one[place] = True
         if not isinstance(made, Residual):

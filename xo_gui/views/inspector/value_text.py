@@ -205,7 +205,20 @@ def _window(context: ValueContext, formula: WeightedSum) -> list[SheetBlock]:
         SideBySide(window, TIMES, feature),
         SideBySide(products, "", lines),
     ]
+    blocks += _frame(context, window)
     return blocks + (_map_contributions(context, parts, one, shown_maps, sums.listed) if several else [])
+
+
+def _frame(context: ValueContext, window: NumberGrid) -> list[SheetBlock]:
+    """What the layer reads in the cells of a window that lie outside the frame, if any do."""
+    if window.padding_mask is None:
+        return []
+    value = cell_text(float(window.values[window.padding_mask][0]), context.truncate)
+    return [
+        Paragraph(
+            translate("Inspector", "Grey cells are outside the frame; the layer reads {0} there.").format(value)
+        )
+    ]
 
 
 def _product_grid(

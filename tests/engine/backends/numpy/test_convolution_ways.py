@@ -67,7 +67,7 @@ class Problem:
         rng = np.random.default_rng(3)
         pad = ((0, 0), (case.padding,) * 2, (case.padding,) * 2, (0, 0))
         inner = rng.standard_normal((case.channels, case.height, case.width, case.count))
-        self.x = np.pad(inner, pad).astype(dtype)
+        self.x = np.pad(inner, pad, constant_values=-1.25).astype(dtype)
         self.matrix = (
             rng.standard_normal((case.out_channels, case.fan_in + case.bias)) * case.normalizer**0.5
         ).astype(dtype)

@@ -18,6 +18,7 @@ from engine.nn.layers import (
     Conv2D,
     Dense,
     Dropout,
+    Flatten,
     GlobalAvgPool,
     MaxPool2D,
     ReLU,
@@ -331,6 +332,26 @@ def test_every_kind_of_layer_has_value_arithmetic() -> None:
         if layer > 0:
             final = lines(blocks).get("this value") or list(lines(blocks).values())[-1]
             assert final == signed_text(float(output[(-1, *(0,) * (output.ndim - 1))]))
+
+
+def test_a_window_over_the_frame_says_what_is_read_there() -> None:
+    """The arithmetic shows the padding's value and counts it."""
+    for value, words in ((0.0, "reads 0 there"), (-1.0, "reads −1 there")):
+        layers = (Conv2D(2, 3, padding=1, padding_value=value), Flatten(), Dense(2))
+        network = Network((1, 5, 5), layers)
+        parameters = network.initial_parameters(1)
+        prediction = read(Model("padded", network, parameters), np.full((1, 5, 5), -1, np.float32))
+        corner, middle = (value_blocks(ValueContext(prediction, CellRef(1, 0, at, at))) for at in (0, 2))
+        sentences = [
+            [block.text for block in blocks if isinstance(block, Paragraph)] for blocks in (corner, middle)
+        ]
+        assert any(words in sentence for sentence in sentences[0])
+        assert not sentences[1]
+        pair = next(block for block in corner if isinstance(block, SideBySide))
+        assert pair.left.values[0].tolist() == [value] * 3
+        assert lines(corner)["this value"] == signed_text(float(prediction.activations[1][0, 0, 0]))
+        if value == -1.0:
+            assert lines(corner)["this value"] == lines(middle)["this value"]
 
 
 # --- attribution and contributions
