@@ -3,7 +3,8 @@
     import engine
 
     data = engine.generate_dataset(engine.XOSettings(side=16, noise=(0, 0.1)), 500, seed=1)
-    network = engine.Network([1, 16, 16], [engine.Conv2D(4, 3), engine.ReLU(), engine.Flatten(), engine.Dense(2)])
+    layers = [engine.Conv2D(4, 3), engine.ReLU(), engine.Flatten(), engine.Dense(2)]
+    network = engine.Network([1, 16, 16], layers, data.classes)
     model = engine.train(network, data, engine.TrainingConfig(epochs=3))
     (prediction,) = engine.predict(model, data.images[:1])
 

@@ -80,7 +80,9 @@ def softsign_gradient(y: Array, dy: Array, dx: Array, slope: float) -> Calls:
 
 
 NETWORK = Network(
-    (1, 16, 16), (Conv2D(3, 3), Softsign(), Residual((Conv2D(3, 1), Softsign())), Flatten(), Dense(2))
+    (1, 16, 16),
+    (Conv2D(3, 3), Softsign(), Residual((Conv2D(3, 1), Softsign())), Flatten(), Dense(2)),
+    classes=("X", "O"),
 )
 
 
@@ -101,7 +103,9 @@ def test_its_shapes_costs_and_gradients_follow() -> None:
     assert NETWORK.ids[1] == "softsign-1"
     assert NETWORK.scale_sources[2] == 2
     small = Network(
-        (1, 5, 5), (Conv2D(2, 3), Softsign(), Residual((Softsign(), Conv2D(2, 1))), Flatten(), Dense(2))
+        (1, 5, 5),
+        (Conv2D(2, 3), Softsign(), Residual((Softsign(), Conv2D(2, 1))), Flatten(), Dense(2)),
+        classes=("X", "O"),
     )
     images, shares = np.random.default_rng(1).normal(0, 1, (3, 1, 5, 5)), np.full((3, 2), 0.5)
     values = {name: array.astype(np.float64) for name, array in small.initial_parameters(1).items()}

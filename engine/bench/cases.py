@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from engine.backends import HostArray
+from engine.data import DATA_KINDS, DEFAULT_KIND
 from engine.documents import PRESETS
 from engine.nn import Network
 from engine.nn.layers import (
@@ -33,6 +34,7 @@ from engine.nn.layers import (
 )
 from engine.training import SGD, TrainingConfig
 
+DRAWN_CLASSES = DATA_KINDS[DEFAULT_KIND].class_names
 # Hanuschkin trained on 1,400 of his 2,000 pictures.
 HANUSCHKIN_EPOCH = 1400
 
@@ -54,7 +56,9 @@ def _conv_block(features: int) -> tuple[Conv2D, ReLU, MaxPool2D]:
 SGD_CONFIG = TrainingConfig(SGD(0.01, momentum=0.9), batch=64)
 
 TINY = BenchNet(
-    "tiny", Network((1, 9, 9), (Conv2D(3, 3), ReLU(), MaxPool2D(edge="drop"), Flatten(), Dense(2))), SGD_CONFIG
+    "tiny",
+    Network((1, 9, 9), (Conv2D(3, 3), ReLU(), MaxPool2D(edge="drop"), Flatten(), Dense(2)), classes=DRAWN_CLASSES),
+    SGD_CONFIG,
 )
 DEFAULT = BenchNet("default", PRESETS["default"].network, SGD_CONFIG)
 LARGE = BenchNet(
@@ -62,6 +66,7 @@ LARGE = BenchNet(
     Network(
         (1, 64, 64),
         (*_conv_block(32), *_conv_block(64), *_conv_block(128), Flatten(), Dense(128), ReLU(), Dense(2)),
+        classes=DRAWN_CLASSES,
     ),
     SGD_CONFIG,
 )
@@ -183,8 +188,8 @@ def network_around(layer: Layer, shape: Shape) -> Network:
         layers: tuple[Layer, ...] = (Conv2D(shape[0], 1), layer)
         if len(layer.output_shape(shape)) == 3:
             layers += (Flatten(),)
-        return Network((2, *shape[1:]), (*layers, Dense(2)))
-    return Network((1, 2, 3), (Flatten(), Dense(shape[0]), layer, Dense(2)))
+        return Network((2, *shape[1:]), (*layers, Dense(2)), classes=DRAWN_CLASSES)
+    return Network((1, 2, 3), (Flatten(), Dense(shape[0]), layer, Dense(2)), classes=DRAWN_CLASSES)
 
 
 def random_parameters(network: Network, rng: np.random.Generator) -> dict[str, np.ndarray[Any, Any]]:

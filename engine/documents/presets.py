@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine.data import Augmentation
+from engine.data import DATA_KINDS, DEFAULT_KIND, Augmentation
 from engine.data.xo import XOSettings
 from engine.nn import Network
 from engine.nn.layers import Arrays, Center, Conv2D, Dense, Flatten, MaxPool2D, ReLU, Votes
 from engine.training import SGD, AdamW, Cosine, TrainingConfig
+
+DRAWN_CLASSES = DATA_KINDS[DEFAULT_KIND].class_names
 
 # Rohrer's three kernels ("features"): a falling line, a small cross, a rising line.
 ARTICLE_KERNELS = np.array(
@@ -54,12 +56,15 @@ WALKTHROUGH = Preset(
         (1, 9, 9),
         (Conv2D(3, 3, mean=True), ReLU(), MaxPool2D(), MaxPool2D(), Flatten(), Votes(ARTICLE_VOTE_INDICES)),
         vote="score",
+        classes=DRAWN_CLASSES,
     ),
 )
 
 # The walk-through with trainable parameters: a fully connected layer in place of the fixed votes, and sums in place
 # of means, so that kernels and weights are of the same scale and a nudge of one size affects all alike.
-TRAINABLE_WALKTHROUGH = Network((1, 9, 9), (Conv2D(3, 3), ReLU(), MaxPool2D(), MaxPool2D(), Flatten(), Dense(2)))
+TRAINABLE_WALKTHROUGH = Network(
+    (1, 9, 9), (Conv2D(3, 3), ReLU(), MaxPool2D(), MaxPool2D(), Flatten(), Dense(2)), classes=DRAWN_CLASSES
+)
 
 DEFAULT = Preset(
     "default",
@@ -79,6 +84,7 @@ DEFAULT = Preset(
             ReLU(),
             Dense(2),
         ),
+        classes=DRAWN_CLASSES,
     ),
     TrainingConfig(AdamW(0.003, decay=0.1), Cosine(0.01), epochs=60, data=XOSettings(neither=0.25)),
 )

@@ -55,7 +55,7 @@ class Network:
 
     input_shape: tuple[int, int, int]
     layers: tuple[Layer, ...]
-    classes: tuple[str, ...] = ("X", "O")
+    classes: tuple[str, ...]
     vote: Literal["softmax", "score"] = "softmax"
     ids: tuple[str, ...] = field(default=(), repr=False)
     retired: tuple[str, ...] = field(default=(), repr=False)

@@ -37,7 +37,7 @@ def random_network(rng: np.random.Generator) -> Network:
         shape = layers[-1].output_shape(shape)
     ends_in_votes = shape[0] > 1 and rng.random() < 0.2
     layers.append(Votes(((0,), (0, shape[0] - 1))) if ends_in_votes else Dense(2, bias=_coin(rng)))
-    return Network(start, tuple(layers))
+    return Network(start, tuple(layers), classes=("X", "O"))
 
 
 def _random_stack(rng: np.random.Generator, shape: Shape, count: int, depth: int) -> list[Layer]:

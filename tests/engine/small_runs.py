@@ -15,7 +15,7 @@ from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Dropout, Flatten, MaxPo
 from engine.training import Trainer, TrainingConfig
 
 CPU = choose_backend("cpu")
-SMALL = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+SMALL = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)), classes=("X", "O"))
 DATA = XOSettings(side=12, noise=(0, 0.1), size=(0.6, 1.0))
 
 # Everything that has state of its own in a run: dropout, running statistics, a residual block.
@@ -31,14 +31,17 @@ MIXED = Network(
         Dropout(0.3),
         Dense(2),
     ),
+    classes=("X", "O"),
 )
 # Without layers that use batch statistics, so that batches can be split.
-SLICEABLE = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dropout(0.3), Dense(2)))
+SLICEABLE = Network(
+    (1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dropout(0.3), Dense(2)), classes=("X", "O")
+)
 
 
 def xo_templates(side: int) -> Templates:
     """The templates of X and O that a network of this side is compared with."""
-    found = templates(Network((1, side, side), (Flatten(), Dense(2))))
+    found = templates(Network((1, side, side), (Flatten(), Dense(2)), classes=("X", "O")))
     assert found is not None
     return found
 

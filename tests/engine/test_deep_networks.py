@@ -45,7 +45,7 @@ BUILDERS = pytest.mark.parametrize("make", [plain, stacks, one_stack])
 
 
 def network_of(layers: tuple[Layer, ...]) -> Network:
-    return Network((1, 2, 2), (Conv2D(2, 1), *layers, Flatten(), Dense(2)))
+    return Network((1, 2, 2), (Conv2D(2, 1), *layers, Flatten(), Dense(2)), classes=("X", "O"))
 
 
 def work(does: Callable[[], object]) -> Counter[str]:

@@ -13,7 +13,7 @@ from engine.nn.layers import Center, Conv2D, Dense, Flatten, ReLU, ShapeError
 from engine.training import Trainer, TrainingConfig
 
 CPU = choose_backend("cpu")
-SMALL = Network((1, 6, 6), (Center(), Conv2D(2, 3, padding=1), ReLU(), Flatten(), Dense(2)))
+SMALL = Network((1, 6, 6), (Center(), Conv2D(2, 3, padding=1), ReLU(), Flatten(), Dense(2)), classes=("X", "O"))
 
 
 def some(count: int = 10, side: int = 6, seed: int = 1) -> Dataset:

@@ -64,7 +64,7 @@ def maps_of(layers: tuple[Layer, ...], images: np.ndarray, seed: int = 1) -> np.
     for layer in layers:
         shape = layer.output_shape(shape)
     head = (GlobalAvgPool(), Dense(2)) if len(shape) == 3 else (Dense(2),)
-    network = Network(images.shape[1:], (*layers, *head))
+    network = Network(images.shape[1:], (*layers, *head), classes=("X", "O"))
     values = random_parameters(network, np.random.default_rng(seed))
     plan = make_plan(network, CPU, len(images), values, keep_outputs=True)
     plan.forward(images)
@@ -141,7 +141,7 @@ def test_convolution_without_bias_is_linear(layer: Conv2D, one: float, other: fl
 @given(SEEDS)
 def test_a_bias_is_added_to_every_value_and_nothing_else(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    network = Network((2, 6, 5), (Conv2D(3, 3, padding=1), GlobalAvgPool(), Dense(2)))
+    network = Network((2, 6, 5), (Conv2D(3, 3, padding=1), GlobalAvgPool(), Dense(2)), classes=("X", "O"))
     values, images = random_parameters(network, rng), rng.normal(0, 1, (2, 2, 6, 5))
     more = rng.normal(0, 1, 3)
     made = []
@@ -189,7 +189,7 @@ EXACT: st.SearchStrategy[Layer] = st.one_of(
 @given(st.lists(EXACT, min_size=2, max_size=5), SEEDS)
 def test_a_plan_that_keeps_nothing_decides_ties_alike(layers: list[Layer], seed: int) -> None:
     rng = np.random.default_rng(seed)
-    network = Network((2, 9, 8), (*layers, Flatten(), Dense(2)))
+    network = Network((2, 9, 8), (*layers, Flatten(), Dense(2)), classes=("X", "O"))
     check_that_keeping_makes_no_difference(network, rng.integers(-4, 3, (3, *network.input_shape)), rng)
 
 

@@ -163,7 +163,7 @@ def test_larger_networks_whose_maps_nobody_looks_at(seed: int) -> None:
         )
     shape = (int(rng.integers(1, 4)), int(rng.integers(16, 40)), int(rng.integers(16, 40)))
     try:
-        network = Network(shape, (*layers, GlobalAvgPool(), Dense(2)))
+        network = Network(shape, (*layers, GlobalAvgPool(), Dense(2)), classes=("X", "O"))
     except ShapeError:
-        network = Network(shape, (*layers[:1], GlobalAvgPool(), Dense(2)))
+        network = Network(shape, (*layers[:1], GlobalAvgPool(), Dense(2)), classes=("X", "O"))
     compare(network, random_parameters(network, rng), int(rng.integers(2, 65)), seed % 2 == 1, rng, keep=False)

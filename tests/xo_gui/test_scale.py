@@ -23,8 +23,10 @@ from xo_gui.views.network.map_zoom import MIN_NUMBER_SIDE, MapZoom
 from xo_gui.widgets import cell_text
 
 BLOCK: tuple[Layer, ...] = (Conv2D(2, 3, padding="same"), ReLU(), MaxPool2D(1, 1))
-MANY = Network((1, 12, 12), (Conv2D(512, 3), ReLU(), MaxPool2D(2), Conv2D(300, 1), Flatten(), Dense(2)))
-DEEP = Network((1, 6, 6), (*BLOCK * 60, Flatten(), Dense(2)))
+MANY = Network(
+    (1, 12, 12), (Conv2D(512, 3), ReLU(), MaxPool2D(2), Conv2D(300, 1), Flatten(), Dense(2)), classes=("X", "O")
+)
+DEEP = Network((1, 6, 6), (*BLOCK * 60, Flatten(), Dense(2)), classes=("X", "O"))
 
 
 def opened(qtbot: QtBot, network: Network) -> NetworkView:

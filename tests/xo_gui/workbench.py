@@ -22,8 +22,10 @@ from engine.runtime import Request, Runner, Snapshot
 from xo_gui.state import Command, Session, SetConfig, SetData, TrainingController
 from xo_gui.state.mailbox import Mailbox
 
-NETWORK = Network((1, 8, 8), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)))
-OTHER = Network((1, 8, 8), (Flatten(), Dense(2)))
+NETWORK = Network(
+    (1, 8, 8), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)), classes=("X", "O")
+)
+OTHER = Network((1, 8, 8), (Flatten(), Dense(2)), classes=("X", "O"))
 SMALL = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12, seed=3)
 BATCH, TICK = 10, 0.001
 

@@ -182,7 +182,9 @@ def test_the_runner_falls_back_to_the_cpu_with_one_notice() -> None:
 
 # -- computing on the GPU ------------------------------------------------------------------------------------------
 
-SMALL = Network((1, 12, 12), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+SMALL = Network(
+    (1, 12, 12), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)), classes=("X", "O")
+)
 DATA = XOSettings(side=12, size=(0.6, 1.0))
 
 

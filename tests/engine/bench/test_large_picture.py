@@ -53,13 +53,13 @@ CHAINS: list[tuple[Layer, ...]] = [
 
 def whole_numbers(layers: tuple[Layer, ...], shape: Shape, rng: np.random.Generator) -> Parameters:
     """Parameters whose products are exact in float32, so that the order of summation makes no difference."""
-    network = Network((shape[0], shape[1], shape[2]), (*layers, *HEAD))
+    network = Network((shape[0], shape[1], shape[2]), (*layers, *HEAD), classes=("X", "O"))
     found = {name: rng.integers(-2, 3, size) for name, size in network.parameter_shapes.items()}
     return {name: (abs(v) + 1 if name.endswith("variance") else v).astype(np.float32) for name, v in found.items()}
 
 
 def in_one_pass(layers: tuple[Layer, ...], parameters: Parameters, picture: np.ndarray) -> np.ndarray:
-    network = Network((picture.shape[0], picture.shape[1], picture.shape[2]), (*layers, *HEAD))
+    network = Network((picture.shape[0], picture.shape[1], picture.shape[2]), (*layers, *HEAD), classes=("X", "O"))
     plan = Plan(network, CPU, 1, keep_outputs=True)
     plan.load(parameters)
     plan.forward(picture[None])
@@ -99,7 +99,7 @@ def test_bands_come_from_the_top_down_and_leave_no_row_out() -> None:
 
 def test_a_network_reads_a_photograph_of_another_size_with_its_own_parameters() -> None:
     layers = (Conv2D(4, 3, padding="same"), ReLU(), MaxPool2D())
-    network = Network((1, 8, 8), (*layers, *HEAD))
+    network = Network((1, 8, 8), (*layers, *HEAD), classes=("X", "O"))
     picture = np.random.default_rng(2).standard_normal((1, 21, 34)).astype(np.float32)
     parameters = network.initial_parameters(1)
     given = forward_in_bands(network.layers[:3], parameters, picture, CPU, 4)

@@ -33,7 +33,7 @@ def test_it_looks_the_same_each_time_and_is_no_flat_grey() -> None:
 def test_the_engine_answers_with_all_the_maps_of_the_whole_picture() -> None:
     contender = large_picture.band_contender(CPU, (21, 34))
     assert contender.outputs is not None
-    network = Network((1, 21, 34), (*large_picture.PHOTO_LAYERS, Flatten(), Dense(2)))
+    network = Network((1, 21, 34), (*large_picture.PHOTO_LAYERS, Flatten(), Dense(2)), classes=("X", "O"))
     plan = Plan(network, CPU, 1, keep_outputs=True)
     plan.load(
         large_picture.photo_parameters()

@@ -179,7 +179,7 @@ def test_a_model_is_the_start_of_another(out: Path, tmp_path: Path) -> None:
 
 
 def test_a_models_network_may_be_learnt_from_scratch(out: Path, tmp_path: Path) -> None:
-    network = Network((1, 10, 10), (Flatten(), Dense(3), Dense(2)))
+    network = Network((1, 10, 10), (Flatten(), Dense(3), Dense(2)), classes=("X", "O"))
     save_model(tmp_path / "own.safetensors", Model("Own", network, network.initial_parameters(77)))
     words = ("--model", tmp_path / "own.safetensors", "--from-scratch", *SHORT, "--steps", 1, "--seed", 4)
     assert train("--out", out, *words, "--freeze", "dense-1") == 0
@@ -330,7 +330,7 @@ def test_words_that_mean_nothing(capsys: pytest.CaptureFixture[str], words: tupl
 
 
 def test_a_network_that_reads_no_drawings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    network = Network((1, 4, 5), (Flatten(), Dense(2)))
+    network = Network((1, 4, 5), (Flatten(), Dense(2)), classes=("X", "O"))
     save_model(tmp_path / "wide.safetensors", Model("Wide", network, network.initial_parameters(1)))
     assert train("--model", tmp_path / "wide.safetensors", "--out", tmp_path / "a.safetensors") == 1
     assert "the network's input is 1 × 4 × 5; give it pictures" in capsys.readouterr().err

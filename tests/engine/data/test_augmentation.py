@@ -158,7 +158,7 @@ def test_without_settings_pictures_stay_as_they_are() -> None:
 
 
 def test_a_run_that_goes_on_sees_what_it_would_have_seen() -> None:
-    network = Network((1, 12, 12), (Center(), Conv2D(2, 3), Flatten(), Dense(2)))
+    network = Network((1, 12, 12), (Center(), Conv2D(2, 3), Flatten(), Dense(2)), classes=("X", "O"))
     config = TrainingConfig(batch=8, epochs=3, augmentation=ALL)
     source = make_source(some(), config.augmentation, config.seed)
     whole = Trainer(network, source, config, choose_backend("cpu"))

@@ -25,7 +25,7 @@ def test_a_subject_needs_parameters_of_its_own_network() -> None:
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 8, 9)])
 def test_a_network_that_reads_no_square_map_cannot_read_a_drawing(shape: tuple[int, int, int]) -> None:
-    network = Network(shape, (Flatten(), Dense(2)))
+    network = Network(shape, (Flatten(), Dense(2)), classes=("X", "O"))
     odd = Model("Odd", network, network.initial_parameters(1))
     refused = pytest.raises(ShapeError, match=r"^Odd reads .*; choose a network with a 1 × n × n input\.$")
     with refused:

@@ -22,7 +22,7 @@ from engine.nn.layers import BatchNorm2D, Center, Conv2D, Dense, Flatten, Layer,
 
 KEY = "xo-gui"
 # Two of its layers hold values that are not learnt, which a file carries too.
-GATHERING = Network((1, 6, 6), (Center(), Conv2D(2), BatchNorm2D(), Flatten(), Dense(2)))
+GATHERING = Network((1, 6, 6), (Center(), Conv2D(2), BatchNorm2D(), Flatten(), Dense(2)), classes=("X", "O"))
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_every_layer_comes_back_with_all_that_it_learnt_and_gathered(
 
 
 def test_a_variance_below_0_is_damage(tmp_path: Path) -> None:
-    network = Network((1, 3, 3), (BatchNorm2D(), Flatten(), Dense(2)))
+    network = Network((1, 3, 3), (BatchNorm2D(), Flatten(), Dense(2)), classes=("X", "O"))
     save_model(tmp_path / "m", Model("Any", network, network.initial_parameters(1)))
     data = bytearray((tmp_path / "m").read_bytes())
     tensors = load(bytes(data))

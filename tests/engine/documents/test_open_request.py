@@ -37,7 +37,7 @@ COULD_NOT = {
 
 
 def model_of(shape: tuple[int, int, int]) -> Model:
-    network = Network(shape, (Flatten(), Dense(2)))
+    network = Network(shape, (Flatten(), Dense(2)), classes=("X", "O"))
     return Model("Odd", network, network.initial_parameters(1))
 
 

@@ -30,7 +30,9 @@ from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
 NETWORK = Network(
-    (1, 8, 8), (Conv2D(2, 3, padding=1), BatchNorm2D(), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2))
+    (1, 8, 8),
+    (Conv2D(2, 3, padding=1), BatchNorm2D(), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)),
+    classes=("X", "O"),
 )
 RNG = np.random.default_rng(3)
 

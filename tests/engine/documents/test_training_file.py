@@ -302,7 +302,7 @@ def test_a_network_too_large_for_its_weights_is_refused_before_it_is_laid_out(pa
 def test_what_could_not_be_opened_again_is_not_saved(path: Path) -> None:
     before, run = path.read_bytes(), load_checkpoint(path)
     spoilt = {name: np.full_like(values, np.nan) for name, values in run.checkpoint.optimizer_state.items()}
-    large = Network(run.network.input_shape, run.network.layers)
+    large = Network(run.network.input_shape, run.network.layers, classes=("X", "O"))
     for bad in (
         replace(run, name=""),
         replace(run, checkpoint=replace(run.checkpoint, optimizer_state=spoilt)),

@@ -135,7 +135,7 @@ def test_spreading_keeps_a_flat_map_flat_and_peaks_in_their_place() -> None:
 
 
 def test_a_network_without_maps_says_that_it_has_no_grad_cam() -> None:
-    network = Network((1, 4, 4), (Flatten(), Dense(2)))
+    network = Network((1, 4, 4), (Flatten(), Dense(2)), classes=("X", "O"))
     explainer = QueryDriver()
     explainer.set_query(ExplanationQuery("grad_cam"), (read(subject(network), PICTURE[:, :4, :4]),), True)
     assert explainer.result is not None
@@ -358,7 +358,7 @@ def test_a_value_that_is_not_there_has_no_answer(query: ExplanationQuery) -> Non
 
 def test_the_runner_answers_beside_the_readings_and_goes_on_with_slow_ones() -> None:
     runner = Runner("cpu")
-    network = Network((1, 16, 16), (Conv2D(3, 3), ReLU(), GlobalAvgPool(), Dense(2)))
+    network = Network((1, 16, 16), (Conv2D(3, 3), ReLU(), GlobalAvgPool(), Dense(2)), classes=("X", "O"))
     document = Document(drawing_sample(Drawing((Stroke(((0.1, 0.1, 0.1), (0.9, 0.9, 0.1))),))), (subject(network),))
     gradient, occlusion = ExplanationQuery("gradient"), ExplanationQuery("occlusion")
     quick = runner.compute(Request(1, document, queries=frozenset({gradient}))).result(gradient)
@@ -379,7 +379,7 @@ def test_the_runner_answers_beside_the_readings_and_goes_on_with_slow_ones() -> 
 # --- features switched off
 
 
-XO = Network((1, 16, 16), (Conv2D(3, 5), ReLU(), MaxPool2D(3, 3), Flatten(), Dense(2)))
+XO = Network((1, 16, 16), (Conv2D(3, 5), ReLU(), MaxPool2D(3, 3), Flatten(), Dense(2)), classes=("X", "O"))
 
 
 def test_ablation_says_what_switching_each_feature_off_does_to_drawings() -> None:

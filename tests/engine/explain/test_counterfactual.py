@@ -61,7 +61,7 @@ def test_the_smallest_change_changes_the_class_and_little_more_than_half_of_it_d
 
 
 def test_where_no_pixel_matters_there_is_no_change_to_be_found() -> None:
-    network = Network((1, 4, 4), (Flatten(), Dense(2)))
+    network = Network((1, 4, 4), (Flatten(), Dense(2)), classes=("X", "O"))
     still = {"dense-1.weight": np.zeros((2, 16), np.float32), "dense-1.bias": np.array([1, 0], np.float32)}
     found = found_by(Model("still", network, still), PICTURE[:, :4, :4])
     assert found.new_class is None
@@ -71,7 +71,7 @@ def test_where_no_pixel_matters_there_is_no_change_to_be_found() -> None:
 @pytest.mark.parametrize("end", [-1, 1])
 def test_pixels_at_the_end_of_their_range_do_not_hold_up_those_that_can_move(end: int) -> None:
     """One pixel matters a thousand times as much as any other, but cannot go further."""
-    network = Network((1, 4, 4), (Flatten(), Dense(2)))
+    network = Network((1, 4, 4), (Flatten(), Dense(2)), classes=("X", "O"))
     weight = np.zeros((2, 16), np.float32)
     weight[1], weight[1, 5] = 1.0, 1000.0 * end
     bias = np.array([1005.0, 0.0], np.float32)  # the scores are equal once the other pixels add up to 5
@@ -88,7 +88,7 @@ def test_pixels_at_the_end_of_their_range_do_not_hold_up_those_that_can_move(end
 
 
 def test_scores_that_overflow_give_no_change() -> None:
-    network = Network((1, 4, 4), (Flatten(), Dense(2)))
+    network = Network((1, 4, 4), (Flatten(), Dense(2)), classes=("X", "O"))
     huge = {"dense-1.weight": np.full((2, 16), 3e38, np.float32), "dense-1.bias": np.zeros(2, np.float32)}
     assert found_by(Model("huge", network, huge), PICTURE[:, :4, :4]).new_class is None
 

@@ -13,7 +13,7 @@ from tests.engine.query_driver import QueryDriver
 
 
 def model_of(side: int, seed: int = 0) -> Model:
-    network = Network((1, side, side), (Conv2D(2, 3), ReLU(), Flatten(), Dense(2)))
+    network = Network((1, side, side), (Conv2D(2, 3), ReLU(), Flatten(), Dense(2)), classes=("X", "O"))
     return Model(f"of {side}", network, network.initial_parameters(seed))
 
 

@@ -34,8 +34,9 @@ SIDE = 10
 NETWORK = Network(
     (1, SIDE, SIDE),
     (Conv2D(4, 3, stride=2, padding=2), Tanh(), AvgPool2D(2, 1), Conv2D(5, 2), ReLU(), Flatten(), Dense(2)),
+    classes=("X", "O"),
 )
-ONE = Network((1, SIDE, SIDE), (Conv2D(2, 5), ReLU(), Flatten(), Dense(2)))
+ONE = Network((1, SIDE, SIDE), (Conv2D(2, 5), ReLU(), Flatten(), Dense(2)), classes=("X", "O"))
 LESSON = TrainingData(PoolSettings(XOSettings(side=SIDE, neither=0.3), count=230, held_out=1, seed=4))
 
 
@@ -175,6 +176,7 @@ def test_every_kind_of_layer_can_be_climbed_for() -> None:
     network = Network(
         (1, 12, 12),
         (Conv2D(3, 3), ReLU(), Residual((Conv2D(3, 3, padding=1), Tanh())), MaxPool2D(), GlobalAvgPool(), Dense(2)),
+        classes=("X", "O"),
     )
     for of, at in ((subject(network), 6), (subject(), 7)):
         for layer in range(1, at + 1):

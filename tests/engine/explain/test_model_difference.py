@@ -17,7 +17,7 @@ CPU = choose_backend("cpu")
 def network(rng: np.random.Generator, features: int, bend: ReLU | Tanh) -> Network:
     size = int(rng.integers(2, 5))
     layers = (Conv2D(features, size), bend, MaxPool2D(), Conv2D(3, 2), Flatten(), Dense(4), ReLU(), Dense(2))
-    return Network((1, 12, 12), layers)
+    return Network((1, 12, 12), layers, classes=("X", "O"))
 
 
 def read(one: Network, seed: int, picture: np.ndarray) -> Prediction:
@@ -46,18 +46,20 @@ def test_only_layers_of_equal_place_and_shape_match() -> None:
     rng = np.random.default_rng(3)
     four, other = (
         network(rng, 4, ReLU()),
-        Network((1, 12, 12), (Conv2D(6, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2))),
+        Network((1, 12, 12), (Conv2D(6, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)), classes=("X", "O")),
     )
-    bent = Network(four.input_shape, tuple(Tanh() if isinstance(one, ReLU) else one for one in four.layers))
+    bent = Network(
+        four.input_shape, tuple(Tanh() if isinstance(one, ReLU) else one for one in four.layers), classes=("X", "O")
+    )
     assert matching_layers(four, bent) == frozenset(range(9))
     # Another number of features: the input, and what no longer depends on how many they are.
-    six = Network(four.input_shape, (Conv2D(6, four.layers[0].size), *four.layers[1:]))
+    six = Network(four.input_shape, (Conv2D(6, four.layers[0].size), *four.layers[1:]), classes=("X", "O"))
     assert matching_layers(four, six) == {0, 4, 5, 6, 7, 8}
     # Two scores at the end of each, but not at the same place.
     assert matching_layers(four, other) == {0}
     classes = Network(four.input_shape, four.layers, ("yes", "no"))
     assert matching_layers(four, classes) == frozenset(range(8))
-    assert matching_layers(four, Network((1, 9, 9), (Flatten(), Dense(2)))) == frozenset()
+    assert matching_layers(four, Network((1, 9, 9), (Flatten(), Dense(2)), classes=("X", "O"))) == frozenset()
     made = ModelDifference.between(
         read(four, 1, np.ones((12, 12), np.float32)), read(six, 1, np.ones((12, 12), np.float32))
     )

@@ -56,7 +56,7 @@ DENSE_CHAINS = [
 
 @pytest.mark.parametrize("chain", DENSE_CHAINS)
 def test_exactly_the_pixels_inside_matter_where_windows_leave_no_gap(chain: tuple[Any, ...]) -> None:
-    network = Network((1, 11, 13), chain + TAIL)
+    network = Network((1, 11, 13), chain + TAIL, classes=("X", "O"))
     for layer in range(1, len(chain) + 1):
         seen = influence(network, layer)
         for row, column in np.ndindex(*seen.shape[:2]):
@@ -71,7 +71,7 @@ GAPPY_CHAINS = [
 
 @pytest.mark.parametrize("chain", GAPPY_CHAINS)
 def test_gaps_stay_inside_and_the_rectangle_is_the_smallest(chain: tuple[Any, ...]) -> None:
-    network = Network((1, 12, 11), chain + TAIL)
+    network = Network((1, 12, 11), chain + TAIL, classes=("X", "O"))
     seen = influence(network, len(chain))
     for row, column in np.ndindex(*seen.shape[:2]):
         mask = field_mask(network, len(chain), row, column)
@@ -94,7 +94,7 @@ LOOSE = [
 
 @pytest.mark.parametrize("chain", LOOSE)
 def test_nothing_outside_matters_under_pools_and_padded_gaps(chain: tuple[Any, ...]) -> None:
-    network = Network((1, 13, 11), chain + TAIL)
+    network = Network((1, 13, 11), chain + TAIL, classes=("X", "O"))
     reached = 0
     for layer in range(1, len(chain) + 1):
         seen = influence(network, layer)
@@ -121,7 +121,7 @@ def test_a_list_reads_everything_below() -> None:
 
 
 def test_a_value_in_the_padding_reads_nothing() -> None:
-    network = Network((1, 6, 6), (Conv2D(2, 2, padding=3), Conv2D(2, 1), *TAIL))
+    network = Network((1, 6, 6), (Conv2D(2, 2, padding=3), Conv2D(2, 1), *TAIL), classes=("X", "O"))
     assert receptive_field(network, 2, 0, 0)[:2] == [(range(0), range(0)), (range(1), range(1))]
     assert receptive_field(network, 2, 0, 4)[0] == (range(0), range(0)), "in the frame's columns, above its rows"
 

@@ -24,7 +24,7 @@ from tests.engine.small_runs import xo_templates
 
 CPU = choose_backend("cpu")
 SIDE = 12
-SMALL = Network((1, SIDE, SIDE), (Conv2D(2, 3), ReLU(), Flatten(), Dense(2)))
+SMALL = Network((1, SIDE, SIDE), (Conv2D(2, 3), ReLU(), Flatten(), Dense(2)), classes=("X", "O"))
 SUBJECT = Model("Small", SMALL, SMALL.initial_parameters(4))
 ROBUSTNESS = RobustnessQuery()
 LOOK = frozenset({ROBUSTNESS})
@@ -48,7 +48,7 @@ def whole(trial: RobustnessTest, rounds: int = ROUNDS) -> RobustnessResult:
 
 def comparing_network() -> Model:
     """A network that is whole-image comparison: its one layer's weights are the exemplars."""
-    network = Network((1, SIDE, SIDE), (Flatten(), Dense(2)))
+    network = Network((1, SIDE, SIDE), (Flatten(), Dense(2)), classes=("X", "O"))
     values = network.initial_parameters(0)
     name = next(name for name in values if name.endswith("weight"))
     weights = xo_templates(SIDE).pictures.reshape(2, -1).reshape(values[name].shape)
@@ -58,7 +58,7 @@ def comparing_network() -> Model:
 
 def ink_counting_network() -> Model:
     """A network that sees only how much ink there is, wherever it is: the more, the more it says X."""
-    network = Network((1, SIDE, SIDE), (GlobalAvgPool(), Dense(2)))
+    network = Network((1, SIDE, SIDE), (GlobalAvgPool(), Dense(2)), classes=("X", "O"))
     values = {name: np.zeros_like(array) for name, array in network.initial_parameters(0).items()}
     weight = next(name for name in values if name.endswith("weight"))
     bias = next(name for name in values if name.endswith("bias"))
@@ -170,8 +170,8 @@ def test_the_shipped_network_does_not_mind_a_shift_and_whole_images_do() -> None
     "network",
     [
         Network((1, 9, 9), (Flatten(), Dense(2)), classes=("cat", "dog")),
-        Network((1, 9, 8), (Flatten(), Dense(2))),
-        Network((2, 9, 9), (Flatten(), Dense(2))),
+        Network((1, 9, 8), (Flatten(), Dense(2)), classes=("X", "O")),
+        Network((2, 9, 9), (Flatten(), Dense(2)), classes=("X", "O")),
     ],
 )
 def test_a_network_for_other_pictures_cannot_be_tried(network: Network) -> None:
@@ -188,7 +188,7 @@ def test_parameters_that_diverged_read_nothing_rightly_and_give_no_warning() -> 
 
 
 def test_one_score_that_is_no_number_is_enough_to_read_nothing() -> None:
-    network = Network((1, SIDE, SIDE), (Flatten(), Dense(2)))
+    network = Network((1, SIDE, SIDE), (Flatten(), Dense(2)), classes=("X", "O"))
     values = {name: np.zeros_like(array) for name, array in network.initial_parameters(0).items()}
     weight = next(name for name in values if name.endswith("weight"))
     values[weight][0] = 3e38

@@ -22,10 +22,14 @@ from tests.engine.small_runs import CPU, DATA, MIXED, SMALL
 POOL = generate_dataset(DATA, 46, 7)
 # Without kinks, so that finite differences are what they should be.
 STACK = Residual((Conv2D(3, 3, padding="same"), Tanh()))
-SMOOTH = Network((1, 12, 12), (Conv2D(3, 3, padding="same"), Tanh(), STACK, Flatten(), Dense(2)))
+SMOOTH = Network(
+    (1, 12, 12), (Conv2D(3, 3, padding="same"), Tanh(), STACK, Flatten(), Dense(2)), classes=("X", "O")
+)
 # What moves windows and divides sums.
 STRIDED = Network(
-    (1, 12, 12), (Conv2D(3, 3, stride=2, padding=1), ReLU(), Conv2D(2, 3, stride=2, mean=True), Flatten(), Dense(2))
+    (1, 12, 12),
+    (Conv2D(3, 3, stride=2, padding=1), ReLU(), Conv2D(2, 3, stride=2, mean=True), Flatten(), Dense(2)),
+    classes=("X", "O"),
 )
 CONFIG = TrainingConfig(SGD(0.05), Cosine(0.1, warmup=0.2), batch=20, epochs=4, seed=3)
 
@@ -145,7 +149,7 @@ def test_gradient_maps_are_how_fast_the_error_rises_with_each_value() -> None:
             shape, lists = (shape[0], 1, 1), (Flatten(),)
         else:
             lists = ()
-        rest = Network(shape, (*lists, *SMOOTH.layers[place:]))
+        rest = Network(shape, (*lists, *SMOOTH.layers[place:]), classes=("X", "O"))
         above = zip(SMOOTH.names[place + 1 :], rest.names[1 + len(lists) :], strict=True)
         its = {
             f"{new}.{key.partition('.')[2]}": value
@@ -213,7 +217,7 @@ def test_the_nudge_is_what_trying_it_gives(network: Network) -> None:
 
 def test_a_kink_is_said() -> None:
     """A bias that puts a ReLU at exactly 0: its slope is another on each side."""
-    network = Network((1, 12, 12), (Conv2D(1, 12), ReLU(), Flatten(), Dense(2)))
+    network = Network((1, 12, 12), (Conv2D(1, 12), ReLU(), Flatten(), Dense(2)), classes=("X", "O"))
     start = {name: np.zeros(shape, np.float32) for name, shape in network.parameter_shapes.items()}
     start["dense-1.weight"][:] = [[1], [-1]]
     trainer = Trainer(network, FixedSource(POOL), CONFIG, CPU, start)

@@ -130,7 +130,11 @@ def test_reach_both_ways_equals_following_every_change(seed: int) -> None:
     """Layer by layer: change each input cell of a layer alone and see which of its outputs move."""
     network, _, _ = some(seed)
     for layer, shape in zip(network.layers, network.shapes, strict=False):
-        alone = Network(shape, (layer, *_tail(layer.output_shape(shape)))) if len(shape) == 3 else None
+        alone = (
+            Network(shape, (layer, *_tail(layer.output_shape(shape))), classes=("X", "O"))
+            if len(shape) == 3
+            else None
+        )
         if alone is None:
             continue
         moved = _moved(alone)  # (cells below, cells above)
@@ -172,7 +176,9 @@ def _moved(network: Network) -> Array:
 
 
 def test_reach_goes_through_whole_networks_without_the_gaps_of_strides() -> None:
-    network = Network((1, 12, 12), (Conv2D(2, 2, stride=3), ReLU(), Conv2D(2, 3), Flatten(), Dense(2)))
+    network = Network(
+        (1, 12, 12), (Conv2D(2, 2, stride=3), ReLU(), Conv2D(2, 3), Flatten(), Dense(2)), classes=("X", "O")
+    )
     seen = receptive_mask(network, 3, (0, 0, 0))[0][0]
     assert seen.sum() == 36, "nine windows of four pixels, the gaps between them unread"
     assert not seen[2].any()
@@ -201,7 +207,9 @@ def test_runs_without_gaps_are_what_is_read(seed: int) -> None:
 
 def test_a_skip_is_read_even_where_the_stack_looks_elsewhere() -> None:
     """The stack reads rows -1, 1 and 3 for rows 0, 1 and 2: of the corner only the padding."""
-    network = Network((1, 3, 3), (Residual((Conv2D(1, 1, stride=2, padding=1),)), Flatten(), Dense(2)))
+    network = Network(
+        (1, 3, 3), (Residual((Conv2D(1, 1, stride=2, padding=1),)), Flatten(), Dense(2)), classes=("X", "O")
+    )
     read_by_corner, read_by_middle = (receptive_mask(network, 1, (0, at, at))[0][0] for at in (0, 1))
     assert np.argwhere(read_by_corner).tolist() == [[0, 0]]
     assert np.argwhere(read_by_middle).tolist() == [[1, 1]]
@@ -209,7 +217,7 @@ def test_a_skip_is_read_even_where_the_stack_looks_elsewhere() -> None:
 
 
 def test_the_winner_of_a_pool_and_a_tie() -> None:
-    network = Network((1, 4, 4), (MaxPool2D(), Flatten(), Dense(2)))
+    network = Network((1, 4, 4), (MaxPool2D(), Flatten(), Dense(2)), classes=("X", "O"))
     picture = np.zeros((1, 4, 4), np.float32)
     picture[0, 1, 1], picture[0, 0, 3] = 2.0, -1.0
     prediction = read(network, network.initial_parameters(0), picture)
@@ -320,6 +328,7 @@ def test_without_biases_the_contributions_alone_are_the_score() -> None:
     network = Network(
         (1, 11, 10),
         (Conv2D(3, 3, stride=2, padding=2, bias=False), ReLU(), MaxPool2D(3, 2), Flatten(), Dense(2, bias=False)),
+        classes=("X", "O"),
     )
     gradients = Gradients(network, 2)
     gradients.load(network.initial_parameters(4))
@@ -329,7 +338,7 @@ def test_without_biases_the_contributions_alone_are_the_score() -> None:
 
 def test_the_rest_is_what_the_biases_add() -> None:
     """Take the biases of the features away: what is missing is what they were said to add, with no ReLU."""
-    network = Network((1, 6, 6), (Conv2D(2, 3), Flatten(), Dense(2)))
+    network = Network((1, 6, 6), (Conv2D(2, 3), Flatten(), Dense(2)), classes=("X", "O"))
     parameters, picture = (
         network.initial_parameters(1),
         np.random.default_rng(2).standard_normal((1, 6, 6)).astype(np.float32),
@@ -346,7 +355,9 @@ def test_the_rest_is_what_the_biases_add() -> None:
 
 
 def test_contributions_to_a_cell_lie_where_it_reads() -> None:
-    network = Network((1, 12, 12), (Conv2D(3, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+    network = Network(
+        (1, 12, 12), (Conv2D(3, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)), classes=("X", "O")
+    )
     gradients = Gradients(network)
     gradients.load(network.initial_parameters(2))
     gradients.forward(np.random.default_rng(3).standard_normal((1, 12, 12)).astype(np.float32))

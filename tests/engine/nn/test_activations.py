@@ -17,7 +17,9 @@ from engine.nn.inference import NotComputed
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU
 from engine.runtime import Request, Runner
 
-NETWORK = Network((1, 16, 16), (Conv2D(64, 3), ReLU(), MaxPool2D(), Conv2D(8, 3), Flatten(), Dense(2)))
+NETWORK = Network(
+    (1, 16, 16), (Conv2D(64, 3), ReLU(), MaxPool2D(), Conv2D(8, 3), Flatten(), Dense(2)), classes=("X", "O")
+)
 SUBJECT = Model("some", NETWORK, NETWORK.initial_parameters(1))
 PICTURE = np.random.default_rng(1).uniform(-1, 1, (16, 16)).astype(np.float32)
 WANTED = {1: range(24, 48), 3: range(64)}

@@ -93,9 +93,18 @@ def test_layers_in_blocks_are_edited_by_their_path() -> None:
         (lambda: SMALL.remove_layer("flatten-1"), ["layer 4 (Dense)"]),
         (lambda: SMALL.move_layer("dense-1", 0), ["layer 1 (Dense)"]),
         (lambda: SMALL.insert_layer(5, Dense(3)), ["layer 6 (Dense)"]),
-        (lambda: Network((1, 2, 2), (Flatten(), Dense(2)), ids=("a", "a")), ["ids must be", "different"]),
-        (lambda: Network((1, 2, 2), (Flatten(), Dense(2)), ids=("a.b", "c")), ["ids must be", "letters"]),
-        (lambda: Network((1, 2, 2), (Flatten(), Dense(2)), ids=("a", "input")), ["ids must be", "input"]),
+        (
+            lambda: Network((1, 2, 2), (Flatten(), Dense(2)), ids=("a", "a"), classes=("X", "O")),
+            ["ids must be", "different"],
+        ),
+        (
+            lambda: Network((1, 2, 2), (Flatten(), Dense(2)), ids=("a.b", "c"), classes=("X", "O")),
+            ["ids must be", "letters"],
+        ),
+        (
+            lambda: Network((1, 2, 2), (Flatten(), Dense(2)), ids=("a", "input"), classes=("X", "O")),
+            ["ids must be", "input"],
+        ),
     ],
 )
 def test_an_edit_that_does_not_fit_is_refused_in_words(edit, words: list[str]) -> None:
@@ -104,7 +113,9 @@ def test_an_edit_that_does_not_fit_is_refused_in_words(edit, words: list[str]) -
 
 
 def test_names_can_be_chosen_and_do_not_change_what_is_computed() -> None:
-    named = Network(SMALL.input_shape, SMALL.layers, ids=("edges", "relu", "pool", "flat", "scores"))
+    named = Network(
+        SMALL.input_shape, SMALL.layers, ids=("edges", "relu", "pool", "flat", "scores"), classes=("X", "O")
+    )
     assert [*named.initial_parameters(3)] == ["edges.weight", "edges.bias", "scores.weight", "scores.bias"]
     pairs = zip(named.initial_parameters(3).values(), SMALL.initial_parameters(3).values(), strict=True)
     assert all(one.tobytes() == other.tobytes() for one, other in pairs)

@@ -14,7 +14,7 @@ from engine.nn import BLANK_INK, BatchPredictor, Model, Network, Predictor, comp
 from engine.nn.inference import with_input_and_scores
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
 
-NETWORK = Network((1, 10, 10), (Flatten(), Dense(2)))
+NETWORK = Network((1, 10, 10), (Flatten(), Dense(2)), classes=("X", "O"))
 SUBJECT = Model("Plain", NETWORK, NETWORK.initial_parameters(1), threshold=0.8)
 INKED = np.ones((10, 10), np.float32)
 
@@ -75,7 +75,7 @@ def test_a_picture_with_hardly_any_ink_is_blank() -> None:
 
 def test_scores_that_are_votes_already_are_shown_as_they_are() -> None:
     scores = votes(1.0, 0.25)
-    article = Network((1, 10, 10), (Flatten(), Dense(2)), vote="score")
+    article = Network((1, 10, 10), (Flatten(), Dense(2)), vote="score", classes=("X", "O"))
     np.testing.assert_array_equal(compute_votes(article, scores), scores)
     assert not np.shares_memory(compute_votes(article, scores), scores)
     np.testing.assert_allclose(compute_votes(NETWORK, scores), np.exp(scores) / np.exp(scores).sum(), rtol=1e-6)
@@ -90,7 +90,7 @@ def test_weights_whose_products_overflow_are_unsure_without_a_warning() -> None:
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 8, 9)])
 def test_images_of_any_number_of_channels_and_sides_are_read(shape: tuple[int, int, int]) -> None:
-    network = Network(shape, (Flatten(), Dense(2)))
+    network = Network(shape, (Flatten(), Dense(2)), classes=("X", "O"))
     predictor = Predictor(Model("Odd", network, network.initial_parameters(1)), choose_backend("cpu"))
     image = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     np.testing.assert_array_equal(predictor.predict(image).activations[0], image)
@@ -114,7 +114,7 @@ def test_a_picture_of_another_size_is_refused() -> None:
 
 
 def test_many_pictures_pass_batch_by_batch_as_each_alone() -> None:
-    network = Network((1, 12, 12), (Conv2D(3, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+    network = Network((1, 12, 12), (Conv2D(3, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)), classes=("X", "O"))
     model = Model("Small", network, network.initial_parameters(3))
     cpu = choose_backend("cpu")
     pictures = np.random.default_rng(1).uniform(-1, 1, (7, 1, 12, 12)).astype(np.float32)

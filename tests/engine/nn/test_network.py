@@ -105,7 +105,7 @@ def test_which_values_share_a_scale_and_which_can_be_below_0() -> None:
     stack = Residual((Conv2D(3, 1), Tanh()))
     layers = (Center(), Conv2D(3), ReLU(), AvgPool2D(), BatchNorm2D(), LeakyReLU(), Residual((ReLU(),)), stack)
     tail = (Sigmoid(), Dropout(), GlobalAvgPool(), Tanh(), Dense(4), ReLU(), Dense(2))
-    network = Network((1, 9, 9), (*layers, *tail))
+    network = Network((1, 9, 9), (*layers, *tail), classes=("X", "O"))
     assert network.scale_sources == (0, 0, 2, 2, 2, 5, 5, 5, 8, 9, 9, 9, 12, 13, 13, 15)
     signed = [name for name, can in zip(network.names, network.can_be_negative, strict=True) if can]
     assert signed == [
@@ -129,7 +129,9 @@ def test_wrong_parameters_are_named() -> None:
 
 
 def test_a_thousand_layers_are_built_and_run() -> None:
-    deep = Network((1, 4, 4), (Conv2D(1, 3, padding="same"), ReLU()) * 499 + (Flatten(), Dense(2)))
+    deep = Network(
+        (1, 4, 4), (Conv2D(1, 3, padding="same"), ReLU()) * 499 + (Flatten(), Dense(2)), classes=("X", "O")
+    )
     assert Network.from_json(deep.to_json()) == deep
     plan = Plan(deep, choose_backend("cpu"), 1, learn=True)
     plan.load(deep.initial_parameters(1))

@@ -15,7 +15,9 @@ from tests.engine import reference
 from tests.engine.random_networks import random_network
 
 CPU = choose_backend("cpu")
-NETWORK = Network((1, 5, 6), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+NETWORK = Network(
+    (1, 5, 6), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)), classes=("X", "O")
+)
 
 
 def made(network: Network, batch: int, values: dict[str, np.ndarray], **options: object) -> Plan:
@@ -120,7 +122,7 @@ def test_a_batch_of_another_shape_is_named() -> None:
 
 def test_the_error_of_scores_far_apart_stays_finite() -> None:
     """Exponentials alone would overflow: -log of softmax is the distance itself here."""
-    network = Network((1, 1, 1), (Flatten(), Dense(2)))
+    network = Network((1, 1, 1), (Flatten(), Dense(2)), classes=("X", "O"))
     values = {"dense-1.weight": np.zeros((2, 1)), "dense-1.bias": np.array([1000.0, -1000.0])}
     plan = made(network, 1, values, learn=True)
     plan.forward(np.zeros((1, 1, 1, 1)))
@@ -199,6 +201,6 @@ def test_a_layer_that_is_not_there_cannot_be_frozen() -> None:
 
 def test_the_memory_of_another_network_s_plan_is_refused() -> None:
     plan = made(NETWORK, 1, NETWORK.initial_parameters(1))
-    other = Network((1, 5, 6), (Flatten(), Dense(2)))
+    other = Network((1, 5, 6), (Flatten(), Dense(2)), classes=("X", "O"))
     with pytest.raises(ShapeError, match=r"^The shared parameters belong to a plan of another network\.$"):
         Plan(other, CPU, 1, shared_parameters=(plan.parameter_vector, plan.buffer_vector))

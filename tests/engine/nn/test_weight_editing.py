@@ -13,7 +13,9 @@ from engine.nn.layers import BatchNorm2D, Conv2D, Dense, Flatten, MaxPool2D, ReL
 from engine.runtime import Request, Runner
 
 NETWORK = Network(
-    (1, 8, 8), (Conv2D(3, 3), BatchNorm2D(), ReLU(), MaxPool2D(), Flatten(), Dense(6), ReLU(), Dense(2))
+    (1, 8, 8),
+    (Conv2D(3, 3), BatchNorm2D(), ReLU(), MaxPool2D(), Flatten(), Dense(6), ReLU(), Dense(2)),
+    classes=("X", "O"),
 )
 OWNERS = [(0, None), (1, 1), (2, 1), (3, 1), (4, 1), (5, None), (6, 6), (7, 6), (8, 8)]
 SUBJECT = Model("some", NETWORK, NETWORK.initial_parameters(1), origin={"recipe": {"seed": 1}})
@@ -25,7 +27,7 @@ def test_a_value_owes_itself_to_the_last_weights_below_it_on_its_own_map(layer: 
 
 
 def test_hand_made_votes_and_stacks_have_no_weights_of_their_own() -> None:
-    network = Network((1, 4, 4), (Residual((Conv2D(1, 1),)), Flatten(), Votes(((0,), (1,)))))
+    network = Network((1, 4, 4), (Residual((Conv2D(1, 1),)), Flatten(), Votes(((0,), (1,)))), classes=("X", "O"))
     assert weight_editing.weight_layer_of(network, 1) is None
     assert weight_editing.weight_layer_of(network, 3) is None
 
@@ -81,7 +83,7 @@ def test_a_kernel_is_restored_in_the_model_that_it_was_ablated_in() -> None:
 @pytest.mark.parametrize("mean", [True, False])
 def test_a_normalised_feature_matches_itself_with_one(mean: bool) -> None:
     weights = np.random.default_rng(3).standard_normal((2, 3, 3)).astype(np.float32)
-    network = Network((2, 3, 3), (Conv2D(1, 3, mean=mean, bias=False), Flatten(), Dense(2)))
+    network = Network((2, 3, 3), (Conv2D(1, 3, mean=mean, bias=False), Flatten(), Dense(2)), classes=("X", "O"))
     model = weight_editing.with_kernel_slices(
         Model("one", network, network.initial_parameters(0)), 1, 0, weight_editing.normalized_kernel(weights, mean)
     )

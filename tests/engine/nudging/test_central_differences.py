@@ -51,7 +51,7 @@ def test_every_layer_agrees_with_backpropagation(case: tuple[Layer, Shape]) -> N
 
 def test_many_values_at_once_are_each_nudged_alone() -> None:
     """More parameters than fit in one batch of changes, and fewer in the last one."""
-    network = Network((1, 30, 40), (Flatten(), Dense(4, bias=False), Tanh(), Dense(2)))
+    network = Network((1, 30, 40), (Flatten(), Dense(4, bias=False), Tanh(), Dense(2)), classes=("X", "O"))
     values = random_parameters(network, np.random.default_rng(0))
     values["dense-1.weight"] *= 0.02
     images = np.random.default_rng(1).normal(0, 1, (1, *network.input_shape))
@@ -85,7 +85,7 @@ def test_where_no_kink_is_found_the_two_agree(seed: int, whole: bool) -> None:
 
 def one_pixel(*layers: Layer) -> tuple[Network, Values]:
     """A kernel of one weight, 1, and a bias, 0, before `layers` and two scores."""
-    network = Network((1, 1, 2), (Conv2D(1, 1), *layers, Flatten(), Dense(2)))
+    network = Network((1, 1, 2), (Conv2D(1, 1), *layers, Flatten(), Dense(2)), classes=("X", "O"))
     values = {name: np.ones(shape) for name, shape in network.parameter_shapes.items()}
     values["conv2d-1.bias"][:] = 0
     values[f"{network.names[-1]}.weight"][1] = -1
@@ -128,7 +128,7 @@ def test_a_kink_between_up_and_down_is_found_though_the_value_lies_beside_it() -
 def test_a_pool_s_tie_is_a_kink_only_for_what_parts_the_two() -> None:
     """Both maps' two pixels are equal. Only the weight of an input that differs between them would break the tie;
     bias and weight move both alike, and a tie that remains is no kink."""
-    network = Network((2, 1, 2), (Conv2D(1, 1), MaxPool2D(), Flatten(), Dense(2)))
+    network = Network((2, 1, 2), (Conv2D(1, 1), MaxPool2D(), Flatten(), Dense(2)), classes=("X", "O"))
     values = {name: np.ones(shape) for name, shape in network.parameter_shapes.items()}
     values["dense-1.weight"][1] = -1
     pictures = np.array([[[[0.2, 0.2]], [[0.7, 0.7]]], [[[0.2, 0.7]], [[0.7, 0.2]]]])  # 0.9 everywhere, twice
@@ -222,6 +222,6 @@ def test_a_step_that_leads_nowhere_is_refused() -> None:
 
 
 def test_a_network_without_values_has_no_slopes() -> None:
-    network = Network((1, 1, 2), (Flatten(), Votes(((0,), (1,)))))
+    network = Network((1, 1, 2), (Flatten(), Votes(((0,), (1,)))), classes=("X", "O"))
     found = central_difference_gradients(network, {}, np.zeros((1, 1, 1, 2)), np.array([[0.0, 1.0]]))
     assert (found.slopes, found.kinked, found.kinks) == ({}, {}, {})

@@ -62,7 +62,11 @@ def test_multiplies_of_a_layer_by_hand(
 
 def test_multiplies_of_a_network_by_hand() -> None:
     """Two convolutions (9 * 9 * 9 * 2 and 9 * 9 * 18 * 3 multiplies) and a last layer (243 * 2)."""
-    network = Network((1, 9, 9), (Conv2D(2, 3, padding=1), ReLU(), Conv2D(3, 3, padding=1), Flatten(), Dense(2)))
+    network = Network(
+        (1, 9, 9),
+        (Conv2D(2, 3, padding=1), ReLU(), Conv2D(3, 3, padding=1), Flatten(), Dense(2)),
+        classes=("X", "O"),
+    )
     first, second, last = 1458, 4374, 486
     assert forward_multiplies(network) == first + second + last
     assert forward_multiplies(network, 2) == second + last

@@ -42,6 +42,7 @@ MIXED = Network(
         Flatten(),
         Dense(2),
     ),
+    classes=("X", "O"),
 )
 
 
@@ -76,7 +77,7 @@ def take(nudger: Nudger, count: int) -> list[Nudge]:
 
 def test_one_weight_by_hand() -> None:
     """Scores w and -w, label 0: the loss is log(1 + exp(-2w)), so up is better, again and again."""
-    network = Network((1, 1, 2), (Conv2D(1, 1, bias=False), Flatten(), Votes(((0,), (1,)))))
+    network = Network((1, 1, 2), (Conv2D(1, 1, bias=False), Flatten(), Votes(((0,), (1,)))), classes=("X", "O"))
     given = Dataset(np.array([[[[1, -1]]]], np.float32), np.array([0]), ("X", "O"))
     nudger = make(network, given, NudgingConfig(size=0.25), {"conv2d-1.weight": np.full((1, 1, 1, 1), 0.5)})
     first, second = take(nudger, 2)

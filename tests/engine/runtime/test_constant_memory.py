@@ -19,7 +19,7 @@ from engine.training import TrainingConfig
 from engine.training.optimizers import Adam
 from tests.conftest import Effort
 
-NETWORK = Network((1, 8, 8), (Flatten(), Dense(2)))
+NETWORK = Network((1, 8, 8), (Flatten(), Dense(2)), classes=("X", "O"))
 DATA = PoolSettings(XOSettings(side=8, size=(0.6, 1.0)), 40, 12)
 # Per step of the curves: its number, loss and rate, in arrays that double while the old one is still referenced.
 CURVE_BYTES = 16 * 4

@@ -18,7 +18,7 @@ from engine.training import evaluate
 from tests.engine.query_driver import QueryDriver
 
 CPU = choose_backend("cpu")
-NETWORK = Network((1, 10, 10), (Conv2D(3, 3), ReLU(), Flatten(), Dense(2)))
+NETWORK = Network((1, 10, 10), (Conv2D(3, 3), ReLU(), Flatten(), Dense(2)), classes=("X", "O"))
 SUBJECT, OTHER = (Model("Small", NETWORK, NETWORK.initial_parameters(seed)) for seed in (3, 4))
 DATA = PoolSettings(XOSettings(side=10, size=(0.7, 1.0)), 50, 230, seed=2)
 

@@ -98,7 +98,7 @@ def test_a_vote_below_the_threshold_is_unsure() -> None:
 
 
 def test_a_network_that_cannot_read_drawings_is_one_sentence_and_the_next_request_works() -> None:
-    network = Network((3, 8, 8), (Flatten(), Dense(2)))
+    network = Network((3, 8, 8), (Flatten(), Dense(2)), classes=("X", "O"))
     runner = Runner("cpu")
     snapshot = runner.compute(request(Model("Colour", network, network.initial_parameters(1))))
     assert snapshot.predictions == ()
@@ -108,7 +108,7 @@ def test_a_network_that_cannot_read_drawings_is_one_sentence_and_the_next_reques
 
 
 def test_notices_are_repeated_until_acknowledged() -> None:
-    network = Network((3, 8, 8), (Flatten(), Dense(2)))
+    network = Network((3, 8, 8), (Flatten(), Dense(2)), classes=("X", "O"))
     runner = Runner("cpu")
     runner.compute(request(Model("Colour", network, network.initial_parameters(1))))
     assert [n.number for n in runner.compute(request(walkthrough())).notices] == [1]
@@ -117,7 +117,7 @@ def test_notices_are_repeated_until_acknowledged() -> None:
 
 def colour() -> Model:
     """A network for colour images."""
-    network = Network((3, 8, 8), (Flatten(), Dense(2)))
+    network = Network((3, 8, 8), (Flatten(), Dense(2)), classes=("X", "O"))
     return Model("Colour", network, network.initial_parameters(1))
 
 

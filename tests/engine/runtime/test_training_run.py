@@ -24,7 +24,11 @@ from tests.engine.run_driver import following
 from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
-NETWORK = Network((1, 10, 10), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)))
+NETWORK = Network(
+    (1, 10, 10),
+    (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(2)),
+    classes=("X", "O"),
+)
 SUBJECT = Model("Small", NETWORK, NETWORK.initial_parameters(9))
 DATA = PoolSettings(XOSettings(side=10, size=(0.6, 1.0)), 150, 40, seed=3)
 GOAL = TrainingRequest(1, SUBJECT, "fresh", "first", TrainingConfig(Adam(0.01), batch=20, epochs=100, seed=5), DATA)

@@ -25,7 +25,9 @@ from engine.training.optimizers import Adam
 from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
-NETWORK = Network((1, 10, 10), (Conv2D(3, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+NETWORK = Network(
+    (1, 10, 10), (Conv2D(3, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)), classes=("X", "O")
+)
 EXAMPLES = GeneratedSource(XOSettings(side=10, size=(0.6, 1.0)), 60, 1).epoch(0)
 CONFIG = TrainingConfig(Adam(0.01), batch=20, epochs=5)
 

@@ -52,7 +52,7 @@ def test_what_there_is_no_example_of_has_no_accuracy() -> None:
 @pytest.mark.parametrize("count", [0, 1, 5, 33])
 def test_examples_are_read_alike_however_many_at_once(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Also with batch normalization, which uses batch statistics in training only."""
-    network = Network((1, 5, 5), (Conv2D(2, 3), BatchNorm2D(), ReLU(), Flatten(), Dense(2)))
+    network = Network((1, 5, 5), (Conv2D(2, 3), BatchNorm2D(), ReLU(), Flatten(), Dense(2)), classes=("X", "O"))
     rng = np.random.default_rng(1)
     parameters = {
         name: rng.uniform(0.1, 1, shape).astype(np.float32) for name, shape in network.parameter_shapes.items()
@@ -69,7 +69,7 @@ def test_examples_are_read_alike_however_many_at_once(monkeypatch: pytest.Monkey
 
 
 def test_weights_so_large_that_scores_overflow_are_judged_without_a_warning() -> None:
-    network = Network((1, 1, 1), (Flatten(), Dense(1, bias=False), Dense(2, bias=False)))
+    network = Network((1, 1, 1), (Flatten(), Dense(1, bias=False), Dense(2, bias=False)), classes=("X", "O"))
     parameters = {
         "dense-1.weight": np.full((1, 1), 3e38, np.float32),
         "dense-2.weight": np.array([[3e38], [-3e38]], np.float32),

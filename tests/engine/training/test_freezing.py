@@ -60,11 +60,11 @@ def test_the_others_learn_as_from_pictures_that_the_frozen_ones_made(
     optimizer: Optimizer, clip: float | None
 ) -> None:
     given = generated_source(TrainingConfig(examples=48, data=DATA)).epoch(0)
-    whole = Network((1, 12, 12), (*BELOW, *ABOVE))
-    rest = Network((1, 12, 12), ABOVE, ids=whole.ids[3:])
+    whole = Network((1, 12, 12), (*BELOW, *ABOVE), classes=("X", "O"))
+    rest = Network((1, 12, 12), ABOVE, ids=whole.ids[3:], classes=("X", "O"))
     start = whole.initial_parameters(1)
     start["batchnorm2d-1.mean"], start["batchnorm2d-1.variance"] = np.float32([0.2]), np.float32([0.7])
-    plan = Plan(Network((1, 12, 12), (*BELOW, *ABOVE)), CPU, len(given), keep_outputs=True)
+    plan = Plan(Network((1, 12, 12), (*BELOW, *ABOVE), classes=("X", "O")), CPU, len(given), keep_outputs=True)
     plan.load(start)
     plan.forward(given.images)
     made = Dataset(plan.outputs()[3], given.labels, given.classes)

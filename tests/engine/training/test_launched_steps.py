@@ -18,7 +18,9 @@ from engine.training.optimizers import Adam
 
 CPU = choose_backend("cpu")
 DATA = XOSettings(side=12, size=(0.6, 1.0))
-NETWORK = Network((1, 12, 12), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+NETWORK = Network(
+    (1, 12, 12), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)), classes=("X", "O")
+)
 CONFIG = TrainingConfig(Adam(0.01), batch=10, epochs=3, examples=47, data=DATA)
 
 

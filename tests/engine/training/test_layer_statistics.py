@@ -31,7 +31,9 @@ from tests.engine.run_driver import following
 
 CPU = choose_backend("cpu")
 NETWORK = Network(
-    (1, 10, 10), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(6), ReLU(), Dense(2))
+    (1, 10, 10),
+    (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dropout(0.2), Dense(6), ReLU(), Dense(2)),
+    classes=("X", "O"),
 )
 DATA = PoolSettings(XOSettings(side=10, size=(0.6, 1.0)), 150, 100, seed=3)
 CONFIG = TrainingConfig(SGD(0.05, momentum=0), batch=20, epochs=100, seed=5, l2=0.01)
@@ -108,6 +110,7 @@ def test_a_row_is_what_weighs_or_picks_and_what_bends_its_values() -> None:
             GlobalAvgPool(),
             Dense(2),
         ),
+        classes=("X", "O"),
     )
     assert layer_groups(deep) == ((1,), (2, 3), (4, 5), (6,), (7,))
     assert list(relu_layers(deep)) == [(1, 3)]

@@ -155,7 +155,7 @@ from engine.backends.backend import one_blas_thread
 from engine.training.optimizers import Adam
 from tests.engine.small_runs import *
 recipe = TrainingConfig(Adam(0.01), batch=16, epochs=1, examples=32, data=DATA, seed={seed})
-wide = Network((1, 12, 12), (Flatten(), Dense(300), ReLU(), Dense(300), ReLU(), Dense(2)))
+wide = Network((1, 12, 12), (Flatten(), Dense(300), ReLU(), Dense(300), ReLU(), Dense(2)), ("X", "O"))
 with one_blas_thread():
     print(*(digest(train_to_end(recipe, network).parameters()) for network in (MIXED, wide)))
     engine.training.train_step.CACHE_BYTES = 30_000

@@ -18,7 +18,7 @@ from engine.training.config import Linear, StepDecay
 
 # Five blank pictures that are neither: nothing pulls at a weight, so that what decay leaves of it tells the rate.
 BLANK = FixedSource(Dataset(np.zeros((5, 1, 1, 1), np.float32), np.full(5, -1), ("X", "O")))
-NETWORK = Network((1, 1, 1), (Flatten(), Dense(2, bias=False)))
+NETWORK = Network((1, 1, 1), (Flatten(), Dense(2, bias=False)), classes=("X", "O"))
 ONES = {"dense-1.weight": np.ones((2, 1), np.float32)}
 STEPS = 12  # four epochs of three batches of two, the last of one
 

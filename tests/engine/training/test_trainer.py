@@ -78,7 +78,7 @@ def test_divergence_stops_within_one_step_and_keeps_the_last_finite_weights() ->
 def test_a_step_that_overflows_leaves_the_weights_as_they_were(
     optimizer: Optimizer, weights: tuple[float, float]
 ) -> None:
-    network = Network((1, 1, 1), (Flatten(), Dense(2)))
+    network = Network((1, 1, 1), (Flatten(), Dense(2)), classes=("X", "O"))
     source = FixedSource(Dataset(np.ones((2, 1, 1, 1), np.float32), np.array([0, 0]), ("X", "O")))
     start = {
         "dense-1.weight": np.array(weights, np.float32)[:, None],
@@ -93,7 +93,7 @@ def test_a_step_that_overflows_leaves_the_weights_as_they_were(
 
 def test_an_average_that_overflows_stops_the_run() -> None:
     """A gradient of 1e20 is a number, its square is not: Adam would never move that weight again."""
-    network = Network((1, 1, 1), (Flatten(), Dense(1, bias=False), Dense(2)))
+    network = Network((1, 1, 1), (Flatten(), Dense(1, bias=False), Dense(2)), classes=("X", "O"))
     start = {name: np.zeros(shape, np.float32) for name, shape in network.parameter_shapes.items()}
     start["dense-2.weight"][:, 0] = 1e20, -1e20
     source = FixedSource(Dataset(np.ones((1, 1, 1, 1), np.float32), np.array([0]), ("X", "O")))
@@ -105,7 +105,7 @@ def test_an_average_that_overflows_stops_the_run() -> None:
 def order_of(seed: int) -> list[list[int]]:
     """The order of six examples in a run with batches of one, by epoch."""
     images = np.linspace(-1, 1, 6, dtype=np.float32)[:, None, None, None]
-    network = Network((1, 1, 1), (Flatten(), Dense(2)))
+    network = Network((1, 1, 1), (Flatten(), Dense(2)), classes=("X", "O"))
     start = {"dense-1.weight": np.array([[1], [0]], np.float32), "dense-1.bias": np.zeros(2, np.float32)}
     source = FixedSource(Dataset(images, np.zeros(6, np.int64), ("X", "O")))
     trainer = Trainer(network, source, TrainingConfig(SGD(1e-30), batch=1, epochs=2, seed=seed), CPU, start)
@@ -146,7 +146,7 @@ def test_the_mean_of_an_epoch_is_that_of_its_steps_losses() -> None:
 # --- why a run ends
 
 # One picture to learn from and one to be judged by, a weight that learns, and one that decides what is read.
-ONE = Network((1, 1, 1), (Flatten(), Dense(2)))
+ONE = Network((1, 1, 1), (Flatten(), Dense(2)), classes=("X", "O"))
 
 
 def picture(label: int) -> Dataset:
@@ -358,7 +358,7 @@ def test_a_refused_step_lets_no_later_one_through() -> None:
 
 def test_running_statistics_that_overflow_stop_the_run_and_stay_as_they_were() -> None:
     """Values of 1e20 are numbers, and so are error and gradient once they are normalized; their variance is not."""
-    network = Network((1, 1, 2), (Conv2D(1, 1), BatchNorm2D(), ReLU(), Flatten(), Dense(2)))
+    network = Network((1, 1, 2), (Conv2D(1, 1), BatchNorm2D(), ReLU(), Flatten(), Dense(2)), classes=("X", "O"))
     values = network.initial_parameters(1) | {"conv2d-1.weight": np.full((1, 1, 1, 1), 1e20, np.float32)}
     images = np.random.default_rng(1).uniform(-1, 1, (4, 1, 1, 2)).astype(np.float32)
     source = FixedSource(Dataset(images, np.array([0, 1, 0, 1]), ("X", "O")))

@@ -35,7 +35,7 @@ from engine.training import TrainingConfig
 from tests.samples import DRAWINGS, drawing_sample
 from xo_gui.state import EngineThread
 
-TINY = Network((1, 8, 8), (Flatten(), Dense(2)))
+TINY = Network((1, 8, 8), (Flatten(), Dense(2)), classes=("X", "O"))
 DOCUMENT = Document(drawing_sample(Drawing()), (Model("Walk-through", WALKTHROUGH.network, handmade_parameters()),))
 
 

@@ -17,7 +17,9 @@ from xo_gui.views.network import cell_summary
 from xo_gui.widgets import NO_VALUE, signed_text
 
 LARGE = Network(
-    (1, 130, 130), (Conv2D(512, 3), ReLU(), MaxPool2D(), Conv2D(16, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2))
+    (1, 130, 130),
+    (Conv2D(512, 3), ReLU(), MaxPool2D(), Conv2D(16, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)),
+    classes=("X", "O"),
 )
 SHOWN = {0: range(1), 1: range(24)}
 

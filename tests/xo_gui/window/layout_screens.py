@@ -56,10 +56,10 @@ HEIGHT = 800
 THEME = os.environ.get("LAYOUT_THEME", "dark")
 PATIENCE = 25  # looks at a screen before its faults count
 LONG_NAME = "a class name of many, many letters, such as a folder of pictures may have"
-WIDE = Network((1, 30, 30), (Conv2D(512, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(2)))
-POINTS = Network((1, 9, 9), (Conv2D(4, 9), ReLU(), Conv2D(6, 1), ReLU(), Flatten(), Dense(2)))
+WIDE = Network((1, 30, 30), (Conv2D(512, 3), ReLU(), MaxPool2D(2), Flatten(), Dense(2)), classes=("X", "O"))
+POINTS = Network((1, 9, 9), (Conv2D(4, 9), ReLU(), Conv2D(6, 1), ReLU(), Flatten(), Dense(2)), classes=("X", "O"))
 BLOCK: tuple[Layer, ...] = (Conv2D(2, 3, padding="same"), ReLU(), MaxPool2D(1, 1))
-DEEP = Network((1, 6, 6), (*BLOCK * 20, Flatten(), Dense(2)))
+DEEP = Network((1, 6, 6), (*BLOCK * 20, Flatten(), Dense(2)), classes=("X", "O"))
 
 
 def of_classes(names: tuple[str, ...]) -> Network:
@@ -68,7 +68,7 @@ def of_classes(names: tuple[str, ...]) -> Network:
 
 TEN = of_classes(tuple("0123456789"))
 TWENTY = of_classes((LONG_NAME, *(f"class {at}" for at in range(1, 19)), LONG_NAME + " of another kind"))
-SMALL = Network((1, 8, 8), (Conv2D(1, 3), Flatten(), Dense(2)))
+SMALL = Network((1, 8, 8), (Conv2D(1, 3), Flatten(), Dense(2)), classes=("X", "O"))
 
 
 class Stage:

@@ -263,7 +263,7 @@ def test_a_wrong_file_says_so_and_changes_nothing(hand: Hand, tmp_path) -> None:
 
 
 def test_a_network_that_reads_no_drawing_is_refused_and_nothing_changes(hand: Hand, tmp_path) -> None:
-    window, network = hand.window, Network((1, 1, 1), (Flatten(), Dense(2)))
+    window, network = hand.window, Network((1, 1, 1), (Flatten(), Dense(2)), classes=("X", "O"))
     hand.draw(X_ARMS)
     model, path = Model("Tiny", network, network.initial_parameters(1)), tmp_path / "tiny.safetensors"
     save_model(path, model)

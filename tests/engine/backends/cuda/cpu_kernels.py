@@ -32,6 +32,7 @@ MIXED = Network(
         Flatten(),
         Dense(2),
     ),
+    classes=("X", "O"),
 )
 
 

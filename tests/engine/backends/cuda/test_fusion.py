@@ -28,8 +28,10 @@ from tests.engine.backends.cuda.cpu_kernels import (
 )
 
 # Both kinds of the end of a network, with a sum long enough to be cut.
-WIDE = Network((2, 8, 8), (Conv2D(9, 3), ReLU(), MaxPool2D(), Flatten(), Dense(70), ReLU(), Dense(2)))
-AVERAGED = Network((1, 6, 6), (Conv2D(2, 3), ReLU(), GlobalAvgPool(), ReLU()))
+WIDE = Network(
+    (2, 8, 8), (Conv2D(9, 3), ReLU(), MaxPool2D(), Flatten(), Dense(70), ReLU(), Dense(2)), classes=("X", "O")
+)
+AVERAGED = Network((1, 6, 6), (Conv2D(2, 3), ReLU(), GlobalAvgPool(), ReLU()), classes=("X", "O"))
 
 
 MEMORY = np.zeros(64, np.float32)
@@ -85,7 +87,9 @@ def test_a_training_step_of_the_default_network_is_some_twenty_launches() -> Non
 def test_pooling_is_fused_with_the_convolution() -> None:
     """If windows tile the maps exactly; and values just computed are not loaded again."""
     for size, together in ((8, True), (9, False)):
-        network = Network((1, size, size), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+        network = Network(
+            (1, size, size), (Conv2D(2, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)), classes=("X", "O")
+        )
         plan = Plan(network, kernel_backend(CpuDevice(132)), 1, keep_outputs=True)
         found = launches(fuse_launches([call for calls in plan.forward_calls for call in calls]))
         assert any(launch.kernel == "elementwise" for launch in found[1:]) != together

@@ -23,7 +23,7 @@ from tests.engine.backends.cuda.cpu_kernels import (
 
 CPU = choose_backend("cpu")
 # All sums are long enough to be split, and no dimension is a multiple of a tile's.
-LONG = Network((8, 7, 7), (Conv2D(9, 6, padding=2), Flatten(), Dense(4), Dense(2)))
+LONG = Network((8, 7, 7), (Conv2D(9, 6, padding=2), Flatten(), Dense(4), Dense(2)), classes=("X", "O"))
 BATCH = 20
 
 

@@ -148,7 +148,7 @@ def test_unsupported_memory_layouts_are_refused(ops: Ops) -> None:
 
 
 def test_a_network_without_parameters_trains_without_error(device: CpuDevice) -> None:
-    network = Network((1, 1, 2), (ReLU(), *MIXED.layers[-2:-1]))
+    network = Network((1, 1, 2), (ReLU(), *MIXED.layers[-2:-1]), classes=("X", "O"))
     stepper = stepper_on(device, network)
     stepper.run(6)
     assert stepper.steps_made == 1
@@ -196,9 +196,9 @@ MANY = 65_536  # the most features of a layer
 @pytest.mark.parametrize(
     "network",
     [
-        Network((1, 1, 1), (Conv2D(MANY, 1), Flatten(), Dense(2))),
-        Network((1, 1, 1), (Conv2D(MANY, 1), BatchNorm2D(), Flatten(), Dense(2))),
-        Network((1, 750, 750), (Flatten(), Dense(2))),
+        Network((1, 1, 1), (Conv2D(MANY, 1), Flatten(), Dense(2)), classes=("X", "O")),
+        Network((1, 1, 1), (Conv2D(MANY, 1), BatchNorm2D(), Flatten(), Dense(2)), classes=("X", "O")),
+        Network((1, 750, 750), (Flatten(), Dense(2)), classes=("X", "O")),
     ],
     ids=["channels", "channels-normalized", "inputs"],
 )

@@ -79,7 +79,11 @@ def test_chunks_of_a_batch_suit_the_frequency_domain_and_both_threads() -> None:
 
 
 def test_gradients_hardly_depend_on_the_convolution_algorithm() -> None:
-    network = Network((8, 24, 24), (Conv2D(12, 9, padding=4), ReLU(), MaxPool2D(5, 2, "drop"), Flatten(), Dense(2)))
+    network = Network(
+        (8, 24, 24),
+        (Conv2D(12, 9, padding=4), ReLU(), MaxPool2D(5, 2, "drop"), Flatten(), Dense(2)),
+        classes=("X", "O"),
+    )
     images = np.random.default_rng(2).standard_normal((16, 8, 24, 24)).astype(np.float32)
     shares = np.tile(np.float32([[1, 0], [0, 1]]), (8, 1))
     many = _gradient(network, images, shares)

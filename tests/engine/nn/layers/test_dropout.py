@@ -21,7 +21,7 @@ def dropped(
     *layers: Layer, batch: int = 1, seed: int = 0, step: int = 0, first: int = 0, training: bool = True
 ) -> list[np.ndarray]:
     """The output of the layers for images of ones, (N, 2, 20, 25) each."""
-    network = Network((2, 20, 25), (*layers, Flatten(), Dense(2)))
+    network = Network((2, 20, 25), (*layers, Flatten(), Dense(2)), classes=("X", "O"))
     values = network.initial_parameters(1)
     plan = make_plan(network, CPU, batch, values, keep_outputs=True, training=training, seed=seed)
     plan.rng_counter[...] = step, first
@@ -99,7 +99,7 @@ def test_reading_passes_everything_on() -> None:
     plain, stacked = dropped(Dropout(0.9), Residual((Dropout(0.9),)), batch=2, training=False)
     np.testing.assert_array_equal(plain, 1)
     np.testing.assert_array_equal(stacked, 2)
-    network = Network((1, 4, 4), (Dropout(0.9), Flatten(), Dense(2)))
+    network = Network((1, 4, 4), (Dropout(0.9), Flatten(), Dense(2)), classes=("X", "O"))
     plan = make_plan(
         network, CPU, 1, network.initial_parameters(1), learn=True, input_gradient=True, training=False
     )
@@ -109,7 +109,7 @@ def test_reading_passes_everything_on() -> None:
 
 
 def test_the_gradient_passes_where_the_value_did_and_nowhere_else() -> None:
-    network = Network((1, 9, 9), (Dropout(0.4), Flatten(), Dense(2)))
+    network = Network((1, 9, 9), (Dropout(0.4), Flatten(), Dense(2)), classes=("X", "O"))
     options = {"learn": True, "input_gradient": True, "keep_outputs": True, "seed": 8}
     plan = make_plan(network, CPU, 3, network.initial_parameters(1), **options)
     plan.rng_counter[...] = 4, 2
@@ -119,7 +119,7 @@ def test_the_gradient_passes_where_the_value_did_and_nowhere_else() -> None:
 
 
 def test_a_frozen_layer_drops_nothing() -> None:
-    network = Network((1, 9, 9), (Dropout(0.4), Flatten(), Dense(2)))
+    network = Network((1, 9, 9), (Dropout(0.4), Flatten(), Dense(2)), classes=("X", "O"))
     plan = Plan(network, CPU, 1, keep_outputs=True, learn=True, frozen=("dropout-1",))
     plan.load(network.initial_parameters(1))
     plan.forward(np.ones((1, 1, 9, 9), np.float32))
@@ -128,7 +128,7 @@ def test_a_frozen_layer_drops_nothing() -> None:
 
 @pytest.mark.parametrize("layer", [Dropout(0.3), Residual((Dropout(), Conv2D(3, 1)))])
 def test_a_step_of_learning_does_not_depend_on_how_it_is_cut(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Network((1, 6, 6), (Conv2D(3, 3), layer, Flatten(), Dense(2)))
+    network = Network((1, 6, 6), (Conv2D(3, 3), layer, Flatten(), Dense(2)), classes=("X", "O"))
     rng = np.random.default_rng(2)
     images = rng.normal(0, 1, (30, 1, 6, 6)).astype(np.float32)
     shares = rng.dirichlet([1, 1], 30).astype(np.float32)

@@ -148,7 +148,7 @@ def test_stacks_within_stacks_have_an_end() -> None:
     described = {"layer": "ReLU"}
     for _ in range(400):
         described = {"layer": "Residual", "layers": [described]}
-    data = Network((1, 2, 2), (Flatten(), Dense(2))).to_json() | {"layers": [described]}
+    data = Network((1, 2, 2), (Flatten(), Dense(2)), classes=("X", "O")).to_json() | {"layers": [described]}
     assert "at most 8 deep" in refusal(lambda: Network.from_json(data))
 
 
@@ -156,7 +156,7 @@ def test_stacks_within_stacks_have_an_end() -> None:
 
 
 def described(*layers: object) -> dict[str, Any]:
-    sound = Network((1, 8, 8), (Flatten(), Dense(2))).to_json()
+    sound = Network((1, 8, 8), (Flatten(), Dense(2)), classes=("X", "O")).to_json()
     return json.loads(json.dumps(sound | {"layers": list(layers)}))
 
 
@@ -233,7 +233,7 @@ def test_numbers_that_json_cannot_hold_are_refused_too() -> None:
     ],
 )
 def test_shapes_that_do_not_fit_are_named(layers: tuple[Layer, ...], words: list[str]) -> None:
-    sentence = refusal(lambda: Network((1, 8, 8), layers), ShapeError)
+    sentence = refusal(lambda: Network((1, 8, 8), layers, classes=("X", "O")), ShapeError)
     for word in words:
         assert word in sentence
 
@@ -243,13 +243,13 @@ def test_shapes_that_do_not_fit_are_named(layers: tuple[Layer, ...], words: list
 )
 def test_an_input_without_pixels_is_refused(shape: Any) -> None:
     assert "input is channels × height × width" in refusal(
-        lambda: Network(shape, (Flatten(), Dense(2))), ShapeError
+        lambda: Network(shape, (Flatten(), Dense(2)), classes=("X", "O")), ShapeError
     )
 
 
 def test_a_vote_that_is_none_is_refused() -> None:
     wrong: Any = "shout"
-    assert "'shout'" in refusal(lambda: Network((1, 2, 2), (Flatten(), Dense(2)), vote=wrong))
+    assert "'shout'" in refusal(lambda: Network((1, 2, 2), (Flatten(), Dense(2)), vote=wrong, classes=("X", "O")))
 
 
 HEAD = (GlobalAvgPool(), Dense(2))
@@ -274,7 +274,7 @@ def test_a_network_that_no_machine_could_hold_is_refused_before_memory_is_taken(
 ) -> None:
     tracemalloc.start()
     try:
-        sentence = refusal(lambda: Network(shape, layers))
+        sentence = refusal(lambda: Network(shape, layers, classes=("X", "O")))
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
@@ -285,11 +285,11 @@ def test_a_network_that_no_machine_could_hold_is_refused_before_memory_is_taken(
 def test_an_eight_megapixel_photograph_is_not_too_large() -> None:
     """Forward of 16 kernels of 5 × 5, ReLU and a pool."""
     layers = (Conv2D(16, 5, padding="same"), ReLU(), MaxPool2D(), GlobalAvgPool(), Dense(2))
-    assert Network((1, 2448, 3264), layers).shapes[3] == (16, 1224, 1632)
+    assert Network((1, 2448, 3264), layers, classes=("X", "O")).shapes[3] == (16, 1224, 1632)
 
 
 def test_the_shapes_of_many_parameters_take_no_memory() -> None:
-    network = Network((1, 1000, 1000), (Flatten(), Dense(200), Dense(2)))
+    network = Network((1, 1000, 1000), (Flatten(), Dense(200), Dense(2)), classes=("X", "O"))
     tracemalloc.start()
     try:
         assert network.parameter_shapes["dense-1.weight"] == (200, 1_000_000)

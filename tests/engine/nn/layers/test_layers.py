@@ -56,7 +56,9 @@ def test_gradient_equals_the_central_difference(layer: Layer, shape: Shape, trai
 @pytest.mark.parametrize("cut", [ReLU(), LeakyReLU(0.3)], ids=["ReLU", "LeakyReLU"])
 def test_running_a_cut_after_the_pool_changes_nothing(case: tuple[Layer, Shape], cut: Layer) -> None:
     layer, shape = case
-    network = Network((1, *shape[1:]), (Conv2D(shape[0], 3, padding=1), cut, layer, Flatten(), Dense(2)))
+    network = Network(
+        (1, *shape[1:]), (Conv2D(shape[0], 3, padding=1), cut, layer, Flatten(), Dense(2)), classes=("X", "O")
+    )
     rng = np.random.default_rng(3)
     values = random_parameters(network, rng)
     images = np.round(rng.normal(0, 1, (4, *network.input_shape)))
@@ -71,7 +73,7 @@ def test_running_a_cut_after_the_pool_changes_nothing(case: tuple[Layer, Shape],
 
 @pytest.mark.parametrize(("size", "stride"), [(2, 2), (3, 2), (3, 3), (2, 1)])
 def test_of_equal_values_the_first_in_row_order_wins(size: int, stride: int) -> None:
-    network = Network((1, 6, 6), (MaxPool2D(size, stride), Flatten(), Dense(2)))
+    network = Network((1, 6, 6), (MaxPool2D(size, stride), Flatten(), Dense(2)), classes=("X", "O"))
     values = {name: np.ones(shape) for name, shape in network.parameter_shapes.items()}
     values["dense-1.weight"][1] = -1
     plan = make_plan(network, CPU, 1, values, learn=True, input_gradient=True)

@@ -20,7 +20,7 @@ DEEP = Residual((Conv2D(2, 3, padding=1), Residual((BatchNorm2D(0.3), ReLU()))))
 
 
 def network_of(*layers: Layer, shape: tuple[int, int, int] = (2, 3, 4)) -> Network:
-    return Network(shape, (*layers, Flatten(), Dense(2)))
+    return Network(shape, (*layers, Flatten(), Dense(2)), classes=("X", "O"))
 
 
 def settled(plan: Plan, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -22,7 +22,7 @@ BLANK = -1.0
 
 
 def around(first: tuple[Layer, ...], side: int = 24) -> Network:
-    return Network((1, side, side), (*first, Flatten(), Dense(2)))
+    return Network((1, side, side), (*first, Flatten(), Dense(2)), classes=("X", "O"))
 
 
 # Convolutions that NumPy computes by rows, in tiles (Winograd), in the frequency domain, and with a stride.

@@ -20,7 +20,7 @@ BLOCK = Residual((Conv2D(2, 3, padding=1), BatchNorm2D(), ReLU(), Residual((Drop
 
 
 def network_of(*layers: Layer) -> Network:
-    return Network((2, 6, 5), (*layers, Flatten(), Dense(2)))
+    return Network((2, 6, 5), (*layers, Flatten(), Dense(2)), classes=("X", "O"))
 
 
 def test_its_parameters_are_named_by_their_place_in_it() -> None:
@@ -161,7 +161,7 @@ def test_what_lies_below_a_value_in_the_padding_is_not_read_either() -> None:
 
 
 def test_a_list_keeps_a_skip_too() -> None:
-    network = Network((1, 2, 3), (Flatten(), Residual((Dense(4), Tanh(), Dense(6))), Dense(2)))
+    network = Network((1, 2, 3), (Flatten(), Residual((Dense(4), Tanh(), Dense(6))), Dense(2)), classes=("X", "O"))
     assert network.shapes == ((1, 2, 3), (6,), (6,), (2,))
     assert receptive_field(network, 2, 0, 0)[:2] == [None, None]
 
@@ -169,7 +169,7 @@ def test_a_list_keeps_a_skip_too() -> None:
 def test_the_default_network_gains_a_stack_without_losing_its_costs() -> None:
     layers = DEFAULT.network.layers
     stack = Residual((Conv2D(8, 3, padding=1), ReLU()))
-    network = Network((1, 32, 32), (*layers[:3], stack, *layers[3:]))
+    network = Network((1, 32, 32), (*layers[:3], stack, *layers[3:]), classes=("X", "O"))
     assert [cost for place, cost in enumerate(network.costs) if place != 3] == list(DEFAULT.network.costs)
     assert network.costs[3].parameters == 8 * 8 * 9 + 8
     assert network.costs[3].multiplies == 8 * 8 * 9 * 16 * 16

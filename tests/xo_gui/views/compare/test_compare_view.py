@@ -213,7 +213,7 @@ def test_a_weight_is_told_in_both(driver: CompareDriver) -> None:
 
 def test_other_layers_have_no_difference_and_it_is_said_why(driver: CompareDriver) -> None:
     layers = (Conv2D(5, 5, padding="same"), ReLU(), MaxPool2D(), Flatten(), Dense(2))
-    other = Network((1, 32, 32), layers)
+    other = Network((1, 32, 32), layers, classes=("X", "O"))
     driver.hand.draw(X_ARMS)
     driver.window.comparison.compare_with(Model("Small", other, other.initial_parameters(1)))
     driver.hand.settle()
@@ -330,7 +330,7 @@ def test_a_file_is_compared_with_and_other_files_change_nothing(
 ) -> None:
     model, flat, picture = tmp_path / "mine.safetensors", tmp_path / "flat.safetensors", tmp_path / "a.png"
     save_model(model, trained(2))
-    wide = Network((1, 4, 6), (Flatten(), Dense(2)))
+    wide = Network((1, 4, 6), (Flatten(), Dense(2)), classes=("X", "O"))
     save_model(flat, Model("Flat", wide, wide.initial_parameters(1)))
     driver.window.drawing_view.to_image().save(str(picture))
     said: list[str] = []
@@ -438,7 +438,7 @@ def test_the_sentence_says_the_same_only_of_what_was_compared() -> None:
         model = Model(str(seed), network, network.initial_parameters(seed))
         return Predictor(model, choose_backend("cpu")).predict(picture)
 
-    one = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
+    one = Network((1, 12, 12), (Conv2D(4, 3), ReLU(), MaxPool2D(), Flatten(), Dense(2)), classes=("X", "O"))
     other = Network((1, 12, 12), (Conv2D(6, 4), MaxPool2D(), Flatten(), Dense(3)), ("X", "O", "T"))
     only_input = difference_text(ModelDifference.between(read(one, 1), read(other, 1)))
     assert only_input == "only their inputs can be compared, and these are the same"

@@ -263,7 +263,7 @@ def test_rounding_errors_do_not_truncate_a_whole_number() -> None:
 
 
 def test_a_window_over_several_maps_shows_the_largest_contribution_or_the_selected_map() -> None:
-    network = Network((1, 6, 6), (Conv2D(3, 3), Conv2D(2, 2), GlobalAvgPool()))
+    network = Network((1, 6, 6), (Conv2D(3, 3), Conv2D(2, 2), GlobalAvgPool()), classes=("X", "O"))
     prediction = read(
         Model("two", network, network.initial_parameters(5)), np.linspace(-1, 1, 36, dtype=np.float32).reshape(6, 6)
     )
@@ -324,7 +324,7 @@ def test_every_kind_of_layer_has_value_arithmetic() -> None:
         Center(), Conv2D(3, 3, padding=2, stride=2), BatchNorm2D(), ReLU(), Residual((Conv2D(3, 1),)), Tanh(),
         AvgPool2D(), Dropout(), Sigmoid(), MaxPool2D(2, 1), GlobalAvgPool(), Dense(2),
     )  # fmt: skip
-    network = Network((1, 9, 9), layers)
+    network = Network((1, 9, 9), layers, classes=("X", "O"))
     prediction = read(Model("all", network, network.initial_parameters(1)), X)
     for layer, output in enumerate(prediction.activations):
         blocks = value_blocks(ValueContext(prediction, CellRef(layer, output.shape[0] - 1)))
@@ -338,7 +338,7 @@ def test_a_window_over_the_frame_says_what_is_read_there() -> None:
     """The arithmetic shows the padding's value and counts it."""
     for value, words in ((0.0, "reads 0 there"), (-1.0, "reads −1 there")):
         layers = (Conv2D(2, 3, padding=1, padding_value=value), Flatten(), Dense(2))
-        network = Network((1, 5, 5), layers)
+        network = Network((1, 5, 5), layers, classes=("X", "O"))
         parameters = network.initial_parameters(1)
         prediction = read(Model("padded", network, parameters), np.full((1, 5, 5), -1, np.float32))
         corner, middle = (value_blocks(ValueContext(prediction, CellRef(1, 0, at, at))) for at in (0, 2))

@@ -19,7 +19,7 @@ from xo_gui.views.network.toolbar import LayerSearch, find_layers, layer_entries
 from xo_gui.window import MainWindow
 
 BLOCK: tuple[Layer, ...] = (Conv2D(2, 1), BatchNorm2D(), ReLU(), Dropout(0.1))
-DEEP = Network((1, 4, 4), (*BLOCK * 40, Flatten(), Dense(2)))
+DEEP = Network((1, 4, 4), (*BLOCK * 40, Flatten(), Dense(2)), classes=("X", "O"))
 
 
 @pytest.mark.parametrize(

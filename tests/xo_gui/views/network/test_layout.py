@@ -53,7 +53,7 @@ def stack(side: int, *maps: int, size: int = 3) -> Network:
     layers: list[Any] = []
     for count in maps:
         layers += [Conv2D(count, size, padding="same"), ReLU(), MaxPool2D()]
-    return Network((1, side, side), (*layers, Flatten(), Dense(32), ReLU(), Dense(2)))
+    return Network((1, side, side), (*layers, Flatten(), Dense(32), ReLU(), Dense(2)), classes=("X", "O"))
 
 
 NETWORKS = {
@@ -62,7 +62,7 @@ NETWORKS = {
     "many": stack(64, 64, 64, 128),
     "hundreds": stack(32, 512, 512),
     "lenet": stack(28, 6, 16, size=5),
-    "no maps": Network((1, 9, 9), (Flatten(), Dense(2))),
+    "no maps": Network((1, 9, 9), (Flatten(), Dense(2)), classes=("X", "O")),
     "three": stack(9, 3),
 }
 
@@ -302,6 +302,7 @@ EVERY_KIND = Network(
         Residual((Dense(12),)),
         Dense(2),
     ),
+    classes=("X", "O"),
 )
 
 
@@ -356,7 +357,7 @@ def test_dropout_is_folded_unless_the_user_unfolds_it() -> None:
 
 
 def test_dropout_after_a_hidden_flatten_has_no_column() -> None:
-    network = Network((1, 32, 32), (Flatten(), Dropout(), Dense(4), Dropout(), Dense(2)))
+    network = Network((1, 32, 32), (Flatten(), Dropout(), Dense(4), Dropout(), Dense(2)), classes=("X", "O"))
     assert [stage.layer for stage in display_columns(network)] == [0, 3, 4, 5]
     assert foldable_layers(network) == (4,)
 
@@ -369,14 +370,18 @@ def test_a_thousand_layers_are_laid_out_without_trying_every_fold(monkeypatch: p
         return display_columns(network, folded)
 
     monkeypatch.setattr(fit, display_columns.__name__, counted)
-    deep = Network((1, 4, 4), (Conv2D(2, 1), BatchNorm2D(), ReLU()) * 333 + (Flatten(), Dense(2)))
+    deep = Network(
+        (1, 4, 4), (Conv2D(2, 1), BatchNorm2D(), ReLU()) * 333 + (Flatten(), Dense(2)), classes=("X", "O")
+    )
     strip = fit_columns(deep, AREA, 1.0, headers)
     assert len(tried) == 1
     assert strip.width <= AREA.width, "the whole network fits"
 
 
 def test_any_of_a_thousand_layers_is_three_clicks_away() -> None:
-    deep = Network((1, 4, 4), (Conv2D(2, 1), ReLU(), MaxPool2D(1)) * 333 + (Flatten(), Dense(2)))
+    deep = Network(
+        (1, 4, 4), (Conv2D(2, 1), ReLU(), MaxPool2D(1)) * 333 + (Flatten(), Dense(2)), classes=("X", "O")
+    )
     for layer in (1, 2, 3, 4, 400, 555, 999, 1001):
         folds, clicks = FoldState(), 0
         strip = fit_columns(deep, AREA, 1.0, headers)

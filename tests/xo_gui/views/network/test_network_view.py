@@ -366,7 +366,11 @@ def test_the_switch_and_the_gain_change_the_colours(view: NetworkView) -> None:
     view._controls.gain_slider.setValue(4)
     assert colour_at(view, cell) == table_colour(DARK.value_table, 1.0)
     view._controls.gain_slider.setValue(0)
-    network = Network((1, 9, 9), (Conv2D(2, 3, mean=True), ReLU(), MaxPool2D(9), Flatten(), Votes(((0,), (1,)))))
+    network = Network(
+        (1, 9, 9),
+        (Conv2D(2, 3, mean=True), ReLU(), MaxPool2D(9), Flatten(), Votes(((0,), (1,)))),
+        classes=("X", "O"),
+    )
     weights = {
         "conv2d-1.weight": np.stack([np.ones((1, 3, 3)), np.full((1, 3, 3), 0.1)]).astype(np.float32),
         "conv2d-1.bias": np.zeros(2, np.float32),

@@ -75,6 +75,7 @@ MIXED = Network(
         GlobalAvgPool(),
         Dense(2),
     ),
+    classes=("X", "O"),
 )
 APART = {2: False}  # batch norm in a column of its own
 
@@ -181,7 +182,9 @@ def test_every_value_of_any_network_can_be_traced_with_values_and_without(seed: 
 
 def test_gaps_between_strides_are_neither_outlined_nor_listed() -> None:
     """Each value of the second features reads three windows of two rows, three apart: rows 1-2, 4-5 and 7-8."""
-    network = Network((1, 12, 12), (Conv2D(2, 2, stride=3), Conv2D(2, 3), GlobalAvgPool(), Dense(2)))
+    network = Network(
+        (1, 12, 12), (Conv2D(2, 2, stride=3), Conv2D(2, 3), GlobalAvgPool(), Dense(2)), classes=("X", "O")
+    )
     strip = fit_columns(network, Box(16, 80, 968, 540))
     trace = receptive_trace(network, strip, CellRef(2, 1, 0, 1))
     assert trace is not None

@@ -285,7 +285,7 @@ def test_what_is_being_typed_stays_while_it_trains(tuner: Tuner) -> None:
 
 
 def test_boxes_of_many_layers_come_while_somebody_looks_and_forget_nothing(qtbot) -> None:
-    network = Network((1, 4, 4), (*(Conv2D(1, 1) for _ in range(80)), Flatten(), Dense(2)))
+    network = Network((1, 4, 4), (*(Conv2D(1, 1) for _ in range(80)), Flatten(), Dense(2)), classes=("X", "O"))
     layers = FrozenLayers()
     qtbot.addWidget(layers)
     layers.set_network(network)
