@@ -254,6 +254,10 @@ def style_sheet(theme: Theme) -> str:
     QTableWidget QHeaderView::section {{ background: {theme.background}; color: {theme.secondary_text};
         border: none; padding: 2px 4px; }}
     QTableWidget QLineEdit {{ background: {theme.hover}; color: {theme.text}; border: none; padding: 0 2px; }}
+    ConfusionTable QTableCornerButton::section {{ background: transparent; border: none; }}
+    ConfusionTable QHeaderView, ConfusionTable QHeaderView::section {{ background: {theme.background};
+        border: none; padding: 0 2px; }}
+    ConfusionTable QHeaderView::section:vertical {{ padding: 0; }}
     QScrollBar:horizontal {{ height: 10px; background: transparent; }}
     QScrollBar:vertical {{ width: 10px; background: transparent; }}
     QScrollBar::handle {{ background: {theme.border}; border-radius: 4px; min-width: 24px; min-height: 24px; }}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
@@ -15,12 +13,11 @@ from engine.documents import Document
 from engine.nn import Network, RunPoint, compute_votes
 from engine.runtime import AnyQuery, HeldOutQuery, Snapshot
 from engine.training import Evaluation
-from xo_gui.app import SMALL_PX, TEXT_PX, current_theme, font
 from xo_gui.state import TrainingSettings
+from xo_gui.views.training.confusion_table import HEADER_WIDTH, ConfusionTable
 from xo_gui.views.view import View
 from xo_gui.widgets import HintLabel, Thumbnail, Thumbnails, elided_text, vote_text
 
-_CELL_WIDTH, _CELL_HEIGHT, _HEADER_WIDTH, _HEADER_HEIGHT = 36.0, 24.0, 42.0, 34.0
 _SIDE = 84  # logical pixels of a thumbnail
 _NAME_WIDTH = 60  # that the name of the predicted class may take in a caption
 _MAX_SHOWN = 400
@@ -53,10 +50,22 @@ class HeldOutView(View):
         drawings.addWidget(self.thumbnails, 1)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(16)
-        row.addWidget(self.table, 0, Qt.AlignmentFlag.AlignTop)
+        row.setSpacing(6)
+        row.addLayout(self._table_column())
         row.addLayout(drawings, 1)
         self._fill()
+
+    def _table_column(self) -> QVBoxLayout:
+        """The confusion table, and what its columns are."""
+        heading = HintLabel(self.tr("predicted"), self)
+        heading.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        heading.setContentsMargins(HEADER_WIDTH, 0, self.table.verticalScrollBar().sizeHint().width(), 0)
+        column = QVBoxLayout()
+        column.setSpacing(0)
+        column.addWidget(heading)
+        column.addWidget(self.table)
+        column.addStretch(1)
+        return column
 
     def sizeHint(self) -> QSize:
         return QSize(420, 190)
@@ -70,7 +79,7 @@ class HeldOutView(View):
 
     def set_document(self, document: Document) -> None:
         self._document = document
-        self.table.set_classes(document.models[0].network.classes)
+        self._show_counts()
         if self._evaluation is None:
             self._fill()
 
@@ -88,11 +97,15 @@ class HeldOutView(View):
             late = training.evaluated_point
         if evaluation is not self._evaluation or late != self._late:
             self._evaluation, self._held_out, self._late = evaluation, examples, late
-            classes = () if self._held_out is None else self._held_out.classes
-            self.table.set_counts(
-                None if evaluation is None else ConfusionCounts(classes, evaluation.metrics.confusion)
-            )
+            self._show_counts()
             self._fill()
+
+    def _show_counts(self) -> None:
+        """Show the confusion matrix; without one, the classes of the network."""
+        if self._evaluation is not None and self._held_out is not None:
+            self.table.show_counts(self._held_out.classes, self._evaluation.metrics.confusion)
+        elif self._document is not None:
+            self.table.show_counts(self._document.models[0].network.classes, None)
 
     def _on_cell_selected(self) -> None:
         self._fill()
@@ -160,7 +173,7 @@ class HeldOutView(View):
     def _on_key(self, event: QKeyEvent) -> None:
         """Esc deselects the cell."""
         if event.key() == Qt.Key.Key_Escape and self.table.cell is not None:
-            self.table.clear_selection()
+            self.table.clearSelection()
             event.accept()
 
 
@@ -180,140 +193,3 @@ def worst_first(votes: HostArray, labels: HostArray, cell: tuple[int, int] | Non
     order = top[indices] if cell is not None and cell[0] == cell[1] else -top[indices]
     ordered: HostArray = indices[np.argsort(order, kind="stable")]
     return ordered
-
-
-@dataclass(frozen=True, eq=False)
-class ConfusionCounts:
-    """A confusion matrix. counts: (classes + 1, classes), true class ("neither" last) by predicted class."""
-
-    classes: tuple[str, ...]
-    counts: HostArray
-
-
-class ConfusionTable(QWidget):
-    """The confusion matrix: true class by predicted class. selection_changed: another cell is selected."""
-
-    selection_changed = Signal()
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._confusion: ConfusionCounts | None = None
-        self._classes: tuple[str, ...] = ()
-        self.cell: tuple[int, int] | None = None
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName(self.tr("Confusion matrix"))
-        self.setToolTip(
-            self.tr("Rows: true class. Columns: predicted class. Click a number to see those drawings.")
-        )
-
-    def sizeHint(self) -> QSize:
-        columns = len(self._names()) - 1
-        rows = columns + 1
-        return QSize(int(_HEADER_WIDTH + columns * _CELL_WIDTH), int(_HEADER_HEIGHT + rows * _CELL_HEIGHT) + 2)
-
-    def minimumSizeHint(self) -> QSize:
-        return self.sizeHint()
-
-    def set_classes(self, classes: tuple[str, ...]) -> None:
-        """Set the headings of the matrix while there is none."""
-        if classes != self._classes:
-            self._classes = classes
-            self.updateGeometry()
-            self.update()
-
-    def set_counts(self, confusion: ConfusionCounts | None) -> None:
-        """Show this confusion matrix; None for none."""
-        self._confusion = confusion
-        if confusion is None or (self.cell is not None and self.cell[1] >= len(confusion.classes)):
-            self.cell = None
-        self.setAccessibleDescription(self._text())
-        self.updateGeometry()
-        self.update()
-
-    def box(self, row: int, column: int) -> QRectF:
-        """The rectangle of a cell, in logical pixels."""
-        left, top = _HEADER_WIDTH + column * _CELL_WIDTH, _HEADER_HEIGHT + row * _CELL_HEIGHT
-        return QRectF(left, top, _CELL_WIDTH, _CELL_HEIGHT)
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Select a cell; a second click, or one beside, deselects it."""
-        self._select(self._cell_at(event.position()))
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Arrows move between cells; Esc deselects."""
-        move = {
-            Qt.Key.Key_Left: (0, -1), Qt.Key.Key_Right: (0, 1), Qt.Key.Key_Up: (-1, 0), Qt.Key.Key_Down: (1, 0),
-        }.get(Qt.Key(event.key()))  # fmt: skip
-        if event.key() == Qt.Key.Key_Escape and self.cell is not None:
-            self._select(None)
-        elif move is None or self._confusion is None:
-            super().keyPressEvent(event)
-        else:
-            rows, columns = self._confusion.counts.shape
-            row, column = self.cell or (0, 0)
-            target = min(max(row + move[0], 0), rows - 1), min(max(column + move[1], 0), columns - 1)
-            self._select(target if target != self.cell else self.cell, toggle=False)
-
-    def clear_selection(self) -> None:
-        """Deselect the cell."""
-        self._select(None)
-
-    def _select(self, cell: tuple[int, int] | None, toggle: bool = True) -> None:
-        self.cell = None if toggle and cell == self.cell else cell
-        self.update()
-        self.selection_changed.emit()
-
-    def _cell_at(self, position: QPointF) -> tuple[int, int] | None:
-        if self._confusion is None:
-            return None
-        rows, columns = self._confusion.counts.shape
-        cells = ((row, column) for row in range(rows) for column in range(columns))
-        return next((cell for cell in cells if self.box(*cell).contains(position)), None)
-
-    def _names(self) -> tuple[str, ...]:
-        classes = self._classes if self._confusion is None else self._confusion.classes
-        return (*classes, self.tr("neither"))
-
-    def _text(self) -> str:
-        if self._confusion is None:
-            return self.tr("There are no predictions yet.")
-        names, texts = self._names(), []
-        for row, counts in enumerate(self._confusion.counts):
-            for column, count in enumerate(counts):
-                texts.append(self.tr("{0} predicted as {1}: {2}").format(names[row], names[column], int(count)))
-        return ", ".join(texts)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        """Headers and counts; mistakes are bold."""
-        theme, names = current_theme(), self._names()
-        with QPainter(self) as painter:
-            painter.setFont(font(SMALL_PX))
-            painter.setPen(QColor(theme.secondary_text))
-            columns = len(names) - 1
-            centre, left = Qt.AlignmentFlag.AlignCenter, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-            painter.drawText(QRectF(_HEADER_WIDTH, 0, columns * _CELL_WIDTH, 16), centre, self.tr("predicted"))
-            for column in range(columns):
-                painter.setPen(QColor(theme.class_colour(column)))
-                head = QRectF(_HEADER_WIDTH + column * _CELL_WIDTH, 16, _CELL_WIDTH, 16)
-                painter.drawText(head, centre, elided_text(names[column], _CELL_WIDTH - 4))
-            for row, name in enumerate(names):
-                painter.setPen(QColor(theme.class_colour(row) if row < columns else theme.secondary_text))
-                box = QRectF(0, self.box(row, 0).y(), _HEADER_WIDTH, _CELL_HEIGHT)
-                painter.drawText(box, left, elided_text(name, _HEADER_WIDTH - 4))
-                for column in range(columns):
-                    self._paint_cell(painter, row, column, columns)
-
-    def _paint_cell(self, painter: QPainter, row: int, column: int, columns: int) -> None:
-        theme, box, confusion = current_theme(), self.box(row, column), self._confusion
-        painter.setPen(QPen(QColor(theme.border), 1))
-        painter.setBrush(QColor(theme.control) if (row, column) == self.cell else Qt.BrushStyle.NoBrush)
-        if (row, column) == self.cell:
-            painter.setPen(QPen(QColor(theme.o if self.hasFocus() else theme.text), 1))
-        painter.drawRect(box.adjusted(0.5, 0.5, -0.5, -0.5))
-        if confusion is None:
-            return
-        wrong = row < columns and row != column and confusion.counts[row, column] > 0
-        painter.setFont(font(TEXT_PX, strong=wrong))
-        painter.setPen(QColor(theme.text if wrong or row == column else theme.secondary_text))
-        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, str(int(confusion.counts[row, column])))
-        painter.setFont(font(SMALL_PX))

@@ -60,7 +60,8 @@ def read(hand: Hand) -> None:
 
 
 def click_cell(view: HeldOutView, cell: tuple[int, int]) -> None:
-    QTest.mouseClick(view.table, Qt.MouseButton.LeftButton, pos=view.table.box(*cell).center().toPoint())
+    place = view.table.visualRect(view.table.model().index(*cell)).center()
+    QTest.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=place)
 
 
 def test_the_shipped_network_is_judged_before_any_training_while_somebody_looks(
