@@ -16,7 +16,7 @@ from tests.xo_gui.lessons import DATA, STROKES
 from xo_gui.__main__ import build_window, parse_arguments
 from xo_gui.app import GarbageCollector, SignalHandler
 from xo_gui.state import SetConfig, SetData, Start
-from xo_gui.state.training_controller import DEFAULT_CONFIG
+from xo_gui.state.training_state import DEFAULT_CONFIG
 from xo_gui.window import MainWindow
 
 KEEP_EVERY = "0.2"

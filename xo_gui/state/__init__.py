@@ -28,7 +28,8 @@ from xo_gui.state.engine_thread import EngineThread
 from xo_gui.state.selection import CellRef, Selection
 from xo_gui.state.session import Session
 from xo_gui.state.statement import Statement
-from xo_gui.state.training_controller import TrainingController, stop_reason_text
+from xo_gui.state.training_controller import TrainingController
+from xo_gui.state.training_transitions import stop_reason_text
 from xo_gui.state.visible_values import MAX_TRACED_VALUES
 
 __all__ = [

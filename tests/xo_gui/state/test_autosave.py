@@ -31,7 +31,7 @@ from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from tests.xo_gui.lessons import DATA, STROKES
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import OneEpoch, SessionOffer, session_folder
-from xo_gui.state.training_controller import DEFAULT_CONFIG
+from xo_gui.state.training_state import DEFAULT_CONFIG
 from xo_gui.window import MainWindow
 from xo_gui.window.recovery_bar import RecoveryBar, distinct
 

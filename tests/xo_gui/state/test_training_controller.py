@@ -13,7 +13,18 @@ from engine.nn import Model, RunPoint
 from engine.runtime import Snapshot
 from engine.training import SGD
 from tests.xo_gui.workbench import NETWORK, OTHER, Workbench, subject
-from xo_gui.state import OneEpoch, OneStep, Pause, Restart, SetConfig, SetData, ShowPoint, Start
+from xo_gui.state import (
+    BranchWithNewData,
+    OneEpoch,
+    OneStep,
+    Pause,
+    RenameBranch,
+    Restart,
+    SetConfig,
+    SetData,
+    ShowPoint,
+    Start,
+)
 
 
 @pytest.fixture
@@ -198,6 +209,27 @@ def test_a_new_run_is_at_no_step_of_the_old_one_while_its_examples_are_made(benc
     assert training.current_point == RunPoint(-1, 0)
     bench.settle()
     assert bench.last.training.current_point == RunPoint(1, 0)
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=["the first one is begun", "the first one is never begun"])
+def test_two_quick_restarts_give_two_branches_two_names(bench: Workbench, begun: bool) -> None:
+    bench.execute(OneStep())
+    bench.settle()
+    for command in (Restart(), Restart(), BranchWithNewData(), BranchWithNewData()):
+        bench.execute(command)
+        while begun and (bench.answer() or bench.runner._run._phase.state == "preparing"):
+            bench.work()  # the window takes no snapshot meanwhile
+    names = [branch.name for branch in bench.settle().training.branches]
+    assert names == [f"Run {number}, seed 5" for number in range(1, 6 if begun else 3)]
+
+
+def test_a_branch_gets_no_name_that_the_user_gave_just_before(bench: Workbench) -> None:
+    bench.execute(OneStep())
+    bench.settle()
+    bench.execute(RenameBranch(0, "Run 2, seed 5"))
+    bench.execute(Restart())
+    names = [branch.name for branch in bench.settle().training.branches]
+    assert names == ["Run 2, seed 5", "Run 2, seed 5 (2)"]
 
 
 def test_a_step_that_is_only_on_its_way_is_not_said_to_be_shown(bench: Workbench) -> None:
