@@ -5,15 +5,17 @@ This is the only module that imports cupy; all others get arrays and operations 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from engine.backends.cuda import (
+    LONGEST_SUBMISSION,
     Card,
     CudaOps,
     CupyDevice,
@@ -38,6 +40,8 @@ __all__ = [
 ]
 
 DeviceChoice: TypeAlias = Literal["auto", "cpu", "gpu"]
+# Of the memory that is free on a GPU, for one plan; the rest is for other panels and programs.
+MEMORY_SHARE = 0.5
 
 
 class DeviceUnavailable(RuntimeError):
@@ -55,6 +59,8 @@ class Backend:
     program: turns calls and a number of repetitions into a function that replays them asynchronously.
     synchronize: blocks until all work is done.
     card: the GPU as it describes itself; None for the CPU.
+    free_bytes: the memory that is free now; infinite where it is not counted.
+    memory_share: the share of it that one plan may take.
     """
 
     name: Literal["cpu", "gpu"]
@@ -64,6 +70,28 @@ class Backend:
     program: Callable[[Calls, int], Callable[[], None]]
     synchronize: Callable[[], None]
     card: Card | None = None
+    free_bytes: Callable[[], float] = lambda: math.inf
+    memory_share: float = MEMORY_SHARE
+
+    def with_less_memory(self) -> Backend:
+        """The same, with plans that take a quarter of the memory."""
+        return replace(self, memory_share=self.memory_share / 4)
+
+    @property
+    def has_less_memory(self) -> bool:
+        """Whether its plans take less than they otherwise would."""
+        return self.memory_share < MEMORY_SHARE
+
+    def largest_batch(self, image_bytes: int, multiplies: int) -> float:
+        """The number of images for one plan, by its free memory, and so that no kernel runs long; at least 1.
+
+        image_bytes: of a plan, for each image. multiplies: of the most expensive layer, for each image.
+        """
+        if self.name == "cpu":
+            return math.inf
+        rate = math.inf if self.card is None else self.card.slow_multiplies_per_second
+        in_memory = self.memory_share * self.free_bytes() / image_bytes
+        return max(1, min(in_memory, LONGEST_SUBMISSION * rate / max(1, multiplies)))
 
 
 def numpy_backend(reason: str) -> Backend:
@@ -139,6 +167,7 @@ def _cupy_backend() -> Backend:
         lambda calls, times: device.program(fuse_launches(calls), times),
         device.synchronize,
         card,
+        lambda: device.free_bytes,
     )
 
 

@@ -17,7 +17,7 @@ from engine.nn.layers import Shape, ShapeError, shape_text
 from engine.nn.losses import softmax
 from engine.nn.model import Model
 from engine.nn.network import Network, Parameters
-from engine.nn.plan import Plan
+from engine.nn.plan import Plan, largest_batch
 
 # Channels (maps, or values of a vector) to copy to the host, by layer, 0 being the input.
 ChannelRanges: TypeAlias = Mapping[int, range]
@@ -133,8 +133,8 @@ class BatchPredictor:
     """
 
     def __init__(self, network: Network, backend: Backend, batch: int, *, keep_outputs: bool = False) -> None:
-        """batch: inputs passed at once. keep_outputs: as of Plan."""
-        self.network = network
+        """batch: inputs passed at once, fewer where a plan may not hold as many. keep_outputs: as of Plan."""
+        self.network, batch = network, largest_batch(network, backend, batch)
         self.plan = Plan(network, backend, batch, keep_outputs=keep_outputs)
         self._batch = np.zeros((batch, *network.input_shape), np.float32)
         self._to_host = backend.operations.to_host

@@ -28,6 +28,8 @@ from engine.nn.network import GIBIBYTE, IMAGE_BYTES_LIMIT, Network, Parameters
 
 # A batch of one in float64 always fits.
 PLAN_BYTES_LIMIT = 2 * IMAGE_BYTES_LIMIT
+# Bytes of a plan with a backward pass, which keeps a gradient of every output, for each of one without.
+LEARNING_BYTES = 2
 
 
 class Plan:
@@ -369,6 +371,14 @@ def _check_size(network: Network, batch: int, dtype: np.dtype[Any]) -> None:
             f"A batch of {batch:,} pictures would take more than {PLAN_BYTES_LIMIT // GIBIBYTE} GiB; "
             f"this network can process {most:,}, so make the batch smaller."
         )
+
+
+def largest_batch(network: Network, backend: Backend, most: int, *, learn: bool = False) -> int:
+    """At most `most` images, as many as a plan may hold (PLAN_BYTES_LIMIT), and on a GPU as many as its free memory
+    and LONGEST_SUBMISSION allow; at least 1. learn: for a plan with a backward pass."""
+    costs = (layer.multiplies(shape) for layer, shape in zip(network.layers, network.shapes, strict=False))
+    on_device = backend.largest_batch(network.image_bytes * (LEARNING_BYTES if learn else 1), max(costs))
+    return max(1, int(min(most, PLAN_BYTES_LIMIT // network.image_bytes, on_device)))
 
 
 def _total_size(shapes: list[Shape | None]) -> int:

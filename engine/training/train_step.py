@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 
 from engine.backends import Array, Backend, Calls, HostArray, UpdateArrays, iter_slices, replay
-from engine.nn import Network, Parameters, Plan
+from engine.nn import Network, Parameters, Plan, largest_batch
 from engine.nn.layers import Arrays, ShapeError
 from engine.training.config import TrainingConfig
 
@@ -30,21 +30,19 @@ MAX_INFERENCE_BATCH = 64
 class TrainStep:
     """Training steps on the loaded examples of an epoch, one batch each.
 
-    A batch is cut into chunks whose size follows from the network and the batch alone, and their gradients are
-    summed in a fixed order, so the same seed gives the same bytes. A step whose loss, gradient or result is not
-    finite changes nothing, and neither does any later one: see `is_finite`.
-
-    parts: chunks per batch on a GPU whose memory is short; 1 for whole batches.
+    A batch is cut into chunks, and their gradients are summed in a fixed order. On a processor the chunks follow
+    from the network and the batch alone, so the same seed gives the same bytes. A GPU takes the whole batch, or,
+    where its free memory is short, one chunk after the other in the same buffers; the sums then round otherwise.
+    Batches of a network with batch statistics are never cut. A step whose loss, gradient or result is not finite
+    changes nothing, and neither does any later one: see `is_finite`.
     """
 
-    def __init__(
-        self, network: Network, backend: Backend, config: TrainingConfig, parameters: Parameters, parts: int = 1
-    ) -> None:
+    def __init__(self, network: Network, backend: Backend, config: TrainingConfig, parameters: Parameters) -> None:
         self.network, self.backend, self.config = network, backend, config
         self._ops = ops = backend.operations
         self._allocate()
         self._plans: dict[tuple[int, int, int], Plan] = {}
-        self._chunk = self._chunk_size(parts)
+        self._chunks: dict[int, int] = {}  # by the size of the batch
         self._inference_plan = self._plan(0, 1)
         self._inference_plan.load(parameters)
         self._is_finite, self._step_index, self._rng_counter = (
@@ -60,11 +58,19 @@ class TrainStep:
         self._complete = False  # whether the last step begun here is made
         self._sizes: tuple[tuple[int, ...], tuple[int, ...]] | None = None
 
-    def _chunk_size(self, parts: int) -> int:
+    def _chunk_of(self, size: int) -> int:
+        """The examples of a chunk of a batch of `size`, decided once, when the examples of an epoch are loaded."""
+        if size not in self._chunks:
+            self._chunks[size] = self._decided_chunk(size)
+        return self._chunks[size]
+
+    def _decided_chunk(self, size: int) -> int:
+        if not can_cut(self.network):
+            return size
+        most = largest_batch(self.network, self.backend, size, learn=True)
         if self.backend.name == "cpu":
-            return chunk_size(self.network, self.config.batch)
-        mixed = any(layer.traits.uses_batch_statistics for layer in self.network.layers)
-        return self.config.batch if mixed else -(-self.config.batch // parts)
+            return min(chunk_size(self.network, self.config.batch), size, most)
+        return next(chunk for chunk in iter_even_chunks(size) if chunk == 1 or chunk + size % chunk <= most)
 
     def _allocate(self) -> None:
         """Everything a step changes lies in one vector, so that one call saves or restores it."""
@@ -248,7 +254,7 @@ class TrainStep:
             ),
         )
         calls += self._restore_frozen()
-        if self._chunk >= size:
+        if self._chunk_of(size) == size:
             calls += self._plan(0, size, size).update_statistics_calls()
         # A gradient that is not finite makes the parameters or the optimizer state not finite.
         calls += ops.check_finite((losses, self._everything), self._is_finite)
@@ -259,13 +265,16 @@ class TrainStep:
     def _gradient_calls(self, size: int, losses: Array) -> tuple[list[Calls], Calls]:
         """Sum the gradient of the mean loss chunk by chunk, in parallel parts, and then the parts' sums."""
         ops = self._ops
-        chunks = [(first, min(self._chunk, size - first)) for first in range(0, size, self._chunk)]
+        chunk = self._chunk_of(size)
+        chunks = [(first, min(chunk, size - first)) for first in range(0, size, chunk)]
+        # A GPU computes one chunk after the other, so a second set of buffers would take memory only.
+        lanes = PARALLEL_PARTS if self.backend.name == "cpu" else 1
         parallel: list[Calls] = []
         sums: list[Array] = []
-        for part in range(min(PARALLEL_PARTS, len(chunks))):
+        for part in range(min(lanes, len(chunks))):
             total = self._gradients if part == 0 else ops.zeros(self._gradients.shape, np.float32)
             calls: Calls = []
-            for index, (first, count) in enumerate(chunks[part::PARALLEL_PARTS]):
+            for index, (first, count) in enumerate(chunks[part::lanes]):
                 plan = self._plan(part, count, size)
                 calls += self._pass_calls(plan, first, losses)
                 calls += (
@@ -333,18 +342,29 @@ def _total_size(shapes: Iterable[tuple[int, ...] | None]) -> int:
     return sum(math.prod(shape) for shape in shapes if shape is not None)
 
 
+def can_cut(network: Network) -> bool:
+    """Whether a batch can be cut into chunks: not if a layer mixes its examples."""
+    return not any(layer.traits.uses_batch_statistics for layer in network.layers)
+
+
 def chunk_size(network: Network, batch: int) -> int:
     """Number of examples per chunk of a training batch.
 
     A parallel part of the batch, or all of it where that is little work or a layer uses batch statistics; halved
     until it fits the cache, unless a layer prefers more, up to a parallel part.
     """
-    if any(layer.traits.uses_batch_statistics for layer in network.layers):
+    if not can_cut(network):
         return batch
     share = -(-batch // PARALLEL_PARTS)
     pairs = zip(network.layers, network.shapes, strict=False)
     little = share * sum(layer.multiplies(shape) for layer, shape in pairs) < MIN_PARALLEL_MULTIPLIES
     return max(cache_batch_size(network, batch if little else share), _preferred_batch(network, share))
+
+
+def iter_even_chunks(size: int) -> Iterator[int]:
+    """The chunk sizes by which a batch of `size` is cut into 1, 2, 3 and more chunks, all but the last of which are
+    equal."""
+    return (-(-size // count) for count in range(1, size + 1))
 
 
 def inference_batch_size(network: Network, most: int) -> int:

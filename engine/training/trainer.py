@@ -20,10 +20,12 @@ from engine.training.checkpoint import Checkpoint
 from engine.training.config import TrainingConfig
 from engine.training.evaluation import Evaluation, Evaluator, check_compatible
 from engine.training.layer_statistics import ParameterChange
-from engine.training.train_step import TrainStep
+from engine.training.train_step import TrainStep, can_cut
 
-# Seconds: the maximum age of the host copy that a run resumes from after a device fault.
+# Seconds: the age at which the host copy that a run resumes from after a device fault is made anew.
 MAX_COPY_AGE = 1.0
+# The most of the time that these copies may take: those of large weights are made less often.
+COPY_SHARE = 0.05
 
 T = TypeVar("T")
 StopReason: TypeAlias = Literal["epochs", "steps", "patience", "target", "seconds"]
@@ -113,7 +115,7 @@ class Trainer:
         self._last_batch: HostArray = np.zeros(0, np.int64)
         self._reported: tuple[int, bool] = (at.steps, False)
         self._restores = 0
-        self._fallback = DeviceFallback(self.backend, replace(at, parameters=dict(start)))
+        self._fallback = DeviceFallback(self.backend, replace(at, parameters=dict(start)), can_cut(self.network))
         self._with_fallback(lambda: self._restore(self._fallback.checkpoint))
         self.stop_reason = self._stop_reason()
 
@@ -130,7 +132,7 @@ class Trainer:
         self._evaluators: dict[int, Evaluator] = {}  # by the identity of the examples
         self._unreported = 0  # steps made together that are not yielded yet
         self.is_within_step = False
-        self._stepper = TrainStep(self.network, self.backend, self.config, at.parameters, self._fallback.parts)
+        self._stepper = TrainStep(self.network, self.backend, self.config, at.parameters)
         if at.optimizer_state:
             self._stepper.restore(at.parameters, at.optimizer_state)
 
@@ -380,26 +382,28 @@ class DeviceFallback:
     """Keeps a host copy of a run, at most MAX_COPY_AGE seconds old, and chooses where it continues after a device
     fault: once on the same device in smaller chunks if memory was short, otherwise on the processor.
 
-    backend: the current device. parts: chunks per batch. messages: what has happened, one sentence each.
+    can_cut: whether batches can be cut. backend: the current device. messages: what has happened, a sentence each.
     """
 
-    def __init__(self, backend: Backend, start: Checkpoint) -> None:
-        self.backend, self.parts, self.checkpoint = backend, 1, start
+    def __init__(self, backend: Backend, start: Checkpoint, can_cut: bool) -> None:
+        self.backend, self.checkpoint, self._can_cut = backend, start, can_cut
         self.messages: list[str] = []
-        self._copied_at = perf_counter()
+        self._copied_at, self._interval = perf_counter(), MAX_COPY_AGE
 
     def update_copy(self, checkpoint: Callable[[], Checkpoint]) -> None:
         """Replace the copy if it is too old; on the processor none is needed. Raises DeviceFault."""
-        if self.backend.name != "cpu" and perf_counter() - self._copied_at >= MAX_COPY_AGE:
+        started = perf_counter()
+        if self.backend.name != "cpu" and started - self._copied_at >= self._interval:
             self.checkpoint, self._copied_at = checkpoint(), perf_counter()
+            self._interval = max(MAX_COPY_AGE, (self._copied_at - started) / COPY_SHARE)
 
     def recover(self, fault: DeviceFault) -> Checkpoint:
         """Choose the device to continue on after a fault; returns the checkpoint to continue from."""
-        if fault.out_of_memory and self.parts == 1:
-            self.parts = 2
+        if fault.out_of_memory and self._can_cut and not self.backend.has_less_memory:
+            self.backend = self.backend.with_less_memory()
             self.messages.append("The GPU lacks memory: training continues there in smaller parts.")
         else:
-            self.parts, self.backend = 1, numpy_backend("the GPU failed")
+            self.backend = numpy_backend("the GPU failed")
             self.messages.append(f"{fault} Training continues on the processor, from step {self.checkpoint.steps}.")
         self._copied_at = perf_counter()
         return self.checkpoint

@@ -57,7 +57,7 @@ class Gpu:
     faults: the exception that the call of that number raises, from 1
     graphs: the number of launches of each captured graph
     launches: kernels run, in order
-    taken: bytes of its memory that are allocated
+    memory: bytes in all; taken: of those, allocated ones; pinned: bytes of page-locked memory of the host
     lost: whether a kernel has trapped, after which every call fails
     """
 
@@ -67,7 +67,7 @@ class Gpu:
         self.faults: dict[int, Exception] = {}
         self.graphs: list[int] = []
         self.streams: list[Stream] = []
-        self.taken = 0
+        self.memory, self.taken, self.pinned = MEMORY, 0, 0
         self.lost = False
 
     @property
@@ -93,7 +93,10 @@ class Memory:
     owner = None
 
     def __init__(self, gpu: Gpu, size: int) -> None:
-        self._gpu, self.size = gpu, size
+        self._gpu, self.size = gpu, 0
+        if gpu.taken + size > gpu.memory:
+            raise NO_MEMORY
+        self.size = size
         gpu.taken += size
 
     def __del__(self) -> None:
@@ -212,11 +215,23 @@ class Array(DeviceArray):
         return self.gpu.device.to_host(self)
 
 
-class PinnedMemory(np.ndarray):
+class PinnedMemory:
+    """As cupy.cuda.PinnedMemory: taken until nothing refers to it."""
+
+    def __init__(self, gpu: Gpu, size: int) -> None:
+        self._gpu, self.size = gpu, size
+        self.made = gpu.device.zeros((-(-size // 8),), np.float64)
+        gpu.pinned += size
+
+    def __del__(self) -> None:
+        self._gpu.pinned -= self.size
+
+
+class PinnedMemoryPointer(np.ndarray):
     """As cupy.cuda.PinnedMemoryPointer: a buffer."""
 
     ptr: int
-    made: DeviceArray
+    mem: PinnedMemory
 
 
 class RawModule:
@@ -275,20 +290,27 @@ def fake_cupy() -> ModuleType:
     gpu = module.gpu = Gpu()
     module.attributes = ATTRIBUTES
 
+    def memory_info() -> tuple[int, int]:
+        gpu.not_in_a_capture()
+        return gpu.memory - gpu.taken, gpu.memory
+
     def memory(size: int) -> Memory:
         gpu.not_in_a_capture()
         return Memory(gpu, size)
 
-    def alloc_pinned_memory(size: int) -> PinnedMemory:
+    def pinned_memory(size: int) -> PinnedMemory:
         gpu.not_in_a_capture()
-        made = gpu.device.zeros((-(-size // 8),), np.float64)
-        found = made.host.view(np.uint8).view(PinnedMemory)
-        found.ptr, found.made = gpu.device.address(made), made
+        return PinnedMemory(gpu, size)
+
+    def pinned_memory_pointer(memory: PinnedMemory, offset: int) -> PinnedMemoryPointer:
+        assert offset == 0
+        found = memory.made.host.view(np.uint8).view(PinnedMemoryPointer)
+        found.ptr, found.mem = gpu.device.address(memory.made), memory
         return found
 
     def ndarray(shape: tuple[int, ...], dtype: np.dtype[Any], memptr: SimpleNamespace) -> Array:
         if memptr.owner is not None:
-            whole = memptr.owner.made
+            whole = memptr.owner.mem.made
             host = whole.host.view(np.uint8)[: memptr.size].view(dtype).reshape(shape)
             return Array(host, whole.whole, gpu, memptr)
         made = gpu.device.from_host(np.full(shape, np.array(0xEE, np.uint8)).astype(dtype))
@@ -302,7 +324,8 @@ def fake_cupy() -> ModuleType:
         Memory=memory,
         MemoryPointer=lambda memory, offset: memory,
         UnownedMemory=lambda pointer, size, owner, device: SimpleNamespace(size=size, owner=owner),
-        alloc_pinned_memory=alloc_pinned_memory,
+        PinnedMemory=pinned_memory,
+        PinnedMemoryPointer=pinned_memory_pointer,
         Stream=lambda non_blocking: Stream(gpu),
         Event=Event,
         Device=lambda: SimpleNamespace(id=0, attributes=dict(module.attributes), compute_capability="86"),
@@ -310,7 +333,7 @@ def fake_cupy() -> ModuleType:
             CUDARuntimeError=CUDARuntimeError,
             getDeviceProperties=lambda _: {"name": b"Make-believe GPU"},
             driverGetVersion=lambda: 12040,
-            memGetInfo=lambda: (MEMORY - gpu.taken, MEMORY),
+            memGetInfo=memory_info,
         ),
         driver=SimpleNamespace(CUDADriverError=CUDADriverError),
         memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),

@@ -1,6 +1,13 @@
 """The operations as CUDA kernels: arguments, launches, tiling, and the device they run on."""
 
-from engine.backends.cuda.device import Card, CupyDevice, described_costs, first_line, fuse_launches
+from engine.backends.cuda.device import (
+    LONGEST_SUBMISSION,
+    Card,
+    CupyDevice,
+    described_costs,
+    first_line,
+    fuse_launches,
+)
 from engine.backends.cuda.launch import CudaDevice, DeviceFault
 from engine.backends.cuda.ops import CudaOps
 from engine.backends.cuda.tile_costs import (
@@ -16,6 +23,7 @@ from engine.backends.cuda.tile_costs import (
 )
 
 __all__ = [
+    "LONGEST_SUBMISSION",
     "Card",
     "CudaDevice",
     "CudaOps",

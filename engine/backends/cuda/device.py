@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ import numpy as np
 
 from engine.backends.cuda.launch import BlockLaunch, DeviceFault, ElementwiseLaunch, Launch
 from engine.backends.cuda.tile_costs import H200_COSTS, TileCosts
-from engine.backends.ops import Array, Calls, HostArray, replay
+from engine.backends.ops import Array, Calls, HostArray
 
 
 def launches(calls: Calls) -> list[Launch]:
@@ -121,7 +122,16 @@ class Card:
     registers: int
     shared_bytes: int
 
+    @property
+    def slow_multiplies_per_second(self) -> float:
+        """Multiplications of a matrix product per second that even a slow kernel reaches."""
+        return SLOW_PRODUCTS * self.processors * self.clock * 1e6
 
+
+# Seconds: the longest work that is submitted at a time, as Windows resets a GPU that is busy with one for two.
+LONGEST_SUBMISSION = 0.5
+# Multiplications per clock and multiprocessor: a sixteenth of what the cards since 2018 have units for.
+SLOW_PRODUCTS = 4
 # The clock that an H200 reports, in MHz.
 H200_CLOCK = 1980
 
@@ -213,7 +223,8 @@ class CupyDevice:
         kind, cuda = np.dtype(dtype), self._cupy.cuda
         size = int(np.prod(shape, dtype=np.int64))
         with self._working():
-            memory = cuda.alloc_pinned_memory(max(1, size * kind.itemsize))
+            # Not from CuPy's pool, which would keep it for the next network that transfers exactly as many bytes.
+            memory = cuda.PinnedMemoryPointer(cuda.PinnedMemory(max(1, size * kind.itemsize)), 0)
             pinned = cuda.UnownedMemory(memory.ptr, size * kind.itemsize, memory, 0)
             array = self._cupy.ndarray(shape, kind, memptr=cuda.MemoryPointer(pinned, 0))
         host: HostArray = np.frombuffer(memory, kind, size).reshape(shape)
@@ -291,38 +302,92 @@ class _Module:
 
 
 class _Program:
-    """Calls replayed as a CUDA graph.
+    """Calls replayed as a CUDA graph, or where they take long as several, each of which is waited for.
 
-    The first run launches them one by one, which compiles and loads the kernels; the second captures them. A graph
-    does not own memory, so this keeps the calls and thereby their arrays.
+    The first run launches them one by one, which compiles and loads the kernels and shows how long they take; the
+    second captures them.
     """
 
     def __init__(self, device: CupyDevice, calls: Calls, times: int) -> None:
-        self._device, self._calls, self._times = device, calls, times
-        self._graph: Any = None
-        self._slots: list[StreamSlot] = []
+        self._device, self._launches, self._times = device, launches(calls), times
+        self._graphs: list[_Graph] = []
+        self._rounds = 1
         self._runs = 0
 
     def __call__(self) -> None:
         self._runs += 1
-        if self._runs == 2:
-            self._capture()
-        if self._graph is None:
-            self._launch()
-        else:
+        if self._runs == 1:
+            self._run_measured()
+            return
+        for number in range(self._rounds * len(self._graphs)):
+            graph = self._graphs[number % len(self._graphs)]
+            if number:
+                self._device.synchronize()
+            if self._runs == 2 and number < len(self._graphs):
+                graph.capture()
+            graph.launch()
+
+    def _run_measured(self) -> None:
+        """The first run, after which all repetitions are one graph, or each one some of LONGEST_SUBMISSION."""
+        seconds = [self._seconds(launch) for launch in self._launches]
+        # Each was waited for, which takes as long as the shortest of them.
+        seconds = [taken - min(seconds) for taken in seconds]
+        is_long = sum(seconds) * self._times > LONGEST_SUBMISSION
+        groups = _groups(self._launches, seconds)
+        for _ in range(self._times - 1):
+            for group in groups:
+                for launch in group:
+                    launch()
+                if is_long:
+                    self._device.synchronize()
+        self._rounds = self._times if is_long else 1
+        self._graphs = [_Graph(self._device, group, self._times // self._rounds) for group in groups]
+
+    def _seconds(self, launch: Launch) -> float:
+        """The seconds that one launch takes, with waiting for it."""
+        launch.prepare()
+        self._device.synchronize()
+        started = perf_counter()
+        launch()
+        self._device.synchronize()
+        return perf_counter() - started
+
+
+def _groups(found: Sequence[Launch], seconds: Sequence[float]) -> list[list[Launch]]:
+    """The launches in order, in groups that take at most LONGEST_SUBMISSION, unless one launch alone does."""
+    groups: list[list[Launch]] = []
+    spent = 0.0
+    for launch, taken in zip(found, seconds, strict=True):
+        if not groups or spent + taken > LONGEST_SUBMISSION:
+            groups.append([])
+            spent = 0.0
+        groups[-1].append(launch)
+        spent += taken
+    return groups
+
+
+class _Graph:
+    """Repeated launches, captured as one CUDA graph. It does not own memory, so this keeps the launches and thereby
+    their arrays."""
+
+    def __init__(self, device: CupyDevice, found: list[Launch], times: int) -> None:
+        self._device, self._launches, self._times = device, found, times
+        self._graph: Any = None
+        self._slots: list[StreamSlot] = []
+
+    def launch(self) -> None:
+        """Submit all of it."""
+        if self._graph is not None:
             self._device.launch_graph(self._graph)
-
-    def _launch(self) -> None:
+            return
         for _ in range(self._times):
-            replay(self._calls)
+            for launch in self._launches:
+                launch()
 
-    def _capture(self) -> None:
-        """Capture the calls as a graph; if that fails, log a warning and keep launching them one by one."""
+    def capture(self) -> None:
+        """Capture the launches as a graph; if that fails, log a warning and keep launching them one by one."""
         device, stream = self._device, self._device._stream
-        found = launches(self._calls)
-        for launch in found:
-            launch.prepare()
-        self._slots = schedule_streams(found)
+        self._slots = schedule_streams(self._launches)
         try:
             with device._working():
                 stream.begin_capture()
@@ -345,7 +410,7 @@ class _Program:
         awaited = {number for slot in self._slots for number in slot.waits_for}
         last, begun = -1, False
         before = self._event(streams[0])
-        for number, (launch, slot) in enumerate(zip(launches(self._calls), self._slots, strict=True)):
+        for number, (launch, slot) in enumerate(zip(self._launches, self._slots, strict=True)):
             stream = streams[slot.stream]
             if slot.stream == 1:
                 last = number

@@ -85,7 +85,8 @@ class CompiledModule(Protocol):
 class CudaDevice(Protocol):
     """A device that runs CUDA kernels, in the order of submission. All methods may raise DeviceFault.
 
-    Its arrays have shape, strides, dtype, slicing, reshape, transpose and T, as in NumPy.
+    Its arrays have shape, strides, dtype, slicing, reshape, transpose, T and base, as in NumPy, and can be
+    referenced weakly.
     """
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,7 +34,7 @@ class CudaOps(Ops):
     def __init__(self, device: CudaDevice, choose_tiling: TilingChoice | None = None) -> None:
         self.device = device
         self._kernels = KernelCache(device, choose_tiling)
-        self._staging: dict[tuple[tuple[int, ...], str], Array] = {}
+        self._staging: dict[int, dict[tuple[tuple[int, ...], str], Array]] = {}
 
     def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
         return self.device.zeros(shape, dtype)
@@ -48,7 +49,7 @@ class CudaOps(Ops):
         """A copy on the host; a non-contiguous array is first copied into a contiguous one."""
         if self._kernels.view(array).is_contiguous:
             return self.device.to_host(array)
-        packed = self._packed(tuple(array.shape), array.dtype)
+        packed = self._packed(array)
         replay(self.copy(array, packed))
         return self.device.to_host(packed)
 
@@ -60,16 +61,22 @@ class CudaOps(Ops):
         if self._kernels.view(target).is_contiguous:
             self.device.upload(values, target)
             return
-        packed = self._packed(values.shape, values.dtype)
+        packed = self._packed(target)
         self.device.upload(values, packed)
         replay(self.copy(packed, target))
 
-    def _packed(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """A contiguous staging array for transfers, cached by shape, which strokes and frames repeat."""
-        key = shape, np.dtype(dtype).str
-        if key not in self._staging:
-            self._staging[key] = self.device.zeros(shape, dtype)
-        return self._staging[key]
+    def _packed(self, array: Array) -> Array:
+        """A contiguous staging array for transfers of views like this one, which strokes and frames repeat; it is
+        freed with the memory that `array` is a view of."""
+        owner = array if array.base is None else array.base
+        kept = self._staging.get(id(owner))
+        if kept is None:
+            kept = self._staging[id(owner)] = {}
+            weakref.finalize(owner, self._staging.pop, id(owner), None).atexit = False
+        key = tuple(array.shape), np.dtype(array.dtype).str
+        if key not in kept:
+            kept[key] = self.device.zeros(array.shape, array.dtype)
+        return kept[key]
 
     def host_input(self, target: Array) -> CudaHostInput:
         """Through pinned host memory that the device reads."""

@@ -130,6 +130,27 @@ def test_a_copy_on_the_host_is_at_most_a_second_old(monkeypatch: pytest.MonkeyPa
     assert words.endswith("from step 9.") or words.endswith("from step 7.")
 
 
+def test_copies_that_take_long_are_made_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of large weights, so that they take a twentieth of the time."""
+    clock = [100.0]
+    monkeypatch.setattr("engine.training.trainer.perf_counter", lambda: clock[0])
+    _, backend = failing(10**9, False)
+    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), replace(CONFIG, epochs=30), backend)
+    copied: list[float] = []
+    copy = trainer._copy
+
+    def slow_copy() -> object:
+        copied.append(clock[0])
+        clock[0] += 0.5
+        return copy()
+
+    monkeypatch.setattr(trainer, "_copy", slow_copy)
+    for _ in trainer.run():
+        clock[0] += 0.5
+    assert len(copied) > 2
+    assert min(np.diff(copied)) >= 10
+
+
 def test_a_fault_while_copying_does_not_lose_the_place() -> None:
     operations, backend = failing(10**9, False)
     trainer = Trainer(NETWORK, FixedSource(EXAMPLES), CONFIG, backend, held_out=EXAMPLES)

@@ -41,6 +41,7 @@ class DeviceArray:
 
     def __init__(self, host: np.ndarray, whole: np.ndarray) -> None:
         self.host, self.whole = host, whole
+        self.base: DeviceArray | None = None
 
     def __array__(self, *_: object, **__: object) -> None:
         raise TypeError("Implicit conversion to a NumPy array is not allowed.")
@@ -72,7 +73,7 @@ class DeviceArray:
 
     def _part(self, host: np.ndarray) -> DeviceArray:
         part = copy(self)
-        part.host = host
+        part.host, part.base = host, self if self.base is None else self.base
         return part
 
 
