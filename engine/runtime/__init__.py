@@ -10,7 +10,7 @@ from engine.runtime.jobs import (
 from engine.runtime.protocol import Notice, Request, Snapshot
 from engine.runtime.runner import Runner
 from engine.runtime.scheduler import AnyQuery
-from engine.runtime.training_jobs import LayerStatisticsQuery
+from engine.runtime.training_jobs import LayerStatisticsQuery, RunEvaluationQuery
 from engine.runtime.training_protocol import Keyframe, TrainingReport, TrainingRequest
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Notice",
     "Request",
     "RobustnessQuery",
+    "RunEvaluationQuery",
     "Runner",
     "SamplesQuery",
     "Snapshot",

@@ -39,7 +39,14 @@ from engine.explain import (
 from engine.nn import BatchPredictor, RunPoint, compute_votes, predict_class
 from engine.runtime.job_context import JobContext
 from engine.runtime.scheduler import AnyQuery, Job, Policy
-from engine.runtime.training_jobs import ReplayQuery, TrainingQuery, replay_job, training_job
+from engine.runtime.training_jobs import (
+    ReplayQuery,
+    RunEvaluationQuery,
+    TrainingQuery,
+    replay_job,
+    run_evaluation_job,
+    training_job,
+)
 from engine.training import SLICE_SECONDS, Evaluator, HeldOutEvaluation, inference_batch_size
 
 MAX_BATCH: Final = 16  # drawings predicted together
@@ -175,7 +182,7 @@ class RobustnessJob(Job):
 @dataclass(frozen=True)
 class HeldOutQuery(Query[HeldOutEvaluation]):
     """The evaluation of the first model's own parameters on the held-out examples of these settings; those of a
-    training run are evaluated by the run."""
+    training run are asked for by a RunEvaluationQuery."""
 
     settings: PoolSettings
 
@@ -350,6 +357,10 @@ JOBS: dict[type[AnyQuery], JobKind] = {
     ),
     HeldOutQuery: JobKind(
         _held_out_job,
+        _always(Policy("Accuracy on held-out drawings", while_drawing=False, share=0.5, min_interval=0.0)),
+    ),
+    RunEvaluationQuery: JobKind(
+        run_evaluation_job,
         _always(Policy("Accuracy on held-out drawings", while_drawing=False, share=0.5, min_interval=0.0)),
     ),
     SamplesQuery: JobKind(

@@ -11,7 +11,7 @@ from engine.documents import Document, OpenRequest, OpenResult
 from engine.explain import Answer, Query, StepQuery, TemplateMatch
 from engine.nn import ChannelRanges, Prediction
 from engine.runtime.scheduler import AnyQuery
-from engine.runtime.training_jobs import LayerStatisticsQuery
+from engine.runtime.training_jobs import LayerStatisticsQuery, RunEvaluationQuery
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest
 
 ResultType = TypeVar("ResultType")
@@ -102,7 +102,7 @@ class Snapshot:
         results = {
             query: result
             for query, result in self.results.items()
-            if not isinstance(query, (StepQuery, LayerStatisticsQuery))
+            if not isinstance(query, (StepQuery, LayerStatisticsQuery, RunEvaluationQuery))
         }
         return replace(self, training=None, results=results)
 

@@ -11,8 +11,9 @@ from engine.faults import PLAIN
 from engine.nn import RunPoint
 from engine.runtime.job_context import JobContext
 from engine.runtime.scheduler import Job
+from engine.runtime.training_protocol import TrainingReport
 from engine.runtime.training_run import TrainingRun
-from engine.training import NetworkStatistics, Replay
+from engine.training import SLICE_SECONDS, Evaluator, HeldOutEvaluation, NetworkStatistics, Replay
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,62 @@ def replay_job(_: ReplayQuery, context: JobContext) -> ReplayJob | None:
     if run is None or run.replay is None or run.replay.is_exact:
         return None
     return ReplayJob(run.replay, run.pool_of(run.replay.point))
+
+
+@dataclass(frozen=True)
+class RunEvaluationQuery(Query[HeldOutEvaluation]):
+    """The evaluation on the held-out examples of the training run at the point shown, while training runs the last
+    one before it."""
+
+
+class RunEvaluationJob(Job):
+    """Evaluates the point shown where training stands still; each epoch's end has been evaluated by the trainer."""
+
+    is_small = False
+    knows_something = True
+
+    def __init__(self, context: JobContext, training: TrainingReport, run: TrainingRun) -> None:
+        point = training.shown_point
+        self._known = run.evaluations.at(point, running=training.state == "running")
+        self._is_still = not training.is_changing
+        self._point = point if self._known is None else self._known[0]
+        self.source = training.run_id, self._point, self._is_still
+        self._model, self._backend, self._pool = context.model, context.backend, run.pool_of(point)
+        self._evaluations = run.evaluations
+
+    def has_same_inputs(self, previous: RunEvaluationJob) -> bool:
+        return self._model.network == previous._model.network
+
+    def may_show(self, previous: RunEvaluationJob) -> bool:
+        """During a drag the last one stays."""
+        is_same = self._point.branch == previous._point.branch and self.has_same_inputs(previous)
+        return is_same and self._known is None
+
+    def run(self) -> Iterator[HeldOutEvaluation | None]:
+        while self._pool.progress < 1:
+            self._pool.generate_next()
+            yield None
+        examples = self._pool.held_out
+        if self._known is not None:
+            yield HeldOutEvaluation(examples, self._known[1], self._point)
+        elif self._is_still:
+            evaluator = Evaluator(self._model.network, self._backend, examples)
+            for evaluation in evaluator.iter_slices(self._model.parameters, SLICE_SECONDS):
+                yield (
+                    None
+                    if evaluation is None
+                    else self._remember(HeldOutEvaluation(examples, evaluation, self._point))
+                )
+
+    def _remember(self, result: HeldOutEvaluation) -> HeldOutEvaluation:
+        self._evaluations.add(self._point, result.evaluation)
+        return result
+
+
+def run_evaluation_job(_: RunEvaluationQuery, context: JobContext) -> RunEvaluationJob | None:
+    """The job of the training run whose parameters are shown, None without one."""
+    training, run = context.training, context.run
+    return None if training is None or run is None else RunEvaluationJob(context, training, run)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from engine.nn.layers import Arrays
 from engine.training import (
     Branch,
     BranchOrigin,
-    Evaluation,
     NetworkStatistics,
     SavedRun,
     StopReason,
@@ -98,8 +97,6 @@ class TrainingReport:
     restart_point: the last stable point after divergence, the best one after early stopping.
     branches, branch_origins: all branches of the history.
     keyframes: some stored points from the start of the branch to the current step.
-    evaluation: on the held-out examples at `shown_point`, while training runs the last one; None while unknown.
-    evaluated_point: the point that it belongs to.
     examples, held_out: the training set, and the held-out examples at `shown_point`.
     batch: (n,) indices into `examples` of the last step's batch.
     gradients: of the last step, by parameter name.
@@ -123,8 +120,6 @@ class TrainingReport:
     branches: tuple[Branch, ...]
     branch_origins: tuple[BranchOrigin, ...]
     keyframes: tuple[Keyframe, ...]
-    evaluation: Evaluation | None
-    evaluated_point: RunPoint | None
     examples: Dataset | None
     held_out: Dataset | None
     batch: HostArray

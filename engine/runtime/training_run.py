@@ -58,7 +58,7 @@ from engine.training import (
 GRADIENT_COPY_INTERVAL: Final = 0.25  # seconds between two copies of the gradients
 MAX_TIMELINE_KEYFRAMES: Final = 12
 # Parts of a run without which training goes on.
-_JOBS, _EVALUATION, _SAVING = "Statistics and traces", "Held-out accuracy", "Saving the run"
+_JOBS, _SAVING = "Statistics and traces", "Saving the run"
 
 
 class TrainingRun:
@@ -71,13 +71,16 @@ class TrainingRun:
         save_throttle: SaveThrottle | None = None,
         faults: Faults | None = None,
     ) -> None:
-        """faults: reports the parts that fail while training goes on; without it they are only logged."""
+        """faults: reports the parts that fail while training goes on; without it they are only logged.
+
+        evaluations: on the held-out examples, by point of the history.
+        """
         self._data, self._budget, self._save_throttle = BranchData(backend), budget, save_throttle or SaveThrottle()
         self._restored: SavedRun | None = None
         self._phase: Phase = Idle()
         self._history = History(budget=budget)
         self._replay: Replay | None = None
-        self._evaluations = EvaluationCache()
+        self.evaluations = EvaluationCache()
         self._latest_gradients = LatestGradients()
         self._jobs: list[BranchJobs] = []  # one of each network
         self._step_query: StepQuery | None = None
@@ -128,8 +131,7 @@ class TrainingRun:
         phase = self._phase
         if isinstance(phase, Failed) and phase.is_broken:
             return False
-        is_active = isinstance(phase, Preparing | Running)
-        return is_active or self._evaluation_is_due() or self._jobs_are_due()
+        return isinstance(phase, Preparing | Running) or self._jobs_are_due()
 
     def advance(self) -> None:
         """One slice of what is to be done: generate examples, train; while the next step waits, sleep.
@@ -142,11 +144,9 @@ class TrainingRun:
             self._phase = self._prepare(phase)
         elif self._jobs_are_due():
             self._run_part(_JOBS, self._advance_jobs)
-        elif not isinstance(phase, Running):
-            self._run_part(_EVALUATION, self._evaluate)
-        elif (waiting := phase.pace.waiting) > 0:
+        elif isinstance(phase, Running) and (waiting := phase.pace.waiting) > 0:
             sleep(min(waiting, SLICE_SECONDS))
-        else:
+        elif isinstance(phase, Running):
             self._phase = self._train(phase)
 
     def _run_part(self, part: str, action: Callable[[], None]) -> None:
@@ -209,7 +209,6 @@ class TrainingRun:
         current, replay = self._current_point(), self._shown_replay()
         trainer = None if branch is None else branch.trainer
         shown = current if replay is None else replay.parameters_point
-        evaluated = self._evaluations.at(shown, isinstance(phase, Running))
         shown_pool = self._data.of_branch(shown.branch)
         return TrainingReport(
             run_id=request.run_id,
@@ -228,8 +227,6 @@ class TrainingRun:
             branch_origins=tuple(self._data.origins),
             keyframes=self._timeline_keyframes((request.shown_point or current).branch),
             restart_point=self._restart_point(),
-            evaluation=None if evaluated is None else evaluated[1],
-            evaluated_point=None if evaluated is None else evaluated[0],
             examples=pool.training if pool.progress >= 1 else None,
             held_out=shown_pool.held_out if shown_pool.progress >= 1 else None,
             batch=trainer.last_batch if trainer is not None else np.zeros(0, np.int64),
@@ -314,7 +311,7 @@ class TrainingRun:
         """Begin with the history of an earlier session, or an empty one."""
         self._restored, self._data.origins = saved, []
         self._jobs.clear()
-        self._evaluations.clear()
+        self.evaluations.clear()
         self._save_throttle.reset()
         self._history = History(budget=self._budget)
         if saved is not None:
@@ -411,36 +408,7 @@ class TrainingRun:
         self._history.record_evaluation(branch.number, event.number, metrics.loss, metrics.accuracy)
         if event.training_accuracy is not None:
             self._history.record_training_accuracy(branch.number, event.number, event.training_accuracy)
-        self._evaluations.add(point, event.evaluation)
-
-    # -- evaluation --------------------------------------------------------------------------------------------
-
-    def _idle_point(self) -> RunPoint | None:
-        """The point shown while its parameters do not change, None otherwise."""
-        phase, branch = self._phase, branch_of(self._phase)
-        if branch is None or isinstance(phase, Running) or phase.request is None:
-            return None
-        if phase.request.shown_point is None:
-            return branch.point
-        replay = self._replay
-        return replay.point if replay is not None and replay.is_exact else None
-
-    def _evaluation_is_due(self) -> bool:
-        point = None if _EVALUATION in self._failed_parts else self._idle_point()
-        return point is not None and point not in self._evaluations
-
-    def _evaluate(self) -> None:
-        """One slice of the evaluation of the parameters shown on the held-out examples."""
-        point, network = self._idle_point(), self._shown_network
-        if point is None or network is None:
-            return
-        pool = self._data.of_branch(point.branch)
-        if pool.progress < 1:
-            pool.generate_next()
-            return
-        self._evaluations.advance(
-            point, network, self._data.backend, pool.held_out, self.shown_parameters, SLICE_SECONDS
-        )
+        self.evaluations.add(point, event.evaluation)
 
     # -- jobs --------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -111,43 +111,23 @@ def _mean(correct: HostArray) -> float:
 
 
 class EvaluationCache:
-    """Evaluations of one network by point of the history, computed in slices."""
+    """Evaluations by point of the history."""
 
     def __init__(self) -> None:
         self._known: dict[RunPoint, Evaluation] = {}
-        self._current: tuple[RunPoint, Iterator[Evaluation | None]] | None = None
 
     def __contains__(self, point: RunPoint) -> bool:
         return point in self._known
 
     def clear(self) -> None:
-        """Drop all, for another network."""
+        """Drop all, for another history."""
         self._known.clear()
-        self._current = None
 
     def add(self, point: RunPoint, evaluation: Evaluation) -> None:
         """Add an evaluation; the oldest is dropped beyond MAX_EVALUATIONS."""
         self._known[point] = evaluation
         while len(self._known) > MAX_EVALUATIONS:
             del self._known[next(iter(self._known))]
-
-    def advance(
-        self,
-        point: RunPoint,
-        network: Network,
-        backend: Backend,
-        held_out: Dataset,
-        parameters: Callable[[], Parameters | None],
-        seconds: float = math.inf,
-    ) -> None:
-        """One slice of about `seconds` of the evaluation at `point`; `parameters` is called once, at the start."""
-        if self._current is None or self._current[0] != point:
-            values = parameters()
-            assert values is not None
-            self._current = point, Evaluator(network, backend, held_out).iter_slices(values, seconds)
-        evaluation = next(self._current[1])
-        if evaluation is not None:
-            self.add(point, evaluation)
 
     def at(self, point: RunPoint, running: bool) -> tuple[RunPoint, Evaluation] | None:
         """The evaluation at a point; while training runs, the last one at or before it; with its point."""
@@ -162,10 +142,11 @@ class EvaluationCache:
 
 @dataclass(frozen=True, eq=False)
 class HeldOutEvaluation:
-    """Held-out examples and their evaluation."""
+    """Held-out examples and their evaluation. point: of the training run, None for a model that is of no run."""
 
     examples: Dataset
     evaluation: Evaluation
+    point: RunPoint | None = None
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from engine.documents.project_file import load_project
 from engine.drawings import Drawing, Stroke
 from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from engine.runtime import LayerStatisticsQuery, TrainingRequest
+from engine.runtime import LayerStatisticsQuery, RunEvaluationQuery, TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import SGD, Trainer, TrainingConfig, evaluate
 from engine.training.optimizers import Adam
-from tests.engine.run_driver import following
+from tests.engine.run_driver import answered, following
 from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
@@ -154,10 +154,13 @@ def test_an_edit_of_the_network_begins_a_branch_and_the_history_before_it_stays_
     for point, network, steps in (
         (RunPoint(0, 30), NETWORK, 30), (RunPoint(1, 5), NETWORK, 5), (RunPoint(1, 20), EDITED, None)
     ):  # fmt: skip
-        shown = following(run, replace(EDIT, shown_point=point), LayerStatisticsQuery())
+        snapshot = answered(run, replace(EDIT, shown_point=point), LayerStatisticsQuery(), RunEvaluationQuery())
+        shown, evaluation = snapshot.training, snapshot.result(RunEvaluationQuery())
+        assert shown is not None
+        assert evaluation is not None
         model = run.shown_model(SUBJECT)
         assert model is not None
-        assert (model.network, shown.evaluated_point) == (network, point if point.step != 5 else RunPoint(0, 5))
+        assert (model.network, evaluation.point) == (network, point if point.step != 5 else RunPoint(0, 5))
         assert shown.statistics is not None
         assert shown.statistics.network == network
         if steps is not None:
@@ -257,14 +260,17 @@ def test_a_branch_on_other_examples_leaves_the_moments_of_the_first_as_they_were
     assert report.examples is not None
     assert len(report.examples) == 150 + 2
     assert report.steps_per_epoch == 8
-    then = following(run, replace(other, shown_point=RunPoint(0, 7)))
+    snapshot = answered(run, replace(other, shown_point=RunPoint(0, 7)), RunEvaluationQuery())
+    then = snapshot.result(RunEvaluationQuery())
     assert_same(run.shown_parameters(), straight(7))
     pool = ExamplePool(DATA)
     while pool.progress < 1:
         pool.generate_next()
-    assert then.held_out is not None
-    assert then.evaluation is not None
-    np.testing.assert_array_equal(then.held_out.images, pool.held_out.images)
+    assert then is not None
+    assert snapshot.training is not None
+    assert snapshot.training.held_out is not None
+    np.testing.assert_array_equal(snapshot.training.held_out.images, pool.held_out.images)
+    np.testing.assert_array_equal(then.examples.images, pool.held_out.images)
     np.testing.assert_array_equal(then.evaluation.scores, evaluate(NETWORK, straight(7), pool.held_out, CPU).scores)
 
 
@@ -294,10 +300,12 @@ def test_training_can_go_on_from_the_weights_on_the_screen() -> None:
 
 
 def test_each_epoch_is_judged_and_what_is_held_out_is_known() -> None:
-    report = following(TrainingRun(CPU), replace(GOAL, running=True, stop_at_step=16))
+    snapshot = answered(TrainingRun(CPU), replace(GOAL, running=True, stop_at_step=16), RunEvaluationQuery())
+    report, found = snapshot.training, snapshot.result(RunEvaluationQuery())
+    assert report is not None
     assert report.branches[0].curves.held_out_steps.tolist() == [8, 16]
-    assert report.evaluation is not None
-    assert report.evaluation.scores.shape == (40, 2)
+    assert found is not None
+    assert found.evaluation.scores.shape == (40, 2)
     assert report.held_out is not None
     assert len(report.held_out) == 40
     assert len(report.batch) == 10
@@ -320,8 +328,8 @@ def test_a_request_between_a_step_and_its_judgement_does_not_lose_it() -> None:
 def test_what_stands_still_is_judged_wherever_that_is() -> None:
     run = TrainingRun(CPU)
     request = replace(GOAL, running=True, stop_at_step=13)
-    now = following(run, request).evaluation
-    then = following(run, replace(request, shown_point=RunPoint(0, 3))).evaluation
+    look = replace(request, shown_point=RunPoint(0, 3))
+    now, then = (answered(run, each, RunEvaluationQuery()).result(RunEvaluationQuery()) for each in (request, look))
     assert now is not None
     assert then is not None
     pool = ExamplePool(DATA)
@@ -329,7 +337,8 @@ def test_what_stands_still_is_judged_wherever_that_is() -> None:
         pool.generate_next()
     for judgement, steps in ((now, 13), (then, 3)):
         expected = evaluate(NETWORK, straight(steps), pool.held_out, CPU)
-        np.testing.assert_array_equal(judgement.scores, expected.scores)
+        assert judgement.point == RunPoint(0, steps)
+        np.testing.assert_array_equal(judgement.evaluation.scores, expected.scores)
 
 
 def test_divergence_is_said_and_a_stroke_or_a_step_does_not_revive_it() -> None:

@@ -26,6 +26,7 @@ from engine.runtime import (
     LayerStatisticsQuery,
     Request,
     RobustnessQuery,
+    RunEvaluationQuery,
     Runner,
     SamplesQuery,
     Snapshot,
@@ -161,7 +162,7 @@ STAGES = [
     "runner.TrainingRun.set_request", "runner.TrainingRun.busy", "runner.TrainingRun.advance",
     "runner.TrainingRun.report", "runner.TrainingRun.saved_run", "runner.TrainingRun.shown_parameters",
     "training_run.BranchJobs.is_due", "training_run.BranchJobs.advance",
-    "training_run.EvaluationCache.advance", "training_jobs.ReplayJob.run",
+    "training_jobs.RunEvaluationJob.run", "training_jobs.ReplayJob.run",
     "jobs.RobustnessJob.run", "jobs.RobustnessTest.advance", "runner.make_jobs",
     "jobs.Explainer.iter_results", "runner.Scheduler.set_wanted", "runner.Scheduler.busy",
     "runner.Scheduler.next_due", "runner.Scheduler.run_for", "runner.Scheduler.results",
@@ -198,6 +199,7 @@ def everything(number: int, path: Path) -> Request:
             RobustnessQuery(),
             SamplesQuery(XOSettings(side=8 + number % 9)),
             LayerStatisticsQuery(),
+            RunEvaluationQuery(),
         }
     )
     return Request(

@@ -11,7 +11,7 @@ from engine.backends import HostArray
 from engine.data import Dataset
 from engine.documents import Document
 from engine.nn import Network, RunPoint, compute_votes
-from engine.runtime import AnyQuery, HeldOutQuery, Snapshot
+from engine.runtime import AnyQuery, HeldOutQuery, RunEvaluationQuery, Snapshot
 from engine.training import Evaluation
 from xo_gui.state import TrainingSettings
 from xo_gui.views.training.confusion_table import HEADER_WIDTH, ConfusionTable
@@ -71,8 +71,9 @@ class HeldOutView(View):
         return QSize(420, 190)
 
     def queries(self) -> frozenset[AnyQuery]:
-        """The evaluation of a network that does not train."""
-        return frozenset() if self._settings is None else frozenset({HeldOutQuery(self._settings.data)})
+        """The evaluation of a network that does not train, or of the training run."""
+        run = RunEvaluationQuery()
+        return frozenset({run} if self._settings is None else {run, HeldOutQuery(self._settings.data)})
 
     def set_training(self, settings: TrainingSettings) -> None:
         self._settings = settings
@@ -84,17 +85,13 @@ class HeldOutView(View):
             self._fill()
 
     def set_snapshot(self, snapshot: Snapshot) -> None:
-        held_out = None if self._settings is None else snapshot.result(HeldOutQuery(self._settings.data))
-        training = snapshot.training
-        evaluation: Evaluation | None = None
-        examples: Dataset | None = None
-        if held_out is not None:
-            evaluation, examples = held_out.evaluation, held_out.examples
-        elif training is not None:
-            evaluation, examples = training.evaluation, training.held_out
-        late = None
-        if training is not None and training.evaluated_point not in (None, training.shown_point):
-            late = training.evaluated_point
+        found = snapshot.result(RunEvaluationQuery())
+        if found is None and self._settings is not None:
+            found = snapshot.result(HeldOutQuery(self._settings.data))
+        evaluation, examples = (None, None) if found is None else (found.evaluation, found.examples)
+        point = None if found is None else found.point
+        is_late = snapshot.training is not None and point != snapshot.training.shown_point
+        late = point if is_late else None
         if evaluation is not self._evaluation or late != self._late:
             self._evaluation, self._held_out, self._late = evaluation, examples, late
             self._show_counts()

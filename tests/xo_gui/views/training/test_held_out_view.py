@@ -7,7 +7,8 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from engine.nn import softmax
+from engine.nn import RunPoint, softmax
+from engine.runtime import RunEvaluationQuery
 from engine.training import HeldOutEvaluation
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
@@ -40,10 +41,17 @@ def trained(view: HeldOutView, hand: Hand, qtbot: object) -> HeldOutView:
     for _ in range(3):
         coach.click(coach.panel.step_button)
         coach.stand()
-    coach.until(lambda training: training.evaluation is not None)
-    qtbot.waitUntil(lambda: view._evaluation is coach.training.evaluation, timeout=10_000)
-    assert hand.window.last.result_of_type(HeldOutEvaluation) is None
+    coach.until(lambda training: evaluated(hand.window, training.shown_point))
+    qtbot.waitUntil(
+        lambda: view._evaluation is hand.window.last.result(RunEvaluationQuery()).evaluation, timeout=10_000
+    )
     return view
+
+
+def evaluated(window: MainWindow, point: RunPoint) -> bool:
+    """Whether the Snapshot shown has the evaluation at this point of the run."""
+    found = window.last.result(RunEvaluationQuery())
+    return found is not None and found.point == point
 
 
 def most(view: HeldOutView, wrong: bool) -> tuple[int, int]:
