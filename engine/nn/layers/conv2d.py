@@ -89,13 +89,15 @@ class Conv2D(Layer):
 
     def in_torch(self, torch: Any, tensors: Mapping[str, Any]) -> Callable[[Any], Any]:
         weight, bias, stride, padding = tensors["weight"], tensors.get("bias"), self.stride, self.pad_width
-        taps = weight[0].numel() if self.mean else 1
+        taps = weight[0].numel()
+
+        def convolved(x: Any, width: int) -> Any:
+            return torch.conv2d(x, weight / taps if self.mean else weight, bias, stride, width)
+
         if padding and self.padding_value:
-            frame, value, pad = (padding,) * 4, self.padding_value, torch.nn.functional.pad
-            return lambda x: torch.conv2d(pad(x, frame, value=value), weight / taps, bias, stride)
-        if self.mean:
-            return lambda x: torch.conv2d(x, weight / taps, bias, stride, padding)
-        return lambda x: torch.conv2d(x, weight, bias, stride, padding)
+            frame, value = (padding,) * 4, self.padding_value
+            return lambda x: convolved(torch.nn.functional.pad(x, frame, value=value), 0)
+        return lambda x: convolved(x, padding)
 
     def in_onnx(self) -> tuple[str, dict[str, Any]] | None:
         if self.mean or (self.pad_width and self.padding_value):

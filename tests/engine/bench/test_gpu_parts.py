@@ -129,6 +129,17 @@ def test_nothing_is_begun_after_the_time_is_over() -> None:
     assert not any(part.failed for part in report.parts)
 
 
+@pytest.mark.usefixtures("cupy")
+def test_parity_leaves_time_for_the_other_parts() -> None:
+    """Every look at the clock is 50 s later; comparisons stop after two minutes, and what follows them begins."""
+    backend, times = replace(CPU, name="gpu", title="Slow GPU"), iter(range(0, 10_000, 50))
+    report = BenchSuite(backend, {"parity", "repeat"}, 0.02, lambda _: None, lambda: next(times)).report()
+    stopped, repeated = report.parts
+    assert stopped.result.startswith(f"stopped for time after {len(report.parity)} comparisons")
+    assert 0 < len(report.parity) < 6
+    assert repeated.result.startswith("the same bytes")
+
+
 @needs_compiler
 @pytest.mark.usefixtures("cupy")
 def test_two_trainings_that_differ_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -138,3 +138,43 @@ def test_the_terms_of_a_weight_s_gradient_include_the_padding() -> None:
     for index in np.ndindex(gradient.shape):
         terms = layer.gradient_terms("weight", index, images, dy)
         np.testing.assert_allclose(terms.per_example().sum(), gradient[index], rtol=1e-9, atol=1e-12)
+
+
+class TorchInNumpy:
+    """torch.conv2d and torch.nn.functional.pad, by their definitions."""
+
+    class nn:
+        class functional:
+            @staticmethod
+            def pad(x: np.ndarray, frame: tuple[int, ...], value: float) -> np.ndarray:
+                left, right, top, bottom = frame
+                return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=value)
+
+    @staticmethod
+    def conv2d(x: np.ndarray, weight: Any, bias: Any, stride: int, padding: int) -> np.ndarray:
+        x, size = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding))), weight.shape[-1]
+        windows = np.lib.stride_tricks.sliding_window_view(x, (size, size), (2, 3))[:, :, ::stride, ::stride]
+        summed = np.einsum("nchwab,fcab->nfhw", windows, weight)
+        return summed if bias is None else summed + bias[:, None, None]
+
+
+class Tensor(np.ndarray):
+    """With the method of PyTorch's tensors that the layer uses."""
+
+    def numel(self) -> int:
+        return self.size
+
+
+@pytest.mark.parametrize("value", [0.0, BLANK])
+@pytest.mark.parametrize("mean", [False, True])
+def test_pytorch_is_given_the_same_work(value: float, mean: bool) -> None:
+    """PyTorch itself is compared with where it is installed."""
+    layer = Conv2D(3, 3, stride=2, padding=2, mean=mean, padding_value=value)
+    network, images = around((layer,), 7), np.random.default_rng(1).uniform(-1, 1, (2, 1, 7, 7))
+    values = network.initial_parameters(1)
+    plan = Plan(network, CPU, 2, dtype=np.float64, keep_outputs=True)
+    plan.load(values)
+    plan.forward(images)
+    tensors = {name: values[f"conv2d-1.{name}"].astype(float).view(Tensor) for name in ("weight", "bias")}
+    given = layer.in_torch(TorchInNumpy, tensors)(images)
+    np.testing.assert_allclose(given, plan.outputs()[1], rtol=1e-10, atol=1e-12)
