@@ -23,6 +23,7 @@ class Theme:
     """Colours as "#rrggbb". Text on the background has a contrast of at least 4.5:1.
 
     value_stops: the five stops of the diverging value scale, most negative first; the middle one is 0.
+    value_knee: the share of the largest value at which the scale has its second and fourth stop.
     canvas, ink: a picture's -1 and 1.
     held_out: what is measured on held-out examples.
     branch_colours: the training branches after the first, distinct from the classes and the value scale.
@@ -42,6 +43,7 @@ class Theme:
     x: str
     o: str
     value_stops: tuple[str, str, str, str, str]
+    value_knee: float
     canvas: str
     ink: str
     held_out: str
@@ -55,24 +57,24 @@ class Theme:
     @cached_property
     def value_table(self) -> HostArray:
         """The value scale as 255 RGB32 words, (255,) uint32, most negative first, 0 at index 127."""
-        return _table(self.value_stops)
+        return _table(self.value_stops, (-1.0, -self.value_knee, 0.0, self.value_knee, 1.0))
 
     @cached_property
     def picture_table(self) -> HostArray:
         """The picture scale as 255 RGB32 words, (255,) uint32, from background to stroke."""
-        return _table((self.canvas, self.ink))
+        return _table((self.canvas, self.ink), (-1.0, 1.0))
 
 
 DARK = Theme(
     "dark", "#0f1216", "#262c35", "#e8ebef", "#8f99a6", "#5b6572", "#1b2129", "#2a323d", "#ffb454", "#56b6f7",
-    ("#be8cff", "#583e84", "#0f1216", "#1c685c", "#46e2be"), "#0a0c0f", "#f5f6f8",
+    ("#be8cff", "#583e84", "#0f1216", "#1c685c", "#46e2be"), 0.25, "#0a0c0f", "#f5f6f8",
     "#7fd18b", ("#f0806a", "#5ccfd6", "#e39ad0", "#c9c04f", "#9aa8ff"),
     ("#f02d5a", "#965aff", "#a5f0e1", "#3c87a5", "#f096a5", "#ff6900", "#ff00b4", "#ffe100", "#8787e1", "#a5d2ff",
      "#009678", "#5aff96", "#a5a569", "#4bc3c3", "#b4d296", "#69e1c3", "#f03c0f", "#ff1e87"),
 )  # fmt: skip
 LIGHT = Theme(
     "light", "#f4f5f7", "#e1e4e9", "#1b2027", "#566170", "#9aa4b0", "#e9ebef", "#dcdfe5", "#9c4a00", "#0b5fa8",
-    ("#703096", "#c4a4d6", "#ffffff", "#80c4b6", "#006c5c"), "#ffffff", "#181c22",
+    ("#703096", "#c4a4d6", "#ffffff", "#80c4b6", "#006c5c"), 0.35, "#ffffff", "#181c22",
     "#1f6f38", ("#b03a26", "#0b7078", "#a03a84", "#6f6700", "#3d4fb8"),
     ("#690f4b", "#0000ff", "#007869", "#1e2d87", "#692d00", "#3c00c3", "#d21e5a", "#783c78", "#960f3c", "#1e69e1",
      "#b400a5", "#0f4bd2", "#003c5a", "#00783c", "#c32d87", "#6900a5", "#962d00", "#780069"),
@@ -267,11 +269,11 @@ def style_sheet(theme: Theme) -> str:
     """
 
 
-def _table(stops: tuple[str, ...]) -> HostArray:
-    """255 RGB32 words, interpolated linearly between equidistant stops."""
+def _table(stops: tuple[str, ...], places: tuple[float, ...]) -> HostArray:
+    """255 RGB32 words, interpolated linearly between stops at `places` from -1 to 1."""
     rgb = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops], float)
-    positions = np.linspace(0, len(stops) - 1, 255)
-    red, green, blue = (np.rint(np.interp(positions, np.arange(len(stops)), rgb[:, i])) for i in range(3))
+    positions = np.linspace(-1.0, 1.0, 255)
+    red, green, blue = (np.rint(np.interp(positions, places, rgb[:, i])) for i in range(3))
     words = 0xFF000000 + red.astype(np.uint32) * 65536 + green.astype(np.uint32) * 256 + blue.astype(np.uint32)
     table: HostArray = words.astype(np.uint32)
     return table

@@ -4,6 +4,7 @@ from xo_gui.views.network.colour_limits import ColourLimits, rounded_limit
 from xo_gui.views.network.column_painting import (
     SYMBOL_SIZE,
     Brush,
+    Legend,
     cached_font,
     paint_legend,
     paint_name_after,
@@ -47,6 +48,7 @@ __all__ = [
     "DisplayColumn",
     "FoldState",
     "LayerStripView",
+    "Legend",
     "NetworkView",
     "StripDecorations",
     "StripLayout",

@@ -19,6 +19,7 @@ LimitMode = Literal["shared", "layer", "map"]
 
 # Least number of seconds between two adaptations of the limits while training runs.
 ADAPT_SECONDS = 1.0
+MAX_WIDENING = 1.25
 _ROUND_STEPS = (1.0, 1.5, 2.0, 3.0, 4.0, 5.5, 7.5, 10.0)
 
 
@@ -86,6 +87,12 @@ class ColourLimits:
         )
         return np.array([rounded_limit(colour_limit(rise, fall))]) / gain
 
+    def beyond(self, display: DisplayColumn, limit: float) -> tuple[bool, bool]:
+        """Whether the column has values below -limit and above limit, which have the first and the last colour."""
+        peaks = (of.get(display.layer) for of in (self.negative_peaks, self.positive_peaks))
+        below, above = (peak is not None and bool(peak.max() > limit * (1 + 1e-6)) for peak in peaks)
+        return below, above
+
 
 @dataclass
 class LimitAdapter:
@@ -119,10 +126,10 @@ def colour_limit(rise: float, fall: float) -> float:
     """The limit of a symmetric colour scale for values from -fall to rise.
 
     Negative responses of trained features are far larger than positive ones, and ReLU zeroes them: negative values
-    therefore widen the scale only to twice the positive peak or a fifth of the negative one; values beyond that get
-    the last colour.
+    therefore widen the scale only to MAX_WIDENING times the positive peak, so that ReLU and pool, which keep that
+    peak, are seen, or to a fifth of the negative one; values beyond that get the last colour.
     """
-    return max(rise, min(fall, max(2 * rise, fall / 5)))
+    return max(rise, min(fall, max(MAX_WIDENING * rise, fall / 5)))
 
 
 def _peaks(values: HostArray) -> tuple[HostArray, HostArray]:

@@ -34,6 +34,32 @@ COLOUR_BAR_HEIGHT, MAX_COLOUR_BAR, MIN_COLOUR_BAR = 5.0, 48.0, 14.0
 
 
 @dataclass(frozen=True)
+class Legend:
+    """Where a column's colour scale ends.
+
+    limit: None if each map has its own.
+    below, above: whether there are values beyond its ends, which have the end's colour.
+    """
+
+    limit: float | None
+    below: bool = False
+    above: bool = False
+
+    def texts(self, signed: bool) -> tuple[str, str]:
+        """The texts at both ends: "−4" and "4", or "≤−4" where there are values below it."""
+        if self.limit is None:
+            return (MINUS if signed else "0"), "+"
+        low = ("≤" if self.below else "") + limit_text(-self.limit) if signed else "0"
+        return low, ("≥" if self.above else "") + limit_text(self.limit)
+
+    @property
+    def shared_text(self) -> str:
+        """The text of both ends where there is room for one: "±4", or "≥±4" where there are values beyond."""
+        assert self.limit is not None
+        return ("≥" if self.below or self.above else "") + f"±{limit_text(self.limit)}"
+
+
+@dataclass(frozen=True)
 class Brush:
     """The QPainter, theme and device pixel ratio of one paint event."""
 
@@ -220,22 +246,18 @@ def paint_legend(
     painter: QPainter,
     theme: Theme,
     display: DisplayColumn,
-    level: float | None,
+    legend: Legend,
     left: float,
     top: float,
     width: float,
 ) -> None:
-    """Paint the colour scale with its limits in `width` x LEGEND_HEIGHT. level: None if each map has its own."""
-    low = -1.0 if display.signed else 0.0
-    if level is None:
-        names = (MINUS if display.signed else "0"), "+"
-    else:
-        names = limit_text(low * level), limit_text(level)
+    """Paint the colour scale with its limits in `width` x LEGEND_HEIGHT."""
     face, metrics = cached_font(SMALL_PX)
+    names = legend.texts(display.signed)
     widths = [metrics.horizontalAdvance(name) for name in names]
-    if level is not None and display.signed and sum(widths) + 10 + MIN_COLOUR_BAR > width:
+    if legend.limit is not None and display.signed and sum(widths) + 10 + MIN_COLOUR_BAR > width:
         # In a narrow column both limits share one text, so that it stays off the next column's legend.
-        names = "", f"±{limit_text(level)}"
+        names = "", legend.shared_text
         widths = [0.0, metrics.horizontalAdvance(names[1])]
     bar = min(max(width - sum(widths) - 10, MIN_COLOUR_BAR), MAX_COLOUR_BAR)
     painter.setFont(face)

@@ -134,8 +134,8 @@ class StripPainter:
             self._brush.text(left, top + 11, text, self._theme.secondary_text)
             left = max(left + column.kernels.width + KERNEL_GAP, end + 8)
         if column.display.kind != "votes":
-            level = self._strip.legend_limit(column)
-            paint_legend(self._brush.painter, self._theme, column.display, level, left, top, column.right - left)
+            legend = self._strip.legend(column)
+            paint_legend(self._brush.painter, self._theme, column.display, legend, left, top, column.right - left)
 
     def _cost(self, column: ColumnLayout) -> None:
         assert self._layout is not None

@@ -13,7 +13,7 @@ from engine.backends import HostArray
 from engine.nn import Prediction
 from xo_gui.app import Theme, colours
 from xo_gui.views.network.colour_limits import ColourLimits, LimitMode, rounded_limit
-from xo_gui.views.network.column_painting import header_width, qrect
+from xo_gui.views.network.column_painting import Legend, header_width, qrect
 from xo_gui.views.network.fit import fit_columns
 from xo_gui.views.network.folding import FoldState
 from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
@@ -119,18 +119,20 @@ class StripModel:
         """The limits of a column's colours or bars: (1,), or (channels,) if each map has its own."""
         layer = column.display.layer
         if layer not in self._limits:
-            peaks = (
-                self._colour_limits
-                if self.twin is None
-                else self._colour_limits.widened_by(self.twin._colour_limits)
-            )
-            self._limits[layer] = peaks.limits(column.display, self.limit_mode, self.gain)
+            self._limits[layer] = self._peaks().limits(column.display, self.limit_mode, self.gain)
         return self._limits[layer]
 
-    def legend_limit(self, column: ColumnLayout) -> float | None:
-        """The single limit of a column, None if each map has its own."""
+    def legend(self, column: ColumnLayout) -> Legend:
+        """What the legend of a column says."""
         levels = self.limits(column)
-        return float(levels[0]) if len(levels) == 1 else None
+        if len(levels) > 1:
+            return Legend(None)
+        limit = float(levels[0])
+        return Legend(limit, *self._peaks().beyond(column.display, limit))
+
+    def _peaks(self) -> ColourLimits:
+        limits = self._colour_limits
+        return limits if self.twin is None else limits.widened_by(self.twin._colour_limits)
 
     def values(self, column: ColumnLayout) -> HostArray | None:
         """The visible values of a column, (C, H, W) or (n,); None until the engine has sent them."""
@@ -218,10 +220,10 @@ class StripModel:
             strip._limits.clear()
             strip._atlases.clear()
 
-    def _legends(self) -> list[tuple[float | None, float]]:
-        """The limits in the legends of the visible columns."""
+    def _legends(self) -> list[tuple[Legend, float]]:
+        """What the legends of the visible columns say of maps and of kernels."""
         return [
-            (self.legend_limit(column), self.kernel_limit(column) if column.kernels else 0.0)
+            (self.legend(column), self.kernel_limit(column) if column.kernels else 0.0)
             for column in self.visible_columns
             if column.display.kind != "group"
         ]

@@ -22,6 +22,7 @@ from xo_gui.views.network import (
     ColourLimits,
     ColumnKind,
     DisplayColumn,
+    Legend,
     cached_font,
     paint_legend,
     paint_name_after,
@@ -256,6 +257,11 @@ class StepImages:
             return float(self._limits.limits(stage, "shared")[0])
         return self._own_limit(f"gradient {stage.layer}", self.values(stage, 1))
 
+    def legend(self, stage: DisplayColumn, row: int) -> Legend:
+        """What the legend of a row says."""
+        limit = self.limit(stage, row)
+        return Legend(limit, *(self._limits.beyond(stage, limit) if row == 0 else ()))
+
     def weights(self, stage: DisplayColumn, row: int, updated: bool) -> HostArray:
         """The weights before or after the step (row 0), or their gradient or change (row 1)."""
         update, name = self.trace.update, f"{self.trace.network.names[stage.layer]}.weight"
@@ -361,9 +367,9 @@ class StepPainter:
             left, width = left + used, width - used
         if shown and stage.kind != "votes":
             legend_of = stage if row == 0 else _signed(stage)
-            level = self._images.limit(stage, row)
+            legend = self._images.legend(stage, row)
             top = column.tops[row] + column.row_height + 2
-            paint_legend(self._brush.painter, self._brush.theme, legend_of, level, left, top, width)
+            paint_legend(self._brush.painter, self._brush.theme, legend_of, legend, left, top, width)
 
     def _paint_maps(self, column: StepColumn, row: int, shown: bool) -> None:
         painter, stage, position = self._brush.painter, column.display_column, self._position

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from engine.backends import choose_backend
-from engine.documents import DEFAULT
+from engine.documents import DEFAULT, shipped_model
 from engine.nn import Activations, Model, Predictor
-from xo_gui.app import DARK
-from xo_gui.views.network import ColourLimits, display_columns, rounded_limit
+from tests.samples import DRAWINGS, drawing_sample
+from xo_gui.app import DARK, Theme, colours, resolve_theme
+from xo_gui.views.network import ColourLimits, DisplayColumn, Legend, display_columns, rounded_limit
 from xo_gui.views.network.colour_limits import colour_limit
 from xo_gui.widgets import count_text, duration_text, limit_text, maps_atlas, range_text, signed_text
 
@@ -32,12 +33,58 @@ def test_limits_are_shared_up_to_the_next_convolution() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rise", "fall", "end"), [(3, 0, 3), (3, 2, 3), (3, 5, 5), (3, 9, 6), (0, 9, 1.8), (0, 0, 0), (1, 100, 20)]
+    ("rise", "fall", "end"),
+    [(4, 0, 4), (4, 2, 4), (4, 4.5, 4.5), (4, 9, 5), (0, 9, 1.8), (0, 0, 0), (1, 100, 20)],
 )
-def test_negative_values_widen_the_scale_to_at_most_twice_the_positive_peak(
+def test_negative_values_widen_the_scale_little_beyond_the_positive_peak(
     rise: float, fall: float, end: float
 ) -> None:
     assert colour_limit(rise, fall) == pytest.approx(end)
+
+
+def test_a_legend_says_when_values_lie_beyond_its_ends() -> None:
+    outputs = [np.zeros(shape, np.float32) for shape in DEFAULT.network.shapes]
+    outputs[1][0, 0, :2], outputs[2][0, 0, 0], outputs[0][0, 0, 0] = (2, -7), 2, 1
+    limits = ColourLimits.from_activations(DEFAULT.network, Activations.from_arrays(outputs))
+    _, features, relu, *_ = display_columns(DEFAULT.network)
+
+    def texts(column: DisplayColumn, gain: float) -> tuple[str, str]:
+        limit = float(limits.limits(column, "shared", gain)[0])
+        return Legend(limit, *limits.beyond(column, limit)).texts(column.signed)
+
+    assert texts(features, 1.0) == ("≤−3", "3")
+    assert texts(relu, 1.0) == ("0", "3")
+    assert texts(features, 4.0) == ("≤−0.75", "≥0.75")
+    assert Legend(3.0, below=True).shared_text == "≥±3"
+
+
+def contrasts(pixels: np.ndarray, theme: Theme) -> np.ndarray:
+    """The contrast of RGB32 words with the theme's colour of 0 (WCAG)."""
+
+    def luminance(words: np.ndarray) -> np.ndarray:
+        shares = np.stack([words >> 16 & 255, words >> 8 & 255, words & 255], -1) / 255
+        linear = np.where(shares <= 0.03928, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+        return linear @ (0.2126, 0.7152, 0.0722)
+
+    pair = np.stack([luminance(pixels), np.broadcast_to(luminance(theme.value_table[127]), pixels.shape)])
+    return (pair.max(0) + 0.05) / (pair.min(0) + 0.05)
+
+
+@pytest.mark.parametrize("name", ["dark", "light"])
+def test_what_a_deep_pool_keeps_is_seen_without_the_gain_slider(name: str) -> None:
+    theme = resolve_theme(name)
+    model, rng = shipped_model("default"), np.random.default_rng(0)
+    predictor, pool = Predictor(model, choose_backend("cpu")), display_columns(model.network)[6]
+    for label in "XOXO":
+        drawing = DRAWINGS.example(label, model.network.input_shape, rng, 0).source
+        prediction = predictor.predict(drawing_sample(drawing).array(model.network.input_shape))
+        maps = prediction.activations[pool.layer]
+        limit = float(
+            ColourLimits.from_activations(model.network, prediction.activations).limits(pool, "shared")[0]
+        )
+        brightest = contrasts(colours(maps.max((1, 2)), -limit, limit, theme.value_table), theme)
+        assert np.median(brightest) > (3.0 if name == "dark" else 2.0), label
+        assert brightest.max() > 3.0, label
 
 
 @pytest.mark.parametrize(
