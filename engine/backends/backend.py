@@ -5,6 +5,7 @@ This is the only module that imports cupy; all others get arrays and operations 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,15 +16,20 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from engine.backends.cuda import (
+    EXPECTED_REASONS,
     LONGEST_SUBMISSION,
     Card,
     CudaOps,
     CupyDevice,
     DeviceFault,
     cheapest_tiling,
+    clause,
     described_costs,
-    first_line,
+    driver_reason,
     fuse_launches,
+    import_reason,
+    prepare_kernel_cache,
+    quiet_import,
     read_tile_costs,
 )
 from engine.backends.numpy import NumpyOps
@@ -39,13 +45,22 @@ __all__ = [
     "one_blas_thread",
 ]
 
+log = logging.getLogger(__name__)
+
 DeviceChoice: TypeAlias = Literal["auto", "cpu", "gpu"]
 # Of the memory that is free on a GPU, for one plan; the rest is for other panels and programs.
 MEMORY_SHARE = 0.5
 
 
 class DeviceUnavailable(RuntimeError):
-    """The requested device cannot be used; the message is the reason, as a clause without a full stop."""
+    """The requested device cannot be used; the message is the reason, as a clause without a full stop.
+
+    expected: whether this machine has no GPU, no driver or no CuPy, rather than one that does not work.
+    """
+
+    def __init__(self, reason: str, expected: bool = False) -> None:
+        super().__init__(reason)
+        self.expected = expected
 
 
 @dataclass(frozen=True)
@@ -61,6 +76,7 @@ class Backend:
     card: the GPU as it describes itself; None for the CPU.
     free_bytes: the memory that is free now; infinite where it is not counted.
     memory_share: the share of it that one plan may take.
+    notice: a sentence for the user if a GPU was expected to work and does not.
     """
 
     name: Literal["cpu", "gpu"]
@@ -72,6 +88,7 @@ class Backend:
     card: Card | None = None
     free_bytes: Callable[[], float] = lambda: math.inf
     memory_share: float = MEMORY_SHARE
+    notice: str = ""
 
     def with_less_memory(self) -> Backend:
         """The same, with plans that take a quarter of the memory."""
@@ -94,9 +111,9 @@ class Backend:
         return max(1, min(in_memory, LONGEST_SUBMISSION * rate / max(1, multiplies)))
 
 
-def numpy_backend(reason: str) -> Backend:
+def numpy_backend(reason: str, notice: str = "") -> Backend:
     """NumPy on the CPU."""
-    return Backend("cpu", "CPU", reason, NumpyOps(), _repeated, lambda: None)
+    return Backend("cpu", "CPU", reason, NumpyOps(), _repeated, lambda: None, notice=notice)
 
 
 def _repeated(calls: Calls, times: int) -> Callable[[], None]:
@@ -131,24 +148,25 @@ def choose_backend(device: DeviceChoice = "auto") -> Backend:
     try:
         return _cupy_backend()
     except DeviceUnavailable as error:
+        log.info("the GPU cannot be used: %s", error, exc_info=error.__cause__)
         if device == "gpu":
             raise
-        return numpy_backend(str(error))
+        notice = "" if error.expected else f"The GPU cannot be used: {error}; the processor computes instead."
+        return numpy_backend(str(error), notice)
 
 
 def _cupy_backend() -> Backend:
     """CuPy on the first GPU, tested by running a kernel. Raises DeviceUnavailable with the reason."""
+    not_kept = prepare_kernel_cache()
     # A partial installation, an old driver or a full card raise various errors; all mean that the GPU is unusable.
     try:
-        import cupy
+        with quiet_import():
+            import cupy
     except Exception as error:
-        missing = getattr(error, "name", None) == "cupy"
-        raise DeviceUnavailable(
-            "CuPy not installed" if missing else f"CuPy cannot be loaded: {first_line(error)}"
-        ) from error
+        raise _unavailable(import_reason(error)) from error
     try:
-        if not cupy.cuda.is_available():
-            raise DeviceUnavailable("no CUDA driver or no NVIDIA GPU")
+        if reason := driver_reason(cupy):
+            raise _unavailable(reason)
         device = CupyDevice(cupy)
         card = device.card
         costs, ignored = read_tile_costs(card.name, described_costs(card))
@@ -157,18 +175,24 @@ def _cupy_backend() -> Backend:
             raise DeviceUnavailable("the GPU's test kernel gave a wrong result")
     except DeviceUnavailable:
         raise
+    except DeviceFault as error:
+        raise DeviceUnavailable(clause(error)) from error
     except Exception as error:
-        raise DeviceUnavailable(f"the GPU's test kernel failed: {first_line(error)}") from error
+        raise DeviceUnavailable(f"the GPU's test kernel failed: {clause(error)}") from error
     return Backend(
         "gpu",
         card.name,
-        f"test kernel ran; {ignored}" if ignored else "test kernel ran",
+        "; ".join(part for part in ("test kernel ran", not_kept, ignored) if part),
         operations,
         lambda calls, times: device.program(fuse_launches(calls), times),
         device.synchronize,
         card,
         lambda: device.free_bytes,
     )
+
+
+def _unavailable(reason: str) -> DeviceUnavailable:
+    return DeviceUnavailable(reason, expected=reason in EXPECTED_REASONS)
 
 
 def _computes(operations: Ops) -> bool:

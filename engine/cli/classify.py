@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from engine.backends import Backend
-    from engine.nn import Model, Network
+    from engine.cli.device import ChosenDevice
+    from engine.nn import BatchPredictor, Model, Network
 
     Array = NDArray[np.float32]
 
@@ -73,11 +74,11 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Classify all pictures and print a line for each; returns 1 if any file could not be read. Raises ValueError
     and OSError."""
-    from engine.backends import choose_backend
+    from engine.cli.device import ChosenDevice
 
     if bool(args.files) == (args.data is not None):
         args.wrong("name the pictures to classify, or give --data for generated examples: one of the two")
-    classifier = Classifier(chosen_model(args), choose_backend(args.device))
+    classifier = Classifier(chosen_model(args), ChosenDevice(args.device))
     network = classifier.model.network
     source: PictureSource | GeneratedEntries = (
         PictureSource(args.files, network, args.fit)
@@ -241,17 +242,16 @@ class GeneratedEntries:
 class Classifier:
     """Classifies pictures with one model, batch by batch."""
 
-    def __init__(self, model: Model, backend: Backend) -> None:
+    def __init__(self, model: Model, device: ChosenDevice) -> None:
         """Raises ShapeError or ValueError if the network's input is none of its kind of data."""
         from engine.data import input_kind
-        from engine.nn import BatchPredictor
 
         input_kind(model.network).check_input(model.network, model.name)
         self.model = model
         self.shows_percent = model.network.vote == "softmax"
         self._batch = max(1, min(BATCH, BATCH_BYTES // model.network.image_bytes))
-        self._predictor = BatchPredictor(model.network, backend, self._batch)
-        self._predictor.load(model.parameters)
+        self._device = device
+        self._predictor: tuple[Backend, BatchPredictor] | None = None
 
     def classify(self, entries: Iterable[PictureEntry]) -> Iterator[Classification]:
         """The prediction for each entry, in order."""
@@ -270,11 +270,22 @@ class Classifier:
 
         from engine.nn import compute_votes, predict_class
 
-        scores = self._predictor.scores(np.stack([entry.image for entry in entries]))
+        images = np.stack([entry.image for entry in entries])
+        scores = self._device.compute(lambda backend: self._predictor_on(backend).scores(images))
         classes = self.model.network.classes
         for entry, votes in zip(entries, compute_votes(self.model.network, scores), strict=True):
             shares = {name: float(vote) for name, vote in zip(classes, votes, strict=True)}
             yield Classification(entry, shares, predict_class(self.model, votes, entry.image))
+
+    def _predictor_on(self, backend: Backend) -> BatchPredictor:
+        from engine.nn import BatchPredictor
+
+        if self._predictor is None or self._predictor[0] is not backend:
+            self._predictor = None  # frees the memory of a device that failed
+            predictor = BatchPredictor(self.model.network, backend, self._batch)
+            predictor.load(self.model.parameters)
+            self._predictor = backend, predictor
+        return self._predictor[1]
 
 
 @dataclass

@@ -145,7 +145,7 @@ def _run(command: ModuleType, args: argparse.Namespace) -> int:
     except OutputError:
         return FINE
     except DeviceUnavailable as error:
-        return _failed(f"The GPU cannot be used ({error}); leave --device out, or use --device cpu.")
+        return _failed(f"The GPU cannot be used: {error}; leave --device out, or use --device cpu.")
     except MemoryError:
         return _failed("Not enough memory; use a smaller picture or network.")
     except ValueError as error:

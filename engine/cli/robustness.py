@@ -7,9 +7,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from engine.backends import choose_backend
+from engine.backends import Backend
 from engine.charts import Plot, small_multiples_chart
 from engine.cli.classify import add_model_arguments, chosen_model
+from engine.cli.device import ChosenDevice
 from engine.cli.json_text import json_text
 from engine.data import VariedProperty
 from engine.explain import RobustnessResult, RobustnessTest
@@ -32,10 +33,7 @@ def add(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run all tests and print the result. Raises ValueError for a network with another input or other classes."""
     model = chosen_model(args)
-    test = RobustnessTest(model.network, model.parameters, choose_backend(args.device))
-    while not test.is_done:
-        test.advance()
-    result = test.result()
+    result = ChosenDevice(args.device).compute(lambda backend: _tested(model, backend))
     if args.svg is not None:
         write_atomically(args.svg, _picture(model, result).encode())
     if args.json:
@@ -43,6 +41,13 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_table(result))
     return 0
+
+
+def _tested(model: Model, backend: Backend) -> RobustnessResult:
+    test = RobustnessTest(model.network, model.parameters, backend)
+    while not test.is_done:
+        test.advance()
+    return test.result()
 
 
 def _json(result: RobustnessResult) -> dict[str, Any]:

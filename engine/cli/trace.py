@@ -22,7 +22,7 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the arrays and list their shapes. Raises ValueError for a file name that does not end in .npz."""
-    from engine.backends import choose_backend
+    from engine.cli.device import ChosenDevice
     from engine.data import input_kind
     from engine.formats import npz_bytes, write_atomically
     from engine.nn import Predictor
@@ -34,7 +34,9 @@ def run(args: argparse.Namespace) -> int:
     kind, network = input_kind(model.network), model.network
     kind.check_input(network, model.name)
     image = kind.encode(kind.read_source(args.image, print_note), network.input_shape)
-    named = Predictor(model, choose_backend(args.device)).predict(image).named_activations()
+    named = ChosenDevice(args.device).compute(
+        lambda backend: Predictor(model, backend).predict(image).named_activations()
+    )
     # Keys that say the order: 00-input, 01-conv2d, ..., the votes last.
     keys = (*network.numbered_names, f"{len(network.names):02d}-votes")
     trace = dict(zip(keys, named.values(), strict=False))

@@ -297,9 +297,9 @@ def run(args: argparse.Namespace) -> int:
     if args.resume is not None and fixed:
         option = fixed[0].replace("_", "-")
         args.wrong(f"--{option} can be given only at the start of a run, not with --resume")
-    from engine.backends import choose_backend
+    from engine.cli.device import ChosenDevice
     from engine.cli.train_options import train_job
     from engine.cli.train_output import JsonLog, TerminalLog, TextLog
 
     report = JsonLog() if args.json else TerminalLog() if sys.stdout.isatty() else TextLog()
-    return run_training(train_job(args, report.prepare), choose_backend(args.device), report)
+    return run_training(train_job(args, report.prepare), ChosenDevice(args.device).backend, report)

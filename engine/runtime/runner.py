@@ -216,10 +216,13 @@ class Runner:
 
     def _choose_backend(self) -> Backend:
         try:
-            return choose_backend(self.device)
+            backend = choose_backend(self.device)
         except DeviceUnavailable as error:
-            self._notify(f"The GPU cannot be used ({error}); the processor computes instead.")
-            return choose_backend("cpu")
+            notice = f"The GPU cannot be used: {error}; the processor computes instead."
+            backend = numpy_backend(str(error), notice)
+        if backend.notice:
+            self._notify(backend.notice)
+        return backend
 
     def _open(self, request: OpenRequest | None) -> None:
         """Use the file if it has been read, and start to read it if it is new."""

@@ -6,6 +6,7 @@ be imported, but computes nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -35,6 +36,10 @@ class CompileException(Exception):
     """As cupy.cuda.compiler.CompileException."""
 
 
+class NVRTCError(RuntimeError):
+    """As cupy.cuda.nvrtc.NVRTCError."""
+
+
 NO_MEMORY = OutOfMemoryError("Out of memory allocating 1,024 bytes.")
 ILLEGAL_ADDRESS = CUDARuntimeError(700, "cudaErrorIllegalAddress: an illegal memory access was encountered")
 
@@ -59,9 +64,17 @@ class Gpu:
     launches: kernels run, in order
     memory: bytes in all; taken: of those, allocated ones; pinned: bytes of page-locked memory of the host
     lost: whether a kernel has trapped, after which every call fails
+    capability: its compute capability, such as "86"; the compiler knows those up to newest_known
+    compile_faults: the exception that compiling the kernel of that name raises
+    cache_fault: the exception that keeping a compiled kernel in a file raises
+    compiled: the kernels compiled, in order, with what they were compiled to
     """
 
     def __init__(self) -> None:
+        self.capability, self.newest_known = "86", "121"
+        self.compile_faults: dict[str, Exception] = {}
+        self.cache_fault: Exception | None = None
+        self.compiled: list[tuple[str, str]] = []
         self.device = CpuDevice()
         self.calls = 0
         self.faults: dict[int, Exception] = {}
@@ -101,6 +114,8 @@ class Memory:
 
     def __del__(self) -> None:
         self._gpu.taken -= self.size
+        if self._gpu.lost:
+            raise LAUNCH_FAILURE
 
 
 class Capture:
@@ -235,13 +250,15 @@ class PinnedMemoryPointer(np.ndarray):
 
 
 class RawModule:
-    """As cupy.RawModule: it compiles when a kernel is used."""
+    """As cupy.RawModule: it compiles when a kernel is requested."""
 
-    def __init__(self, gpu: Gpu, code: str, options: tuple[str, ...]) -> None:
-        self.gpu, self.code, self.options = gpu, code, options
+    def __init__(self, cupy: Any, code: str, options: tuple[str, ...]) -> None:
+        self.cupy, self.gpu, self.code, self.options = cupy, cupy.gpu, code, options
 
     def get_function(self, name: str) -> RawKernel:
-        return RawKernel(self, name)
+        kernel = RawKernel(self, name)
+        kernel.compile()
+        return kernel
 
 
 class RawKernel:
@@ -251,19 +268,28 @@ class RawKernel:
         self._module, self._name = module, name
         self._function: Callable[..., None] | None = None
 
+    def compile(self) -> None:
+        gpu, ptx = self._module.gpu, self._module.cupy.cuda.compiler._use_ptx
+        gpu.not_in_a_capture()
+        assert "--std=c++17" in self._module.options
+        if self._name in gpu.compile_faults:
+            raise gpu.compile_faults[self._name]
+        gpu.compiled.append((self._name, "ptx" if ptx else "cubin"))
+        if gpu.cache_fault is not None and os.environ.get("CUPY_CACHE_IN_MEMORY") != "1":
+            raise gpu.cache_fault
+        if int(gpu.capability) > int(gpu.newest_known) and not ptx:
+            raise CUDADriverError(209, "CUDA_ERROR_NO_BINARY_FOR_GPU: no kernel image is available")
+        if "__trap()" in self._module.code:
+            self._function = self._trap
+            return
+        try:
+            module = gpu.device.load(self._module.code, self._module.options)
+        except ValueError as error:
+            raise CompileException(str(error)) from error
+        self._function = module.get_function(self._name)
+
     @property
     def num_regs(self) -> int:
-        if self._function is None:
-            self._module.gpu.not_in_a_capture()
-            assert "--std=c++17" in self._module.options
-            if "__trap()" in self._module.code:
-                self._function = self._trap
-                return 32
-            try:
-                module = self._module.gpu.device.load(self._module.code, self._module.options)
-            except ValueError as error:
-                raise CompileException(str(error)) from error
-            self._function = module.get_function(self._name)
         return 32
 
     def _trap(self, *_: object) -> None:
@@ -317,10 +343,9 @@ def fake_cupy() -> ModuleType:
         assert memptr.size == made.host.nbytes
         return Array(made.host, made.whole, gpu, memptr)
 
-    module.RawModule = lambda code, options: RawModule(gpu, code, options)
+    module.RawModule = lambda code, options: RawModule(module, code, options)
     module.ndarray = ndarray
     module.cuda = SimpleNamespace(
-        is_available=lambda: True,
         Memory=memory,
         MemoryPointer=lambda memory, offset: memory,
         UnownedMemory=lambda pointer, size, owner, device: SimpleNamespace(size=size, owner=owner),
@@ -328,15 +353,18 @@ def fake_cupy() -> ModuleType:
         PinnedMemoryPointer=pinned_memory_pointer,
         Stream=lambda non_blocking: Stream(gpu),
         Event=Event,
-        Device=lambda: SimpleNamespace(id=0, attributes=dict(module.attributes), compute_capability="86"),
+        Device=lambda: SimpleNamespace(id=0, attributes=dict(module.attributes), compute_capability=gpu.capability),
         runtime=SimpleNamespace(
             CUDARuntimeError=CUDARuntimeError,
             getDeviceProperties=lambda _: {"name": b"Make-believe GPU"},
             driverGetVersion=lambda: 12040,
             memGetInfo=memory_info,
+            getDeviceCount=lambda: 1,
         ),
-        driver=SimpleNamespace(CUDADriverError=CUDADriverError),
+        driver=SimpleNamespace(CUDADriverError=CUDADriverError, get_build_version=lambda: 12090),
         memory=SimpleNamespace(OutOfMemoryError=OutOfMemoryError),
-        compiler=SimpleNamespace(CompileException=CompileException),
+        compiler=SimpleNamespace(CompileException=CompileException, _use_ptx=False),
+        nvrtc=SimpleNamespace(NVRTCError=NVRTCError, getVersion=lambda: (12, 9)),
     )
+    module.clear_memo = lambda: None
     return module

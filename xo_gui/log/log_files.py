@@ -1,4 +1,4 @@
-"""The log files of the window: warnings and errors, and the trace of a crash."""
+"""The log files of the window: warnings and errors, details of the GPU, and the trace of a crash."""
 
 from __future__ import annotations
 
@@ -35,8 +35,11 @@ def open_log() -> str | None:
     folder = log_folder()
     root = logging.getLogger()
     terminal = logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
     root.addHandler(terminal)
     root.setLevel(logging.WARNING)
+    # Why a GPU is not used is said in one sentence; the log file has the details.
+    logging.getLogger("engine.backends").setLevel(logging.INFO)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = RotatingFileHandler(folder / "xo-gui.log", maxBytes=1_000_000, backupCount=3, encoding="utf-8")

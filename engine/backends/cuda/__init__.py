@@ -1,11 +1,18 @@
 """The operations as CUDA kernels: arguments, launches, tiling, and the device they run on."""
 
+from engine.backends.cuda.cupy_faults import (
+    EXPECTED_REASONS,
+    clause,
+    driver_reason,
+    import_reason,
+    prepare_kernel_cache,
+    quiet_import,
+)
 from engine.backends.cuda.device import (
     LONGEST_SUBMISSION,
     Card,
     CupyDevice,
     described_costs,
-    first_line,
     fuse_launches,
 )
 from engine.backends.cuda.launch import CudaDevice, DeviceFault
@@ -23,6 +30,7 @@ from engine.backends.cuda.tile_costs import (
 )
 
 __all__ = [
+    "EXPECTED_REASONS",
     "LONGEST_SUBMISSION",
     "Card",
     "CudaDevice",
@@ -34,10 +42,14 @@ __all__ = [
     "TileCosts",
     "TilingConfig",
     "cheapest_tiling",
+    "clause",
     "described_costs",
+    "driver_reason",
     "estimate_microseconds",
-    "first_line",
     "fuse_launches",
+    "import_reason",
+    "prepare_kernel_cache",
+    "quiet_import",
     "ranked_tilings",
     "read_tile_costs",
     "tile_costs_path",

@@ -16,6 +16,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from engine.backends.cuda.cupy_faults import (
+    OUT_OF_MEMORY,
+    compiled_kernel,
+    cuda_errors,
+    cuda_reason,
+    driver_version,
+    drop_errors_of_finalizers,
+    error_text,
+)
 from engine.backends.cuda.launch import BlockLaunch, DeviceFault, ElementwiseLaunch, Launch
 from engine.backends.cuda.tile_costs import H200_COSTS, TileCosts
 from engine.backends.ops import Array, Calls, HostArray
@@ -100,9 +109,6 @@ def schedule_streams(found: Sequence[Launch]) -> list[StreamSlot]:
 
 log = logging.getLogger(__name__)
 
-# cudaErrorMemoryAllocation and CUDA_ERROR_OUT_OF_MEMORY.
-_OUT_OF_MEMORY = 2
-
 
 @dataclass(frozen=True)
 class Card:
@@ -153,7 +159,8 @@ class CupyDevice:
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
         self._no_memory = cupy.cuda.memory.OutOfMemoryError
-        self._failures = (cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError, self._no_memory)
+        self._failures = cuda_errors(cupy)
+        drop_errors_of_finalizers(self._failures)
         self._stream = cupy.cuda.Stream(non_blocking=True)
         # The second stream of a graph, and the stream in use.
         self._second = cupy.cuda.Stream(non_blocking=True)
@@ -173,12 +180,12 @@ class CupyDevice:
         with self._working():
             device = cuda.Device()
             # A driver may not tell all of them; then they count as an H200's.
-            found, version = device.attributes, int(cuda.runtime.driverGetVersion())
+            found = device.attributes
             capability = str(device.compute_capability)
             return Card(
                 cuda.runtime.getDeviceProperties(device.id)["name"].decode(),
                 f"{capability[:-1]}.{capability[-1]}",
-                f"{version // 1000}.{version % 1000 // 10}",
+                driver_version(self._cupy),
                 self._processors,
                 int(cuda.runtime.memGetInfo()[1]),
                 found["ClockRate"] / 1000 if found.get("ClockRate") else H200_CLOCK,
@@ -274,9 +281,9 @@ class CupyDevice:
             raise self._fault(error) from error
 
     def _fault(self, error: Exception) -> DeviceFault:
-        if isinstance(error, self._no_memory) or getattr(error, "status", None) == _OUT_OF_MEMORY:
+        if isinstance(error, self._no_memory) or getattr(error, "status", None) == OUT_OF_MEMORY:
             return _no_memory(error)
-        return DeviceFault(f"The GPU failed: {first_line(error)}.", False)
+        return DeviceFault(f"The GPU failed: {cuda_reason(self._cupy, error)}.", False)
 
 
 class _Module:
@@ -284,15 +291,10 @@ class _Module:
         self._device, self._module = device, module
 
     def get_function(self, name: str) -> Callable[..., None]:
-        """The kernel, compiled and loaded at once, which a capture would not allow. Raises ValueError with NVRTC's
-        log."""
+        """The kernel, compiled and loaded. Raises DeviceFault."""
         device = self._device
         with device._working():
-            try:
-                kernel = self._module.get_function(name)
-                _ = kernel.num_regs
-            except device._cupy.cuda.compiler.CompileException as error:
-                raise ValueError(f"The kernel {name} cannot be compiled: {error}") from error
+            kernel = compiled_kernel(device._cupy, self._module, name)
 
         def launch(grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
             with device._working():
@@ -433,13 +435,7 @@ class _Graph:
         return event
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of an error message, without a full stop."""
-    message = str(error).strip() or type(error).__name__
-    return message.splitlines()[0].rstrip(".")
-
-
 def _no_memory(error: BaseException) -> DeviceFault:
     return DeviceFault(
-        f"The GPU has too little memory left: {first_line(error)}. A smaller batch needs less.", True
+        f"The GPU has too little memory left: {error_text(error)}. A smaller batch needs less.", True
     )

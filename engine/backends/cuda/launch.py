@@ -119,7 +119,7 @@ class CudaDevice(Protocol):
         ...
 
     def load(self, source: str, options: tuple[str, ...]) -> CompiledModule:
-        """Compile CUDA C with options such as -DSIZE=3. Raises ValueError with the compiler's log."""
+        """CUDA C with options such as -DSIZE=3, to be compiled when a kernel is requested."""
         ...
 
     def program(self, calls: Calls, times: int) -> Callable[[], None]:
@@ -161,7 +161,7 @@ class KernelCache:
         return view_of(address, array, shape or tuple(array.shape), strides or tuple(array.strides))
 
     def function(self, kernel: str, options: tuple[str, ...], defines: str) -> CompiledKernel:
-        """The compiled kernel. Raises ValueError with the compiler's log, DeviceFault."""
+        """The compiled kernel. Raises DeviceFault, also if it cannot be compiled."""
         key = (kernel, options, defines)
         if key not in self._functions:
             module = self.device.load(kernel_source(kernel, defines), options)

@@ -125,8 +125,8 @@ def compiles_to(text: str) -> Callable[[Any], None]:
 
 
 FAULTS: list[tuple[Callable[[Any], None], str]] = [
-    (lambda cupy: setattr(cupy.cuda, "is_available", lambda: False), "no CUDA driver or no NVIDIA GPU"),
-    (lambda cupy: setattr(cupy.cuda, "is_available", raising(OSError("no libcuda"))), "no libcuda"),
+    (lambda cupy: setattr(cupy.cuda.runtime, "getDeviceCount", lambda: 0), "no NVIDIA GPU was found"),
+    (lambda cupy: setattr(cupy.cuda.runtime, "getDeviceCount", raising(OSError("no libcuda"))), "no libcuda"),
     (lambda cupy: setattr(cupy, "RawModule", raising(RuntimeError("no headers\nline 2"))), "no headers"),
     (lambda cupy: setattr(cupy, "RawModule", raising(MemoryError())), "MemoryError"),
     (compiles_to("out = ;"), "kernel matmul cannot be compiled"),
@@ -177,7 +177,7 @@ def test_the_runner_falls_back_to_the_cpu_with_one_notice() -> None:
     assert first.predictions
     assert again.predictions
     (notice,) = again.notices
-    assert notice.text == "The GPU cannot be used (CuPy not installed); the processor computes instead."
+    assert notice.text == "The GPU cannot be used: CuPy not installed; the processor computes instead."
 
 
 # -- computing on the GPU ------------------------------------------------------------------------------------------

@@ -129,7 +129,7 @@ def test_without_a_gpu_it_says_in_one_sentence_why_not(
     assert main(["bench", "--device", "gpu"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith("xo: The GPU cannot be used (CuPy")
+    assert err.startswith("xo: The GPU cannot be used: CuPy")
     assert len(err.splitlines()) == 1
 
 

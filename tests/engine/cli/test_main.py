@@ -407,7 +407,7 @@ def test_a_gpu_that_is_not_there(
     monkeypatch.setitem(sys.modules, "cupy", None)
     image = draw(tmp_path / "a.png", "X")
     assert run("classify", image, "--preset", "walkthrough", "--device", "gpu") == 1
-    assert "The GPU cannot be used (CuPy" in capsys.readouterr().err
+    assert "The GPU cannot be used: CuPy" in capsys.readouterr().err
     assert run("classify", image, "--preset", "walkthrough", "--device", "auto") == 0
 
 
