@@ -14,10 +14,12 @@ from engine.backends.cuda import CudaOps, CupyDevice
 from engine.bench.cases import DEFAULT, LARGE, BenchNet, noise_batch, start_parameters
 from engine.bench.contender import BenchError
 from engine.bench.report import PartResult
-from engine.nn import Plan, targets
+from engine.nn import Plan, largest_batch, plan_image_bytes, targets
 from engine.training import TrainStep
 
 MEASURED_NETS: tuple[BenchNet, ...] = (DEFAULT, LARGE)
+# Examples that are not asked for at a time, however many would fit.
+MOST = 1 << 20
 REPEATED_NET, REPEATED_STEPS = DEFAULT, 96
 DRILL = (sys.executable, "-m", "engine.runtime.fault_drill")
 DRILL_SECONDS = 90.0
@@ -39,11 +41,12 @@ def memory_results(backend: Backend) -> list[PartResult]:
         before, batch = device.free_bytes, net.config.batch
         plan = Plan(net.network, backend, batch, learn=True)
         plan.forward(noise_batch(net, batch)[0])
-        taken, said = before - device.free_bytes, net.network.image_bytes * batch
+        taken, said = before - device.free_bytes, plan_image_bytes(net.network, learn=True) * batch
+        most = largest_batch(net.network, backend, MOST, learn=True)
         results.append(
             PartResult(
                 f"memory, {net.name}, a training step of {batch}",
-                f"said {said / 1e6:,.1f} MB, taken {taken / 1e6:,.1f} MB",
+                f"said {said / 1e6:,.1f} MB, taken {taken / 1e6:,.1f} MB; {most:,} examples fit at a time",
             )
         )
     return results

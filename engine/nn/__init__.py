@@ -15,7 +15,7 @@ from engine.nn.inference import (
 from engine.nn.losses import cross_entropy, softmax, targets
 from engine.nn.model import Model, RunPoint
 from engine.nn.network import Network, Parameters
-from engine.nn.plan import Plan, cheapest_order, largest_batch
+from engine.nn.plan import Plan, cheapest_order, largest_batch, plan_image_bytes
 from engine.nn.weight_editing import (
     ablated,
     bias_of,
@@ -50,6 +50,7 @@ __all__ = [
     "kernel_slices",
     "largest_batch",
     "normalized_kernel",
+    "plan_image_bytes",
     "predict",
     "predict_class",
     "restored",

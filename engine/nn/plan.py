@@ -373,11 +373,16 @@ def _check_size(network: Network, batch: int, dtype: np.dtype[Any]) -> None:
         )
 
 
+def plan_image_bytes(network: Network, *, learn: bool = False) -> int:
+    """Approximate bytes of a float32 plan for each image; learn: of one with a backward pass."""
+    return network.image_bytes * (LEARNING_BYTES if learn else 1)
+
+
 def largest_batch(network: Network, backend: Backend, most: int, *, learn: bool = False) -> int:
     """At most `most` images, as many as a plan may hold (PLAN_BYTES_LIMIT), and on a GPU as many as its free memory
     and LONGEST_SUBMISSION allow; at least 1. learn: for a plan with a backward pass."""
     costs = (layer.multiplies(shape) for layer, shape in zip(network.layers, network.shapes, strict=False))
-    on_device = backend.largest_batch(network.image_bytes * (LEARNING_BYTES if learn else 1), max(costs))
+    on_device = backend.largest_batch(plan_image_bytes(network, learn=learn), max(costs))
     return max(1, int(min(most, PLAN_BYTES_LIMIT // network.image_bytes, on_device)))
 
 
