@@ -8,7 +8,7 @@ from xo_gui.app.process import (
     call_all,
     install_exception_hook,
 )
-from xo_gui.app.texts import translate
+from xo_gui.app.texts import QT_TR_NOOP, QT_TRANSLATE_NOOP, engine_text, marked_text, translate
 from xo_gui.app.theme import (
     DARK,
     LARGE_PX,
@@ -29,6 +29,8 @@ from xo_gui.app.theme import (
 __all__ = [
     "DARK",
     "LARGE_PX",
+    "QT_TRANSLATE_NOOP",
+    "QT_TR_NOOP",
     "SMALL_PX",
     "TEXT_PX",
     "TITLE_PX",
@@ -40,11 +42,13 @@ __all__ = [
     "call_all",
     "colours",
     "current_theme",
+    "engine_text",
     "font",
     "guard_overrides",
     "heading_font",
     "install_exception_hook",
     "load_fonts",
+    "marked_text",
     "resolve_theme",
     "theme_service",
     "to_qimage",

@@ -9,7 +9,7 @@ from PySide6.QtGui import QPainter, QPaintEvent, QPalette, QPen, QPolygonF, QWhe
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QWidget
 
 from engine.form_fields import FormField, form_fields_of
-from xo_gui.app import SMALL_PX, font, translate
+from xo_gui.app import SMALL_PX, engine_text, font, translate
 from xo_gui.widgets.buttons import CheckBox
 from xo_gui.widgets.number_edit import NumberEdit
 
@@ -80,10 +80,8 @@ class FormRow(QObject):
         self.setting, self._is_optional = setting, type(None) in get_args(hint)
         kinds = {*(get_args(hint) or (hint,))} - {type(None)}
         self.box = None if bool in kinds else NumberEdit(setting, float not in kinds, parent)
-        self.check = (
-            CheckBox(translate("Settings", setting.name), parent) if self.box is None or self._is_optional else None
-        )
-        self.label = None if self.check is not None else QLabel(translate("Settings", setting.name), parent)
+        self.check = CheckBox(engine_text(setting.name), parent) if self.box is None or self._is_optional else None
+        self.label = None if self.check is not None else QLabel(engine_text(setting.name), parent)
         self._set_up_widgets()
 
     @property
@@ -119,7 +117,7 @@ class FormRow(QObject):
         name.setFont(font(SMALL_PX, strong=on))
 
     def _set_up_widgets(self) -> None:
-        tip = translate("Settings", self.setting.description)
+        tip = engine_text(self.setting.description)
         if self.box is not None:
             tip += translate("Settings", " Type it, or use the arrow keys.")
         for widget in self.widgets:
@@ -130,12 +128,12 @@ class FormRow(QObject):
             self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
             self.label.setBuddy(self.box)
         if self.check is not None:
-            self.check.setAccessibleName(translate("Settings", self.setting.name))
+            self.check.setAccessibleName(engine_text(self.setting.name))
             self.check.toggled.connect(self._toggled)
         if self.box is not None:
             self.box.setStyleSheet(COMPACT_STYLE)
             self.box.setFixedWidth(BOX_WIDTH)
-            self.box.setAccessibleName(translate("Settings", self.setting.name))
+            self.box.setAccessibleName(engine_text(self.setting.name))
             self.box.chosen.connect(self._choose)
             self.box.rejected.connect(self.rejected)
 

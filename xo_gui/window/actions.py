@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QMenu
 from engine.data import NO_CLASS, class_phrase
 from engine.documents import PRESETS
 from engine.nn import RunPoint
+from xo_gui.app import QT_TR_NOOP
 from xo_gui.state import (
     Command,
     CompareWithCurrent,
@@ -202,11 +203,6 @@ class PanelKey(NamedTuple):
     where: str
     keys: str
     meaning: str
-
-
-def QT_TR_NOOP(text: str) -> str:
-    """Mark a text for Qt's lupdate, which knows this name; the menus translate it when they are made."""
-    return text
 
 
 def preset_id(name: str) -> str:

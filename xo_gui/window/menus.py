@@ -8,12 +8,11 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QAbstractButton, QMainWindow, QMenu, QMenuBar, QWidget
 
-from xo_gui.app import translate
+from xo_gui.app import QT_TR_NOOP, marked_text
 from xo_gui.window.actions import (
     ACTIONS,
     MENUS,
     PANEL_KEYS,
-    QT_TR_NOOP,
     ActionSpec,
     ActionWindow,
     Key,
@@ -206,7 +205,7 @@ def _sequences(keys: Iterable[Key | str]) -> Iterator[QKeySequence]:
 
 def translated(text: str, about: Iterable[str] = ()) -> str:
     """A text that the tables mark, in the user's language; `about` takes the place of {0}, {1} in it."""
-    shown, names = translate("", text), tuple(about)
+    shown, names = marked_text("", text), tuple(about)
     return shown.format(*names) if names else shown
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 
-from engine.documents import PRESETS
 from tests.xo_gui.conftest import Hand, OpenWindow
-from xo_gui.window import actions, menus
+from xo_gui.window import menus
 from xo_gui.window.actions import ACTIONS, MENUS, PANEL_KEYS, ActionSpec, ActionWindow
 
 done: list[str] = []
@@ -90,19 +86,3 @@ def test_every_row_has_a_menu_a_mnemonic_a_tip_and_keys_of_its_own_and_is_listed
     assert {row.meaning for row in PANEL_KEYS} <= set(texts)
     tips = {button.toolTip() for button in hand.window.findChildren(QPushButton)}
     assert {"Choose the part of the picture to keep (Ctrl+K)", "Train or pause (Ctrl+Return)"} <= tips
-
-
-def test_lupdate_finds_every_text_of_the_tables() -> None:
-    marked = {
-        call.args[0].value
-        for call in ast.walk(ast.parse(inspect.getsource(actions)))
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "QT_TR_NOOP"
-        if isinstance(call.args[0], ast.Constant)
-    }
-    shown = {text for row in PANEL_KEYS for text in row} | {spec.text for spec in MENUS}
-    for row in ACTIONS:
-        made = [row] if isinstance(row, ActionSpec) else list(row.rows(("X", "neither")))
-        for spec in made:
-            shown |= {spec.text, spec.tip}
-    data = {text for one in PRESETS.values() for text in (f"&{one.title}", one.summary)}
-    assert shown - data <= marked

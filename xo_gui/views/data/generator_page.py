@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 from engine.data import NO_CLASS, SAMPLES_PER_CLASS, DataSettings, GeneratorSamples, PoolSettings
 from engine.documents import Document
 from engine.form_fields import FormField, form_fields_of
-from xo_gui.app import SMALL_PX, font, translate
+from xo_gui.app import SMALL_PX, engine_text, font, translate
 from xo_gui.state import SetData, TrainingSettings
 from xo_gui.widgets import (
     CAPTION_HEIGHT,
@@ -79,7 +79,7 @@ class SettingRow(QObject):
     def __init__(self, setting: FormField, key: str, default: Any, parent: QWidget) -> None:
         """key: the name of the field in the settings."""
         super().__init__(parent)
-        self.setting, self.name = setting, translate("Settings", setting.name)
+        self.setting, self.name = setting, engine_text(setting.name)
         self._key = key
         self._value: Any = default
         least, most = _limits(setting)
@@ -124,7 +124,7 @@ class SettingRow(QObject):
             tip = translate("SettingRows", "{0} In {1}; double-click the name to reset.")
         else:
             tip = translate("SettingRows", "{0} Double-click the name to reset.")
-        tip = tip.format(translate("Settings", setting.description), setting.unit)
+        tip = tip.format(engine_text(setting.description), engine_text(setting.unit))
         self.label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.label.setBuddy(self.slider)
         limits = _limits(setting)

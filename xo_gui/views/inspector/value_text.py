@@ -22,7 +22,7 @@ from engine.nn.layers import (
     ValueFormula,
     WeightedSum,
 )
-from xo_gui.app import translate
+from xo_gui.app import engine_text, translate
 from xo_gui.state import MAX_TRACED_VALUES, CellRef
 from xo_gui.views.inspector.sheet_blocks import (
     ClassBar,
@@ -435,12 +435,12 @@ def _elementwise(context: ValueContext, formula: ElementwiseFunction) -> list[Sh
             [x], spelling.terms, lambda value: four_digit_text(value, extra), given.texts, context.number
         )
         named = zip(spelling.names, given.texts, strict=True)
-        terms = [TextLine(translate("Inspector", name), argument.result(text)) for name, text in named]
+        terms = [TextLine(engine_text(name), argument.result(text)) for name, text in named]
     else:
         argument = context.operands([x], spelling.result, y)
         y = argument.result(y)
     lines = (TextLine(translate("Inspector", "x, the input value"), argument.texts[0]), *terms)
-    label = translate("Inspector", template).format(*values)
+    label = engine_text(template).format(*values)
     return [TextLines((*lines, TextLine(label, y, True))), *_input_link(context, formula)]
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from engine.nn import Network
 from engine.nn.layers import Shape, shape_text
-from xo_gui.app import translate
+from xo_gui.app import engine_text, translate
 from xo_gui.widgets import integer_text
 
 ColumnKind = Literal["picture", "maps", "bars", "list", "votes", "group"]
@@ -166,7 +166,7 @@ def _title(network: Network, layer: int) -> str:
         return translate("NetworkView", "Input")
     if layer == len(network.layers):
         return translate("NetworkView", "Votes")
-    return translate("NetworkView", network.layers[layer - 1].text.title)
+    return engine_text(network.layers[layer - 1].text.title)
 
 
 def _joined(titles: tuple[str, ...]) -> str:
@@ -184,9 +184,7 @@ def _lines(network: Network, layer: int, folded: bool) -> tuple[str, str]:
         )
     source = network.layers[layer - 1]
     template, values = source.text.detail
-    description = translate("NetworkView", template).format(
-        *(integer_text(v) if isinstance(v, int) else v for v in values)
-    )
+    description = engine_text(template).format(*(integer_text(v) if isinstance(v, int) else v for v in values))
     if source.traits.connects_channels and len(shape) == 1 and not description:
         description = translate("NetworkView", "uses all {0}").format(integer_text(network.shapes[layer - 1][0]))
     if layer == len(network.layers):

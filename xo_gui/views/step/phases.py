@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.explain import StepTrace
 from engine.nn import Network
-from xo_gui.app import translate
+from xo_gui.app import engine_text, translate
 from xo_gui.views.network import DisplayColumn
 from xo_gui.widgets import APPROXIMATELY, MINUS, four_digit_text, operands, short_text, vote_texts
 
@@ -84,7 +84,7 @@ def phase_text(position: PhaseStep, display_columns: Sequence[DisplayColumn], tr
                 "StepView", "Forward: every value votes; the sums are the scores, their softmax the votes: {0}."
             ).format(_votes_text(network, trace))
         return translate("StepView", "Forward: {0}").format(
-            translate("StepView", network.layers[column.layer - 1].text.forward)
+            engine_text(network.layers[column.layer - 1].text.forward)
         )
     if votes:
         return translate(
@@ -97,9 +97,7 @@ def phase_text(position: PhaseStep, display_columns: Sequence[DisplayColumn], tr
             "Backward: at green pixels more ink would raise the error, at violet pixels it would lower it.",
         )
     above = display_columns[position.column + 1].layer
-    return translate("StepView", "Backward: {0}").format(
-        translate("StepView", network.layers[above - 1].text.backward)
-    )
+    return translate("StepView", "Backward: {0}").format(engine_text(network.layers[above - 1].text.backward))
 
 
 def _label_text(trace: StepTrace) -> str:

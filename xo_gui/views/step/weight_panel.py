@@ -24,7 +24,19 @@ from engine.form_fields import FormField
 from engine.nn import Network
 from engine.nn.layers import GradientTerms
 from engine.training import FormulaLine
-from xo_gui.app import SMALL_PX, Theme, colours, current_theme, font, theme_service, to_qimage, translate
+from xo_gui.app import (
+    QT_TR_NOOP,
+    SMALL_PX,
+    Theme,
+    colours,
+    current_theme,
+    engine_text,
+    font,
+    marked_text,
+    theme_service,
+    to_qimage,
+    translate,
+)
 from xo_gui.views.network import layer_names, rounded_limit
 from xo_gui.widgets import (
     APPROXIMATELY,
@@ -42,9 +54,9 @@ _SIDE, _BETWEEN, _CAPTION = 68.0, 20.0, 28.0
 _WIDTH = 292
 # The names of a parameter's axes, by their number.
 _AXES = {
-    1: ("number",),
-    2: ("to", "from"),
-    4: ("feature", "map", "row", "column"),
+    1: (QT_TR_NOOP("number"),),
+    2: (QT_TR_NOOP("to"), QT_TR_NOOP("from")),
+    4: (QT_TR_NOOP("feature"), QT_TR_NOOP("map"), QT_TR_NOOP("row"), QT_TR_NOOP("column")),
 }
 
 
@@ -101,10 +113,10 @@ class WeightPanel(QWidget):
         for at, box in enumerate(self.index_boxes):
             box.setVisible(at < len(shape))
             if at < len(shape) and at < len(weight[1]):
-                box.limits, box.prefix = (1, shape[at]), self.tr(tips[at]) + " "
+                box.limits, box.prefix = (1, shape[at]), marked_text("", tips[at]) + " "
                 box.show_number(weight[1][at] + 1)
                 box.discard()
-                box.setAccessibleName(self.tr(tips[at]))
+                box.setAccessibleName(marked_text("", tips[at]))
 
     def set_weight_trace(self, trace: WeightTrace | None) -> None:
         """Show the numbers of the selected weight; None while they are unknown."""
@@ -338,9 +350,10 @@ def nudge_html(result: NudgeResult, theme: Theme) -> str:
     )
     for (kept, name, _), error in zip(rows, texts, strict=True):
         best = kept == nudge.direction
-        mark = f"✓ {translate('StepView', 'kept')}" if best else ""
+        kept, wrong = translate("StepView", "kept"), translate("StepView", "error")
+        mark = f"✓ {kept}" if best else ""
         colour = theme.text if best else theme.secondary_text
-        cells = (name, f"{translate('StepView', 'error')} {error}", mark)
+        cells = (name, f"{wrong} {error}", mark)
         table += "<tr>" + "".join(f"<td style='color:{colour}'>{escape(cell)}</td>" for cell in cells) + "</tr>"
     below = _P.replace("margin-top:0", "margin-top:6px")
     notes = "".join(
@@ -391,7 +404,7 @@ def formula_html(line: FormulaLine, theme: Theme) -> str:
     shown = operands(line.numbers, lambda numbers: line.compute(*numbers), four_digit_text, value, four_digit_text)
     plugged = line.pattern.format(*(_in_brackets(number, at) for at, number in enumerate(shown.texts)))
     formula = f"{escape(line.text)}<br>{'=' if shown.give_result else APPROXIMATELY} {escape(plugged)}"
-    head = f"{escape(translate('StepView', line.name))} <b>{value}</b>"
+    head = f"{escape(engine_text(line.name))} <b>{value}</b>"
     return f"{_P}{head}<br><span style='color:{theme.secondary_text}'>{formula}</span></p>"
 
 

@@ -15,7 +15,7 @@ from engine.documents import Document
 from engine.nn import Network
 from engine.runtime import Snapshot, TrainingReport
 from engine.training import LEARNING, OPTIMIZERS, SCHEDULES, STOPPING, Optimizer, Schedule, TrainingConfig
-from xo_gui.app import SMALL_PX, current_theme, font, translate
+from xo_gui.app import SMALL_PX, current_theme, engine_text, font
 from xo_gui.state import SetConfig, TrainingSettings, stop_reason_text
 from xo_gui.views.network import layer_names
 from xo_gui.views.view import View
@@ -245,7 +245,7 @@ class SettingsView(View):
             self._last_of_kind[part.kind] = part
             with QSignalBlocker(choice):
                 choice.setCurrentIndex(choice.findData(part.kind))
-            choice.setAccessibleDescription(translate("Settings", part.summary))
+            choice.setAccessibleDescription(engine_text(part.summary))
             form.show_settings(part)
         self.learning_form.show_settings(config)
         self.stop_form.show_settings(config)
@@ -346,8 +346,8 @@ class SettingsView(View):
         choice.setStatusTip(tip)
         choice.setFont(font(SMALL_PX))
         for index, (kind, settings) in enumerate(kinds.items()):
-            choice.addItem(translate("Settings", settings.title), kind)
-            choice.setItemData(index, translate("Settings", settings.summary), Qt.ItemDataRole.ToolTipRole)
+            choice.addItem(engine_text(settings.title), kind)
+            choice.setItemData(index, engine_text(settings.summary), Qt.ItemDataRole.ToolTipRole)
         choice.activated.connect(slot)
         return choice
 
