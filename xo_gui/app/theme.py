@@ -245,17 +245,17 @@ def style_sheet(theme: Theme) -> str:
     QSlider::handle:horizontal:disabled {{ background: {theme.disabled_text};
         border-color: {theme.disabled_text}; }}
     QSlider::handle:horizontal:focus {{ border: 2px solid {theme.o}; }}
-    QTableWidget {{ border: none; outline: none; background: transparent; color: {theme.secondary_text}; }}
-    QTableWidget::item {{ padding: 0 4px; border: none; }}
-    QTableWidget::item:selected {{ background: {theme.control}; color: {theme.text}; }}
-    QTableWidget::indicator {{ width: 10px; height: 10px; border: 1px solid {theme.secondary_text};
+    BranchTable {{ border: none; outline: none; background: transparent; color: {theme.secondary_text}; }}
+    BranchTable::item {{ padding: 0 4px; border: none; }}
+    BranchTable::item:selected {{ background: {theme.control}; color: {theme.text}; }}
+    BranchTable::indicator {{ width: 10px; height: 10px; border: 1px solid {theme.secondary_text};
         border-radius: 3px; background: transparent; }}
-    QTableWidget::indicator:checked {{ background: {theme.secondary_text}; }}
-    QTableWidget::indicator:checked:selected {{ background: {theme.text}; }}
-    QTableWidget:focus {{ border: 1px solid {theme.o}; }}
-    QTableWidget QHeaderView::section {{ background: {theme.background}; color: {theme.secondary_text};
+    BranchTable::indicator:checked {{ background: {theme.secondary_text}; }}
+    BranchTable::indicator:checked:selected {{ background: {theme.text}; }}
+    BranchTable:focus {{ border: 1px solid {theme.o}; }}
+    BranchTable QHeaderView::section {{ background: {theme.background}; color: {theme.secondary_text};
         border: none; padding: 2px 4px; }}
-    QTableWidget QLineEdit {{ background: {theme.hover}; color: {theme.text}; border: none; padding: 0 2px; }}
+    BranchTable QLineEdit {{ background: {theme.hover}; color: {theme.text}; border: none; padding: 0 2px; }}
     ConfusionTable QTableCornerButton::section {{ background: transparent; border: none; }}
     ConfusionTable QHeaderView, ConfusionTable QHeaderView::section {{ background: {theme.background};
         border: none; padding: 0 2px; }}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
-    QTableWidget,
-    QTableWidgetItem,
+    QLineEdit,
+    QStyledItemDelegate,
+    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -16,25 +20,198 @@ from PySide6.QtWidgets import (
 from engine.nn import RunPoint
 from engine.runtime import Snapshot, TrainingReport
 from engine.training import Branch
-from xo_gui.app import SMALL_PX, current_theme, font, theme_service
+from xo_gui.app import SMALL_PX, current_theme, font
 from xo_gui.state import RenameBranch, SetBranchVisible, ShowPoint, Start, TrainingSettings
 from xo_gui.views.training.curve_plot import shown_branch, swatch
 from xo_gui.views.view import View
 from xo_gui.widgets import CompactButton, HintLabel, WrappingRow, integer_text
 
 _NAME, _FROM, _STEPS, _HELD_OUT = range(4)
-_LEAST_WIDTH = 220  # at which names can be read beside the other columns
+_LEAST_WIDTH = 270  # at which names can be read beside the other columns
+_Index = QModelIndex | QPersistentModelIndex
+_ROOT = QModelIndex()
 
 
-class BranchTable(QTableWidget):
-    """A table in which Return acts like a double click beside a name: it goes to the end of the branch."""
+@dataclass(frozen=True)
+class BranchRow:
+    """What the table shows of a branch. origin: where it branches off; origin_tip: the same as a sentence."""
+
+    name: str
+    origin: str
+    origin_tip: str
+    steps: str
+    accuracy: str
+    is_hidden: bool
+    is_shown: bool
+
+
+class BranchModel(QAbstractTableModel):
+    """The branches of a training run, one a row.
+
+    renamed(number, name), visibility_changed(number, is_visible): requested in a cell; the rows change when the
+    branches do.
+    """
+
+    renamed = Signal(int, str)
+    visibility_changed = Signal(int, bool)
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._run: int | None = None
+        self.rows: tuple[BranchRow, ...] = ()
+
+    def show(self, run: int | None, rows: tuple[BranchRow, ...]) -> None:
+        """Show these rows, of a run; another run is another table."""
+        before, added = self.rows, len(rows) - len(self.rows)
+        if run != self._run or added < 0:
+            self.beginResetModel()
+            self._run, self.rows = run, rows
+            self.endResetModel()
+            return
+        if added:
+            self.beginInsertRows(_ROOT, len(before), len(rows) - 1)
+            self.rows = rows
+            self.endInsertRows()
+        self.rows = rows
+        for at, (row, other) in enumerate(zip(before, rows, strict=False)):
+            if row != other:
+                self.dataChanged.emit(self.index(at, _NAME), self.index(at, _HELD_OUT))
+
+    def rowCount(self, parent: _Index = _ROOT) -> int:
+        return 0 if parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: _Index = _ROOT) -> int:
+        return 0 if parent.isValid() else 4
+
+    def flags(self, index: _Index) -> Qt.ItemFlag:
+        flags = super().flags(index)
+        if index.column() == _NAME:
+            flags |= Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable
+        return flags
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> str | None:
+        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
+            return (self.tr("name"), self.tr("from"), self.tr("steps"), self.tr("held-out"))[section]
+        return None
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """The texts of a branch; beside its name, whether its curves are shown, and their line."""
+        row, column, of = self.rows[index.row()], index.column(), Qt.ItemDataRole
+        if role in (of.DisplayRole, of.EditRole):
+            return (row.name, row.origin, row.steps, row.accuracy)[column]
+        if role == of.FontRole:
+            return font(SMALL_PX, strong=row.is_shown)
+        if role == of.ToolTipRole:
+            return self._tip(row, column)
+        if role == of.TextAlignmentRole and column in (_STEPS, _HELD_OUT):
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if column != _NAME:
+            return None
+        if role == of.CheckStateRole:
+            return Qt.CheckState.Unchecked if row.is_hidden else Qt.CheckState.Checked
+        if role == of.DecorationRole:
+            parent = self.parent()
+            assert isinstance(parent, QWidget)
+            return swatch(current_theme(), index.row(), parent.devicePixelRatioF())
+        if role == of.AccessibleTextRole:
+            return self.tr("{0}, curves hidden").format(row.name) if row.is_hidden else row.name
+        return None
+
+    def _tip(self, row: BranchRow, column: int) -> str:
+        return (
+            self.tr("Tick to show its curves. F2 or a double click to rename."),
+            row.origin_tip,
+            self.tr("Its last step"),
+            self.tr("Accuracy on held-out drawings, at the last evaluation"),
+        )[column]
+
+    def setData(self, index: _Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        """Request a name or the visibility; a name of nothing is none."""
+        if role == Qt.ItemDataRole.CheckStateRole:
+            self.visibility_changed.emit(index.row(), Qt.CheckState(value) == Qt.CheckState.Checked)
+            return True
+        name = str(value).strip()
+        if role != Qt.ItemDataRole.EditRole or name in ("", self.rows[index.row()].name):
+            return False
+        self.renamed.emit(index.row(), name)
+        return True
+
+
+class NameDelegate(QStyledItemDelegate):
+    """Edits names; what has been typed is not overwritten when the training changes the row."""
+
+    def setEditorData(self, editor: QWidget, index: _Index) -> None:
+        if not (isinstance(editor, QLineEdit) and editor.isModified()):
+            super().setEditorData(editor, index)
+
+
+class BranchTable(QTableView):
+    """The table of branches. In any column of a row Return opens the branch, F2 renames it, and Space shows or
+    hides its curves.
+
+    opened(): a branch is to be gone to, by Return or a double click beside its name.
+    """
+
+    opened = Signal()
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.branches = BranchModel(self)
+        self.setModel(self.branches)
+        self.setItemDelegate(NameDelegate(self))
+        self.setAccessibleName(self.tr("Branches of the training"))
+        self.setFont(font(SMALL_PX))
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(22)
+        self.setShowGrid(False)
+        self.setMinimumWidth(_LEAST_WIDTH)
+        self.setWordWrap(False)
+        self.setIconSize(QSize(22, 10))
+        self.setTabKeyNavigation(False)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        header = self.horizontalHeader()
+        header.setStyleSheet(f"font-size: {SMALL_PX}px")
+        header.setFont(font(SMALL_PX))
+        header.setHighlightSections(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
+        header.setMinimumSectionSize(30)
+        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
+        for column in (_FROM, _STEPS, _HELD_OUT):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        self.doubleClicked.connect(self._on_double_click)
+
+    @property
+    def is_editing(self) -> bool:
+        """Whether a name is being typed."""
+        return self.state() == QAbstractItemView.State.EditingState
+
+    def select(self, row: int) -> None:
+        """Make a branch the current one."""
+        self.setCurrentIndex(self.branches.index(row, _NAME))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        editing = self.state() == QAbstractItemView.State.EditingState
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not editing and self.currentItem() is not None:
-            self.cellDoubleClicked.emit(self.currentRow(), _STEPS)
+        name, key = self.currentIndex().siblingAtColumn(_NAME), event.key()
+        if not name.isValid() or self.is_editing:
+            super().keyPressEvent(event)
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.opened.emit()
+        elif key == Qt.Key.Key_F2:
+            self.select(name.row())
+            self.edit(name)
+        elif key == Qt.Key.Key_Space:
+            is_hidden = self.branches.rows[name.row()].is_hidden
+            self.branches.visibility_changed.emit(name.row(), is_hidden)
         else:
             super().keyPressEvent(event)
+
+    def _on_double_click(self, index: QModelIndex) -> None:
+        if index.column() != _NAME:
+            self.opened.emit()
 
 
 class BranchesView(View):
@@ -47,10 +224,12 @@ class BranchesView(View):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._training: TrainingReport | None = None
-        self._run: int | None = None  # the run whose branches the table shows
         self._settings: TrainingSettings | None = None
-        self._filling = False
-        self._create_table()
+        self.table = BranchTable(self)
+        self.table.opened.connect(self._show_end)
+        self.table.branches.renamed.connect(self._rename)
+        self.table.branches.visibility_changed.connect(self._set_visible)
+        self.table.selectionModel().currentChanged.connect(self._enable_buttons)
         self.hint_label = HintLabel(
             self.tr("Train, and every run and branch of the training is listed here."), self
         )
@@ -62,7 +241,6 @@ class BranchesView(View):
         column.addWidget(self.table, 1)
         column.addWidget(self._buttons)
         self.setFocusProxy(self.table)
-        theme_service.changed.connect(self._renew_swatches)
         self._fill()
 
     def sizeHint(self) -> QSize:
@@ -81,88 +259,43 @@ class BranchesView(View):
         self._settings = settings
         self._fill()
 
-    def _renew_swatches(self) -> None:
-        for row in range(self.table.rowCount()):
-            self._cell(row, _NAME).setIcon(swatch(current_theme(), row, self.devicePixelRatioF()))
-
     def _fill(self) -> None:
-        """Update the table, except while a name is being edited; with its run, that ends."""
-        training = self._training
-        run = None if training is None else training.run_id
-        if run != self._run:
-            self._run, self._filling = run, True
-            self.table.setRowCount(0)
-            self._filling = False
+        """Show the branches, and select the shown one when there is another."""
+        training, before = self._training, self.table.branches.rowCount()
         branches = () if training is None else training.branches
+        run = None if training is None else training.run_id
+        self.table.branches.show(run, tuple(self._row(branch, branches) for branch in branches))
         self.hint_label.setVisible(not branches)
         self.table.setVisible(bool(branches))
         for button in (self.end_button, self.continue_button):
             button.setVisible(bool(branches))
-        if self.table.state() == QAbstractItemView.State.EditingState:
-            return
-        self._filling = True
-        before = self.table.rowCount()
-        self.table.setRowCount(len(branches))
-        for branch in branches:
-            self._fill_row(branch)
-        self._filling = False
         shown = shown_branch(training, self._settings)
-        if len(branches) != before and shown is not None:
-            self.table.setCurrentCell(shown.number, _NAME)
+        if shown is not None and len(branches) != before and not self.table.is_editing:
+            self.table.select(shown.number)
         self._enable_buttons()
 
-    def _fill_row(self, branch: Branch) -> None:
-        training, row = self._training, branch.number
-        assert training is not None
-        hidden = self._settings is not None and row in self._settings.hidden_branches
-        name = self._cell(row, _NAME)
-        if name.icon().isNull():
-            name.setIcon(swatch(current_theme(), row, self.devicePixelRatioF()))
-        name.setCheckState(Qt.CheckState.Unchecked if hidden else Qt.CheckState.Checked)
-        parent = branch.parent
-        origin = "–"
+    def _row(self, branch: Branch, branches: tuple[Branch, ...]) -> BranchRow:
+        parent, origin, tip = branch.parent, "–", self.tr("A run of its own, without a parent")
         if parent is not None:
-            origin = self.tr("{0} · {1}").format(training.branches[parent.branch].name, integer_text(parent.step))
-        curves = branch.curves
-        accuracy = f"{100 * curves.held_out_accuracies[-1]:.1f} %" if len(curves.held_out_accuracies) else "–"
-        shown = shown_branch(training, self._settings) is branch
-        texts = {_NAME: branch.name, _FROM: origin, _STEPS: integer_text(branch.end), _HELD_OUT: accuracy}
-        for column, text in texts.items():
-            item = self._cell(row, column)
-            if item.text() != text:
-                item.setText(text)
-                item.setToolTip(self._tip(column, branch))
-            item.setFont(font(SMALL_PX, strong=shown))
-
-    def _tip(self, column: int, branch: Branch) -> str:
-        if column == _FROM and branch.parent is not None and self._training is not None:
-            parent = self._training.branches[branch.parent.branch].name
-            return self.tr("Branches off {1} after step {0}").format(integer_text(branch.parent.step), parent)
-        tips = {
-            _FROM: self.tr("A run of its own, without a parent"),
-            _STEPS: self.tr("Its last step"),
-            _HELD_OUT: self.tr("Accuracy on held-out drawings, at the last evaluation"),
-        }
-        return tips.get(column) or self.tr("Tick to show its curves. F2 or a double click to rename.")
-
-    def _cell(self, row: int, column: int) -> QTableWidgetItem:
-        item = self.table.item(row, column)
-        if item is None:
-            item = QTableWidgetItem()
-            flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
-            if column == _NAME:
-                flags |= Qt.ItemFlag.ItemIsEditable | Qt.ItemFlag.ItemIsUserCheckable
-            item.setFlags(flags)
-            if column in (_STEPS, _HELD_OUT):
-                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            self.table.setItem(row, column, item)
-        return item
+            name, step = branches[parent.branch].name, integer_text(parent.step)
+            origin = self.tr("{0} · {1}").format(name, step)
+            tip = self.tr("Branches off {1} after step {0}").format(step, name)
+        accuracies = branch.curves.held_out_accuracies
+        return BranchRow(
+            branch.name,
+            origin,
+            tip,
+            steps=integer_text(branch.end),
+            accuracy=f"{100 * accuracies[-1]:.1f} %" if len(accuracies) else "–",
+            is_hidden=self._settings is not None and branch.number in self._settings.hidden_branches,
+            is_shown=shown_branch(self._training, self._settings) is branch,
+        )
 
     # -- input -------------------------------------------------------------------------------------------------
 
     def selected_branch(self) -> Branch | None:
         """The branch of the current row."""
-        row = self.table.currentRow()
+        row = self.table.currentIndex().row()
         branches = () if self._training is None else self._training.branches
         return branches[row] if 0 <= row < len(branches) else None
 
@@ -170,24 +303,11 @@ class BranchesView(View):
         for button in (self.end_button, self.continue_button):
             button.setEnabled(self.selected_branch() is not None)
 
-    def _on_item_changed(self, item: QTableWidgetItem) -> None:
-        """Rename a branch, or set its visibility."""
-        if self._filling or item.column() != _NAME or self._training is None:
-            return
-        branch = self._training.branches[item.row()]
-        shown = item.checkState() == Qt.CheckState.Checked
-        if item.text().strip() not in ("", branch.name):
-            self.commanded.emit(RenameBranch(branch.number, item.text().strip()))
-        elif item.text() != branch.name:
-            self._filling = True
-            item.setText(branch.name)
-            self._filling = False
-        if self._settings is not None and shown == (branch.number in self._settings.hidden_branches):
-            self.commanded.emit(SetBranchVisible(branch.number, shown))
+    def _rename(self, number: int, name: str) -> None:
+        self.commanded.emit(RenameBranch(number, name))
 
-    def _on_double_click(self, row: int, column: int) -> None:
-        if column != _NAME:
-            self._show_end()
+    def _set_visible(self, number: int, is_visible: bool) -> None:
+        self.commanded.emit(SetBranchVisible(number, is_visible))
 
     def _show_end(self) -> None:
         branch, training = self.selected_branch(), self._training
@@ -200,36 +320,6 @@ class BranchesView(View):
         self.commanded.emit(Start())
 
     # -- layout ------------------------------------------------------------------------------------------------
-
-    def _create_table(self) -> None:
-        self.table = table = BranchTable(0, 4, self)
-        table.setHorizontalHeaderLabels([self.tr("name"), self.tr("from"), self.tr("steps"), self.tr("held-out")])
-        table.setAccessibleName(self.tr("Branches of the training"))
-        table.setFont(font(SMALL_PX))
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(22)
-        table.setShowGrid(False)
-        table.setMinimumWidth(_LEAST_WIDTH)
-        table.setWordWrap(False)
-        table.setIconSize(QSize(22, 10))
-        table.setTabKeyNavigation(False)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        triggers = QAbstractItemView.EditTrigger
-        table.setEditTriggers(triggers.DoubleClicked | triggers.EditKeyPressed)
-        table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        header = table.horizontalHeader()
-        header.setStyleSheet(f"font-size: {SMALL_PX}px")
-        header.setFont(font(SMALL_PX))
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft)
-        header.setMinimumSectionSize(30)
-        header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
-        for column in (_FROM, _STEPS, _HELD_OUT):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
-        table.itemChanged.connect(self._on_item_changed)
-        table.cellDoubleClicked.connect(self._on_double_click)
-        table.itemSelectionChanged.connect(self._enable_buttons)
 
     def _create_buttons(self) -> None:
         tip = self.tr("Show the last step of the selected branch")

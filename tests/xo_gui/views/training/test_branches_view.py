@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, QPoint, QRect, Qt
-from PySide6.QtGui import QHelpEvent, QIcon
-from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLineEdit, QToolTip
+from PySide6.QtGui import QAccessible, QHelpEvent, QIcon
+from PySide6.QtTest import QAbstractItemModelTester, QTest
+from PySide6.QtWidgets import QApplication, QLineEdit, QToolTip, QVBoxLayout, QWidget
+from pytestqt.qtbot import QtBot
 
 from engine.nn import RunPoint
 from engine.training import AdamW, Branch, Curves
@@ -20,6 +22,7 @@ from xo_gui.app import DARK
 from xo_gui.app.theme import THEMES
 from xo_gui.state import SetBranchVisible, SetConfig, ShowPoint
 from xo_gui.views.training import BranchesView
+from xo_gui.views.training.branches_view import BranchRow, BranchTable
 from xo_gui.views.training.curve_plot import (
     MAX_POINTS,
     ErrorAxis,
@@ -65,7 +68,10 @@ class Grove(Coach):
         return self.curves.value.text()
 
     def cell(self, row: int, column: int) -> QPoint:
-        return self.list.table.visualItemRect(self.list.table.item(row, column)).center()
+        return self.list.table.visualRect(self.list.table.branches.index(row, column)).center()
+
+    def text(self, row: int, column: int) -> str:
+        return self.list.table.branches.index(row, column).data()
 
     def double_click(self, row: int, column: int) -> None:
         port = self.list.table.viewport()
@@ -175,13 +181,13 @@ def test_two_branches_are_compared_on_one_plot_and_hidden_by_mouse(grove: Grove)
     assert grove.drawn() == {0, 1}
     grove.tab("Branches")
     table = grove.list.table
-    row = table.visualItemRect(table.item(0, 0))
+    row = table.visualRect(table.branches.index(0, 0))
     QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(row.left() + 10, row.center().y()))
     assert grove.window.training.settings.hidden_branches == {0}
     assert grove.drawn() == {1}
-    assert [table.item(1, column).text() for column in range(3)] == ["from step 4", "Run 1, seed 1 · 4", "10"]
+    assert [grove.text(1, column) for column in range(3)] == ["from step 4", "Run 1, seed 1 · 4", "10"]
     share = 100 * grove.training.branches[1].curves.held_out_accuracies[-1]
-    assert table.item(1, 3).text() == f"{share:.1f} %"
+    assert grove.text(1, 3) == f"{share:.1f} %"
 
 
 def rename(grove: Grove, text: str) -> None:
@@ -198,15 +204,15 @@ def test_a_branch_is_renamed_by_mouse_and_by_key_and_is_called_so_everywhere(gro
     rename(grove, "bolder")
     grove.until(lambda training: training.branches[1].name == "bolder")
     grove.qtbot.wait(30)
-    assert grove.list.table.item(1, 0).text() == "bolder"
+    assert grove.text(1, 0) == "bolder"
     assert "bolder" in grove.line.accessibleDescription()
-    grove.list.table.setCurrentCell(0, 0)
+    grove.list.table.select(0)
     grove.list.table.setFocus()
     QTest.keyClick(grove.list.table, Qt.Key.Key_F2)
     rename(grove, "first try")
     grove.until(lambda training: training.branches[0].name == "first try")
     grove.qtbot.wait(30)
-    assert grove.list.table.item(1, 1).text() == "first try · 4"
+    assert grove.text(1, 1) == "first try · 4"
     # A name of nothing is none.
     grove.double_click(1, 0)
     editor = QApplication.focusWidget()
@@ -214,7 +220,7 @@ def test_a_branch_is_renamed_by_mouse_and_by_key_and_is_called_so_everywhere(gro
     QTest.keyClick(editor, Qt.Key.Key_Delete)
     QTest.keyClick(editor, Qt.Key.Key_Return)
     grove.qtbot.wait(30)
-    assert grove.list.table.item(1, 0).text() == "bolder"
+    assert grove.text(1, 0) == "bolder"
     # A name that is being typed ends with the run that the branch is of.
     grove.double_click(1, 0)
     editor, report = QApplication.focusWidget(), grove.training
@@ -222,7 +228,69 @@ def test_a_branch_is_renamed_by_mouse_and_by_key_and_is_called_so_everywhere(gro
     other = replace(report, run_id=report.run_id + 1, branches=report.branches[:1])
     grove.list.set_snapshot(replace(grove.window.last, training=other))
     assert QApplication.focusWidget() is not editor
-    assert [grove.list.table.item(row, 0).text() for row in range(grove.list.table.rowCount())] == ["first try"]
+    assert [row.name for row in grove.list.table.branches.rows] == ["first try"]
+
+
+def row(name: str, steps: int = 10, is_hidden: bool = False) -> BranchRow:
+    return BranchRow(name, "–", "A run of its own, without a parent", str(steps), "91.0 %", is_hidden, False)
+
+
+@pytest.fixture
+def table(qtbot: QtBot) -> Iterator[BranchTable]:
+    """A table of three branches, the last column of the second the current cell."""
+    window = QWidget()
+    qtbot.addWidget(window)
+    made = BranchTable(window)
+    QVBoxLayout(window).addWidget(made)
+    made.branches.show(1, (row("first"), row("second", is_hidden=True), row("third")))
+    window.show()
+    qtbot.waitExposed(window)
+    made.setFocus()
+    made.setCurrentIndex(made.branches.index(1, 3))
+    yield made
+    window.close()
+
+
+def test_f2_space_and_return_are_for_the_whole_row(table: BranchTable, qtbot: QtBot) -> None:
+    asked: list[object] = []
+    table.branches.renamed.connect(lambda number, name: asked.append((number, name)))
+    table.branches.visibility_changed.connect(lambda number, visible: asked.append((number, visible)))
+    table.opened.connect(lambda: asked.append("opened"))
+    for key in (Qt.Key.Key_Return, Qt.Key.Key_Space, Qt.Key.Key_Up, Qt.Key.Key_Space, Qt.Key.Key_F2):
+        QTest.keyClick(table, key)
+    assert table.is_editing
+    editor = QApplication.focusWidget()
+    QTest.keyClicks(editor, "a b")
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: not table.is_editing)
+    assert asked == ["opened", (1, True), (0, False), (0, "a b")]
+    QTest.keyClick(table, Qt.Key.Key_F2)
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_Escape)
+    assert len(asked) == 4
+
+
+def test_a_name_being_typed_survives_what_the_training_changes(table: BranchTable, qtbot: QtBot) -> None:
+    tester = QAbstractItemModelTester(table.branches, QAbstractItemModelTester.FailureReportingMode.Fatal)
+    names: list[str] = []
+    table.branches.renamed.connect(lambda number, name: names.append(name))
+    QTest.keyClick(table, Qt.Key.Key_F2)
+    editor = QApplication.focusWidget()
+    QTest.keyClicks(editor, "bold")
+    table.branches.show(1, (row("first"), row("second", 11), row("third", 12), row("fourth")))
+    assert [table.branches.index(at, 2).data() for at in range(4)] == ["10", "11", "12", "10"]
+    QTest.keyClicks(editor, "er")
+    QTest.keyClick(editor, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: names == ["bolder"])
+    tester.deleteLater()
+
+
+def test_a_screen_reader_says_each_branch_and_whether_it_is_hidden(table: BranchTable) -> None:
+    found = QAccessible.queryAccessibleInterface(table)
+    assert found.text(QAccessible.Text.Name) == "Branches of the training"
+    said = [found.child(at).text(QAccessible.Text.Name) for at in range(found.childCount())]
+    texts = [text for text in said if text]
+    assert texts[:8] == ["name", "from", "steps", "held-out", "first", "–", "10", "91.0 %"]
+    assert texts[8] == "second, curves hidden"
 
 
 def test_going_to_a_branch_and_on_from_there_overwrites_nothing(grove: Grove) -> None:

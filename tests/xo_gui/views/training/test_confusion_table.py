@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
@@ -18,7 +20,7 @@ KEYS = Qt.Key
 
 
 @pytest.fixture
-def table(qtbot: QtBot) -> ConfusionTable:
+def table(qtbot: QtBot) -> Iterator[ConfusionTable]:
     window = QWidget()
     qtbot.addWidget(window)
     found = ConfusionTable(window)
