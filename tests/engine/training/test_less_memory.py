@@ -22,8 +22,8 @@ from tests.engine.backends.cuda.cpu_device import needs_compiler
 pytestmark = needs_compiler
 CPU = choose_backend("cpu")
 DATA = XOSettings(side=12, size=(0.6, 1.0))
-NETWORK = Network((1, 12, 12), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)))
-MIXED = Network((1, 12, 12), (Conv2D(4, 3), BatchNorm2D(), ReLU(), Flatten(), Dense(2)))
+NETWORK = Network((1, 12, 12), (Conv2D(4, 3, padding=1), ReLU(), MaxPool2D(), Flatten(), Dense(2)), ("X", "O"))
+MIXED = Network((1, 12, 12), (Conv2D(4, 3), BatchNorm2D(), ReLU(), Flatten(), Dense(2)), ("X", "O"))
 CONFIG = TrainingConfig(SGD(0.05), batch=20, epochs=2)
 EXAMPLES = GeneratedSource(DATA, 45, 1).epoch(0)
 
