@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from hashlib import sha256
@@ -21,7 +22,8 @@ MEASURED_NETS: tuple[BenchNet, ...] = (DEFAULT, LARGE)
 # Examples that are not asked for at a time, however many would fit.
 MOST = 1 << 20
 REPEATED_NET, REPEATED_STEPS = DEFAULT, 96
-DRILL = (sys.executable, "-m", "engine.runtime.fault_drill")
+# -P: a folder that happens to be called engine, where the command was started, is not this program's.
+DRILL = (sys.executable, "-P", "-m", "engine.runtime.fault_drill")
 DRILL_SECONDS = 90.0
 
 
@@ -86,12 +88,15 @@ class _DrillResult(msgspec.Struct):
 
 def drill_results() -> list[PartResult]:
     """What the program does after a trap, in a process of its own. Raises BenchError if it does not go on."""
+    known = [path for path in (os.environ.get("PYTHONPATH"), *(path or os.getcwd() for path in sys.path)) if path]
+    surroundings = os.environ | {"PYTHONPATH": os.pathsep.join(known)}
     try:
-        done = subprocess.run(DRILL, capture_output=True, timeout=DRILL_SECONDS, check=False)
+        done = subprocess.run(DRILL, capture_output=True, timeout=DRILL_SECONDS, check=False, env=surroundings)
     except subprocess.TimeoutExpired as error:
         raise BenchError(f"the process of the drill did not end within {DRILL_SECONDS:.0f} s") from error
     try:
-        result = msgspec.json.decode(done.stdout, type=_DrillResult)
+        # Its last line: a library may print something first.
+        result = msgspec.json.decode(done.stdout.strip().rpartition(b"\n")[2], type=_DrillResult)
     except msgspec.MsgspecError as error:
         last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or ["nothing was printed"]
         raise BenchError(f"the process of the drill ended with code {done.returncode}: {last[0]}") from error

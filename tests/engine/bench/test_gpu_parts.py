@@ -107,6 +107,19 @@ def test_a_part_that_cannot_run_says_so_and_the_others_go_on(
 
 
 @needs_compiler
+@pytest.mark.usefixtures("child_has_fake_cupy")
+def test_the_drill_runs_beside_a_folder_of_the_same_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what a library prints first is not taken for its result."""
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "__init__.py").write_text("raise SystemExit('another engine')\n")
+    with (tmp_path / "child" / "cupy.py").open("a") as file:
+        file.write("print('{} and a banner')\n")
+    monkeypatch.chdir(tmp_path)
+    (result,) = card_parts.drill_results()
+    assert "training goes on" in result.result
+
+
+@needs_compiler
 @pytest.mark.usefixtures("cupy")
 def test_a_lack_of_memory_ends_one_part_and_is_said(cupy: Any) -> None:
     backend = choose_backend("gpu")
