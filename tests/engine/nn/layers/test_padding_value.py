@@ -32,7 +32,7 @@ NETWORKS = [
     around((Conv2D(4, 3, stride=2, padding=3, padding_value=BLANK),)),
     around((Conv2D(12, 10, padding=4, padding_value=BLANK),), 32),
     around((Residual((Conv2D(3, 3, padding="same", padding_value=BLANK), ReLU(), Conv2D(1, 1))),)),
-    around((Conv2D(64, 1), Conv2D(64, 3, padding="same", padding_value=BLANK))),
+    around((Conv2D(64, 1), Conv2D(64, 3, padding="same", padding_value=BLANK)), 8),
 ]
 
 
