@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.backends import Backend, choose_backend
-    from engine.data import DATA_KINDS, DataKind, Dataset, DataSettings, DrawingKind, LabelledSample, read_dataset
+    from engine.data import (
+        DATA_KINDS,
+        DataKind,
+        Dataset,
+        DataSettings,
+        DrawingKind,
+        InputSample,
+        LabelledSample,
+        read_dataset,
+    )
     from engine.data.xo import XOSettings, generate_dataset
     from engine.documents import PRESETS, load_model, preset, save_model, shipped_model
     from engine.drawings import Drawing, DrawingTransform, Stroke, render
@@ -49,7 +58,8 @@ if TYPE_CHECKING:
 _PACKAGES = {
     "engine.backends": ("Backend", "choose_backend"),
     "engine.data": (
-        "DATA_KINDS", "DataKind", "DataSettings", "Dataset", "DrawingKind", "LabelledSample", "read_dataset",
+        "DATA_KINDS", "DataKind", "DataSettings", "Dataset", "DrawingKind", "InputSample", "LabelledSample",
+        "read_dataset",
     ),
     "engine.data.xo": ("XOSettings", "generate_dataset"),
     "engine.documents": ("PRESETS", "load_model", "preset", "save_model", "shipped_model"),
