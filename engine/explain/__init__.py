@@ -23,7 +23,7 @@ from engine.explain.robustness import (
     supports,
 )
 from engine.explain.step_trace import NudgeResult, ParameterIndex, StepQuery, StepTrace, WeightTrace
-from engine.explain.step_tracer import LiveStepTracer, TraceRequest
+from engine.explain.step_tracer import StepStart, StepTracer
 from engine.explain.template_matching import TemplateMatch, Templates, match_templates, templates
 from engine.explain.top_examples import TopExample
 from engine.explain.value_arithmetic import (
@@ -50,7 +50,6 @@ __all__ = [
     "FeatureProfile",
     "FeatureQuery",
     "FeatureWeights",
-    "LiveStepTracer",
     "ModelDifference",
     "NudgeResult",
     "ParameterIndex",
@@ -58,11 +57,12 @@ __all__ = [
     "RobustnessResult",
     "RobustnessTest",
     "StepQuery",
+    "StepStart",
     "StepTrace",
+    "StepTracer",
     "TemplateMatch",
     "Templates",
     "TopExample",
-    "TraceRequest",
     "WeightTrace",
     "cell_index",
     "contribution",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeAlias, TypeVar
+from typing import ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from engine.backends import HostArray
 from engine.explain.counterfactual import Counterfactual
@@ -32,7 +32,10 @@ class Query(Generic[Answer]):
     """Something worth computing while a panel shows it. Frozen and hashable; `Answer` is the type of its result.
 
     What it is computed from (models, drawing, training) is in the Request beside it.
+    of_training_run: whether it is answered from the training run, whatever the model on the screen.
     """
+
+    of_training_run: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)

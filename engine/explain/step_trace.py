@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from engine.backends import HostArray
 from engine.explain.queries import Query
@@ -25,6 +25,7 @@ class StepQuery(Query["StepTrace"]):
     nudge: how far that value is nudged up and down.
     """
 
+    of_training_run: ClassVar[bool] = True
     example: int = 0
     maps: int = 64
     weight: ParameterIndex | None = None

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
-from time import perf_counter
-from typing import Final
+from collections.abc import Generator
+from dataclasses import dataclass
 
 import numpy as np
 
-from engine.backends import Backend, HostArray, numpy_backend
-from engine.backends.cuda import DeviceFault
+from engine.backends import Backend, HostArray
 from engine.data import Dataset
 from engine.explain.step_passes import NudgeCheck, StepReplay, TracedPasses
 from engine.explain.step_trace import (
@@ -217,85 +214,3 @@ def _gradient_norm(config: TrainingConfig, update: ParameterUpdate) -> float:
             whole = whole + config.l2 * update.before[name]
         squares += float((whole * whole).sum())
     return math.sqrt(squares)
-
-
-# While training is fast: the least time between two traces in seconds, and the largest share of the time they take.
-MIN_INTERVAL: Final = 0.5
-TIME_SHARE: Final = 0.1
-
-
-@dataclass(frozen=True)
-class TraceRequest:
-    """The step to trace, after a point of the run by a configuration, and what is queried of it.
-
-    fast: whether training meanwhile makes more steps than could be traced.
-    """
-
-    run_point: RunPoint
-    config: TrainingConfig
-    query: StepQuery
-    fast: bool
-
-    def matches(self, other: TraceRequest | None) -> bool:
-        """Whether the other is the same query of the same step, whatever its speed."""
-        return other is not None and replace(other, fast=self.fast) == self
-
-
-class LiveStepTracer:
-    """Holds the trace of the last step and computes that of the next while training runs."""
-
-    def __init__(self, network: Network, examples: Dataset, backend: Backend) -> None:
-        self._network, self._examples = network, examples
-        self._tracer = StepTracer(network, examples, backend)
-        self.result: StepTrace | None = None
-        self._finished: TraceRequest | None = None
-        self._current: TraceRequest | None = None
-        self._slices: Generator[None, None, StepTrace | None] = _nothing()
-        self._spent, self._next = 0.0, 0.0
-
-    def is_due(self, request: TraceRequest | None) -> bool:
-        """Whether there is work to do for this request now."""
-        if request is None or request.matches(self._finished):
-            return False
-        if not request.fast or self._serves(request):
-            return True
-        is_new = self._finished is None or request.query != self._finished.query
-        return is_new or perf_counter() >= self._next
-
-    def advance(self, request: TraceRequest, checkpoint: Callable[[], Checkpoint]) -> bool:
-        """Run one slice; returns whether it was the last. checkpoint: returns the exact state at the request's
-        point of the run."""
-        started = perf_counter()
-        if not self._serves(request):
-            start = StepStart(request.run_point, request.config, checkpoint())
-            self._current, self._spent = request, 0.0
-            self._slices = self._tracer.trace_in_slices(start, request.query)
-        has_ended = self._run_slice()
-        self._spent += perf_counter() - started
-        if has_ended:
-            self._finished, self._current = self._current, None
-            self._next = perf_counter() + max(MIN_INTERVAL, self._spent * (1 / TIME_SHARE - 1))
-        return has_ended
-
-    def _serves(self, request: TraceRequest) -> bool:
-        """Whether the trace being computed answers this request; fast training may already be past its step."""
-        current = self._current
-        if current is None or not request.fast:
-            return request.matches(current)
-        return (current.config, current.query) == (request.config, request.query)
-
-    def _run_slice(self) -> bool:
-        try:
-            next(self._slices)
-        except StopIteration as stop:
-            self.result = self.result if stop.value is None else stop.value
-            return True
-        except DeviceFault as fault:
-            # The next trace is computed on the CPU; training itself reports the fault.
-            self._tracer = StepTracer(self._network, self._examples, numpy_backend(str(fault)))
-            self._current = None
-        return False
-
-
-def _nothing() -> Generator[None, None, None]:
-    yield from ()

@@ -10,11 +10,12 @@ from engine.runtime.jobs import (
 from engine.runtime.protocol import Notice, Request, Snapshot
 from engine.runtime.runner import Runner
 from engine.runtime.scheduler import AnyQuery
-from engine.runtime.training_jobs import LayerStatisticsQuery, RunEvaluationQuery
+from engine.runtime.training_jobs import DeadFeaturesQuery, LayerStatisticsQuery, RunEvaluationQuery
 from engine.runtime.training_protocol import Keyframe, TrainingReport, TrainingRequest
 
 __all__ = [
     "AnyQuery",
+    "DeadFeaturesQuery",
     "HeldOutQuery",
     "Keyframe",
     "LabelledPrediction",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from engine.backends import Backend
 from engine.documents import Document
-from engine.explain import AvailableExamples, Explainer
+from engine.explain import AvailableExamples, Explainer, StepTracer
 from engine.nn import Model, Prediction
 from engine.runtime.training_protocol import TrainingReport
 from engine.runtime.training_run import TrainingRun
@@ -20,7 +20,7 @@ class JobContext:
         the training that `training` shows.
     training: None if the first model has its own parameters.
     available: examples of the training run, whether or not its parameters are shown.
-    explainers: explainers that no job uses.
+    explainers, tracers: explainers and step tracers that no job uses.
     run: the training run, whether or not its parameters are shown; None if none is requested.
     """
 
@@ -30,6 +30,7 @@ class JobContext:
     backend: Backend
     available: AvailableExamples | None = None
     explainers: list[Explainer] = field(default_factory=list)
+    tracers: list[StepTracer] = field(default_factory=list)
     run: TrainingRun | None = None
 
     @property

@@ -33,6 +33,7 @@ from engine.explain import (
     Query,
     RobustnessResult,
     RobustnessTest,
+    StepQuery,
     same_weights,
     supports,
 )
@@ -40,11 +41,15 @@ from engine.nn import BatchPredictor, RunPoint, compute_votes, predict_class
 from engine.runtime.job_context import JobContext
 from engine.runtime.scheduler import AnyQuery, Job, Policy
 from engine.runtime.training_jobs import (
+    DeadFeaturesQuery,
+    LayerStatisticsQuery,
     ReplayQuery,
     RunEvaluationQuery,
     TrainingQuery,
     replay_job,
     run_evaluation_job,
+    statistics_job,
+    step_trace_job,
     training_job,
 )
 from engine.training import SLICE_SECONDS, Evaluator, HeldOutEvaluation, inference_batch_size
@@ -369,6 +374,21 @@ JOBS: dict[type[AnyQuery], JobKind] = {
     TrainingQuery: JobKind(
         training_job,
         _always(Policy("Training", while_drawing=True, share=1.0, min_interval=0.0)),
+        needs_predictions=False,
+    ),
+    LayerStatisticsQuery: JobKind(
+        statistics_job,
+        _always(Policy("Layer statistics", while_drawing=False, share=0.15, min_interval=0.25)),
+        needs_predictions=False,
+    ),
+    DeadFeaturesQuery: JobKind(
+        statistics_job,
+        _always(Policy("Dead features", while_drawing=False, share=0.025, min_interval=2.0)),
+        needs_predictions=False,
+    ),
+    StepQuery: JobKind(
+        step_trace_job,
+        _always(Policy("One step", while_drawing=False, share=0.1, min_interval=0.5)),
         needs_predictions=False,
     ),
     # Beginning a replay takes as long as some frames of a drag on the timeline, so that the point rests first.

@@ -48,12 +48,15 @@ class Pace:
     """How fast steps are made, and when the next one may be.
 
     rate: steps per second over about the last half second, None before the first step.
+    is_held: the next step waits until the Snapshot before it is shown.
     """
 
     def __init__(self) -> None:
         self.rate: float | None = None
+        self.is_held = False
         self._since, self._count = perf_counter(), 0
         self._next_at = 0.0
+        self._shows_each = False
 
     def count(self, limit: float | None) -> None:
         """Count one step; the next one waits for the limit in steps per second."""
@@ -65,10 +68,17 @@ class Pace:
             self._since, self._count = now, 0
         if limit is not None:
             self._next_at = max(self._next_at, perf_counter()) + 1 / limit
+        self.is_held = self._shows_each
 
-    def wait_until(self, at: float) -> None:
-        """Make no step before perf_counter() is `at`."""
-        self._next_at = max(self._next_at, at)
+    def show_each(self, wanted: bool) -> None:
+        """Hold each step, from the next one on, or none."""
+        self.is_held = wanted and (self.is_held or not self._shows_each)
+        self._shows_each = wanted
+
+    def release(self, seconds: float) -> None:
+        """Make the next step in `seconds`, if it is held."""
+        if self.is_held:
+            self.is_held, self._next_at = False, max(self._next_at, perf_counter() + seconds)
 
     @property
     def waiting(self) -> float:
@@ -134,17 +144,13 @@ class Diverged:
 
 @dataclass(frozen=True, eq=False)
 class Failed:
-    """An unexpected error ended the training of a branch, or its preparation.
-
-    is_broken: what remains to be done failed, too.
-    """
+    """An unexpected error ended the training of a branch, or its preparation."""
 
     state: ClassVar[TrainingState] = "failed"
     request: TrainingRequest
     branch: LiveBranch | None
     origin: Replay | None
     message: str
-    is_broken: bool = False
 
 
 Trained: TypeAlias = Running | Paused | Ended
@@ -216,8 +222,7 @@ def advanced(phase: Running) -> Trained:
 
 
 def failed(phase: Phase, message: str) -> Phase:
-    """The phase after an error that training cannot go on from; after a second one nothing is done at all."""
+    """The phase after an error that training cannot go on from."""
     if phase.request is None:
         return phase
-    is_broken = isinstance(phase, Failed)
-    return Failed(phase.request, branch_of(phase), origin_of(phase), message, is_broken)
+    return Failed(phase.request, branch_of(phase), origin_of(phase), message)

@@ -8,10 +8,9 @@ from typing import Any, TypeVar
 
 from engine.data import InputSample
 from engine.documents import Document, OpenRequest, OpenResult
-from engine.explain import Answer, Query, StepQuery, TemplateMatch
+from engine.explain import Answer, Query, TemplateMatch
 from engine.nn import ChannelRanges, Prediction
 from engine.runtime.scheduler import AnyQuery
-from engine.runtime.training_jobs import LayerStatisticsQuery, RunEvaluationQuery
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest
 
 ResultType = TypeVar("ResultType")
@@ -99,11 +98,7 @@ class Snapshot:
 
     def without_training(self) -> Snapshot:
         """The Snapshot without the training run and what it answers."""
-        results = {
-            query: result
-            for query, result in self.results.items()
-            if not isinstance(query, (StepQuery, LayerStatisticsQuery, RunEvaluationQuery))
-        }
+        results = {query: result for query, result in self.results.items() if not query.of_training_run}
         return replace(self, training=None, results=results)
 
     def result_of_type(self, kind: type[ResultType]) -> ResultType | None:

@@ -11,15 +11,22 @@ from engine.backends import Backend, DeviceChoice, DeviceUnavailable, HostArray,
 from engine.backends.cuda import DeviceFault
 from engine.data import InputShape
 from engine.documents import OpenRequest, OpenResult, open_file
-from engine.explain import AvailableExamples, Explainer, StepQuery, TemplateMatch, match_templates, templates
+from engine.explain import (
+    AvailableExamples,
+    Explainer,
+    StepQuery,
+    StepTracer,
+    TemplateMatch,
+    match_templates,
+    templates,
+)
 from engine.faults import PLAIN, Faults
 from engine.nn import Model, Prediction, Predictor
 from engine.runtime.file_reader import POLL_SECONDS, FileReader
 from engine.runtime.job_context import JobContext
-from engine.runtime.jobs import JOBS, RUN_QUERIES, make_jobs
+from engine.runtime.jobs import RUN_QUERIES, make_jobs
 from engine.runtime.protocol import DeviceReport, Notice, Request, Snapshot
 from engine.runtime.scheduler import AnyQuery, Job, Policy, Scheduler
-from engine.runtime.training_jobs import LayerStatisticsQuery
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import SAVE_INTERVAL, SavedRun, SaveThrottle
@@ -46,6 +53,7 @@ class Runner:
     _files: FileReader = field(default_factory=lambda: FileReader(lambda *of_file: open_file(*of_file)))
     _second: tuple[tuple[object, ...], Prediction] | None = None
     _explainers: list[Explainer] = field(default_factory=list)
+    _tracers: list[StepTracer] = field(default_factory=list)
     faults: Faults = field(init=False)
     _scheduler: Scheduler = field(init=False)
     _computed: tuple[Request, Snapshot] | None = None
@@ -156,38 +164,27 @@ class Runner:
             self._get_backend(),
             available,
             self._explainers,
+            self._tracers,
             None if request.training is None else self._run,
         )
-        asked = frozenset(query for query in request.queries if type(query) in JOBS)
         none: dict[AnyQuery, tuple[Job, Policy]] = {}
         guard = self.faults.guard
         own = guard("Training", partial(make_jobs, RUN_QUERIES, context), none, self._fail_training)
-        jobs = {**own, **guard("Jobs", partial(make_jobs, asked, context), none)}
+        jobs = {**own, **guard("Jobs", partial(make_jobs, request.queries, context), none)}
         self._scheduler.set_wanted(
             jobs, settled=request.settled, changing=training is not None and training.is_changing
         )
-        return {**self._scheduler.results(), **self._results_of_run(request.queries, training)}
-
-    def _results_of_run(self, queries: frozenset[AnyQuery], training: TrainingReport | None) -> dict[AnyQuery, Any]:
-        """The results of the queries that the training run itself answers."""
-        found: dict[AnyQuery, Any] = {}
-        if training is None or self._run is None:
-            return found
-        for query in queries:
-            if isinstance(query, StepQuery) and self._run.step_trace is not None:
-                found[query] = self._run.step_trace
-            elif isinstance(query, LayerStatisticsQuery) and training.statistics is not None:
-                found[query] = training.statistics
-        return found
+        if self._run is not None and not self._scheduler.training_waits:
+            self._run.release()
+        return self._scheduler.results()
 
     def _set_training(self, request: TrainingRequest | None, queries: frozenset[AnyQuery]) -> None:
         """Set what to train, None for nothing."""
         if request is None:
             return
         run = self._run_of(request)
-        step_query = next((query for query in queries if isinstance(query, StepQuery)), None)
-        run.set_queries(step_query, layer_statistics=LayerStatisticsQuery() in queries)
         run.set_request(request)
+        run.show_slow_steps(any(isinstance(query, StepQuery) for query in queries))
 
     def _run_of(self, request: TrainingRequest) -> TrainingRun:
         """The training run of a network and those made from it by edits, each of which keeps its own; that of

@@ -84,6 +84,11 @@ class Job(ABC):
     def close(self) -> None:  # noqa: B027 - few need it
         """Give up what others can use; the job is not run any more."""
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it can only go on after something else."""
+        return False
+
     def fail(self, sentence: str) -> None:  # noqa: B027 - few need it
         """Note why it has failed, and stopped."""
 
@@ -233,7 +238,7 @@ class Scheduler:
 
     def _is_open(self, entry: _Entry) -> bool:
         """Whether work is left that need not wait for the end of the stroke, or for another job."""
-        if entry.steps is None or (entry.job.is_training and self.training_waits):
+        if entry.steps is None or entry.job.is_waiting or (entry.job.is_training and self.training_waits):
             return False
         return self._settled or entry.has_turns or not entry.is_slow
 

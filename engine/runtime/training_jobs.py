@@ -1,19 +1,28 @@
-"""Jobs of the training run: training itself, and the replay of its history."""
+"""Jobs of the training run: training itself, the replay of its history, and what is computed of a point of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
+from engine.backends import Backend
 from engine.data import ExamplePool
-from engine.explain import Query
+from engine.explain import Query, StepQuery, StepTrace, StepTracer
 from engine.faults import PLAIN
 from engine.nn import RunPoint
 from engine.runtime.job_context import JobContext
 from engine.runtime.scheduler import Job
 from engine.runtime.training_protocol import TrainingReport
-from engine.runtime.training_run import TrainingRun
-from engine.training import SLICE_SECONDS, Evaluator, HeldOutEvaluation, NetworkStatistics, Replay
+from engine.runtime.training_run import ComingStep, Moment, TrainingRun
+from engine.training import (
+    SLICE_SECONDS,
+    Evaluator,
+    HeldOutEvaluation,
+    NetworkStatistics,
+    Replay,
+    StatisticsCalculator,
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,10 @@ class TrainingJob(Job):
     def has_same_inputs(self, previous: TrainingJob) -> bool:
         """Each Request may ask for more, so that it is begun again."""
         return False
+
+    @property
+    def is_waiting(self) -> bool:
+        return self._run.is_held
 
     def run(self) -> Iterator[None]:
         while self._run.busy:
@@ -89,6 +102,8 @@ class RunEvaluationQuery(Query[HeldOutEvaluation]):
     """The evaluation on the held-out examples of the training run at the point shown, while training runs the last
     one before it."""
 
+    of_training_run: ClassVar[bool] = True
+
 
 class RunEvaluationJob(Job):
     """Evaluates the point shown where training stands still; each epoch's end has been evaluated by the trainer."""
@@ -143,3 +158,112 @@ def run_evaluation_job(_: RunEvaluationQuery, context: JobContext) -> RunEvaluat
 @dataclass(frozen=True)
 class LayerStatisticsQuery(Query[NetworkStatistics]):
     """The statistics of weights, values and gradients of the network in training, at the point shown."""
+
+    of_training_run: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class DeadFeaturesQuery(Query[NetworkStatistics]):
+    """The statistics of dead features alone."""
+
+    of_training_run: ClassVar[bool] = True
+
+
+class StatisticsJob(Job):
+    """The statistics of one network's layers after a step. complete: all of them, not only the dead features."""
+
+    is_small = False
+
+    def __init__(self, moment: Moment, calculator: StatisticsCalculator, *, complete: bool) -> None:
+        self.source = self._moment = moment
+        self._calculator, self._complete = calculator, complete
+
+    def has_same_inputs(self, previous: StatisticsJob) -> bool:
+        return self._moment.network == previous._moment.network
+
+    def may_show(self, previous: StatisticsJob) -> bool:
+        return self.has_same_inputs(previous)
+
+    def adopt(self, previous: StatisticsJob) -> None:
+        one, other = self._calculator, previous._calculator
+        if one.network == other.network and one.backend is other.backend and one.norms is other.norms:
+            self._calculator = other
+
+    def run(self) -> Iterator[NetworkStatistics | None]:
+        moment, change = self._moment, None
+        while moment.pool.progress < 1:
+            moment.pool.generate_next()
+            yield None
+        for found in moment.change() if self._complete else ():
+            change = found
+            yield None
+        held_out = moment.pool.held_out
+        yield from self._calculator.iter_slices(
+            moment.point, held_out, moment.parameters, change, complete=self._complete
+        )
+
+
+def statistics_job(query: LayerStatisticsQuery | DeadFeaturesQuery, context: JobContext) -> StatisticsJob | None:
+    """The job of the training run, None before it has begun."""
+    complete = isinstance(query, LayerStatisticsQuery)
+    moment = None if context.run is None else context.run.moment(with_change=complete)
+    if context.run is None or moment is None:
+        return None
+    calculator = StatisticsCalculator(moment.network, context.backend, context.run.norms)
+    return StatisticsJob(moment, calculator, complete=complete)
+
+
+class StepTraceJob(Job):
+    """Traces the coming step. goes_first: that it is shown before it is made.
+
+    idle: tracers that no job uses; one is kept, because it knows the update if another example is asked for.
+    """
+
+    is_small = False
+
+    def __init__(
+        self, query: StepQuery, step: ComingStep, backend: Backend, idle: list[StepTracer], *, goes_first: bool
+    ) -> None:
+        self.source = self._step = step
+        self._query, self._backend, self._idle, self.goes_first = query, backend, idle, goes_first
+        self._tracer: StepTracer | None = None
+        self._is_done = False
+
+    def has_same_inputs(self, previous: StepTraceJob) -> bool:
+        one, other = self._step, previous._step
+        is_same = one.start.config == other.start.config and one.examples is other.examples
+        is_traced = one is other and previous._is_done
+        return is_same and one.network == other.network and (is_traced or self.goes_first == previous.goes_first)
+
+    def may_show(self, previous: StepTraceJob) -> bool:
+        return self._step.network == previous._step.network
+
+    def adopt(self, previous: StepTraceJob) -> None:
+        previous.close()
+
+    def close(self) -> None:
+        if self._tracer is not None:
+            self._idle[:], self._tracer = [self._tracer], None
+
+    def run(self) -> Iterator[StepTrace | None]:
+        step = self._step
+        fitting = [tracer for tracer in self._idle if self._fits(tracer)]
+        self._tracer = fitting[0] if fitting else StepTracer(step.network, step.examples, self._backend)
+        self._idle.clear()
+        trace = yield from self._tracer.trace_in_slices(step.start, self._query)
+        self._is_done = True
+        if trace is not None:
+            yield trace
+
+    def _fits(self, tracer: StepTracer) -> bool:
+        is_same = tracer.examples is self._step.examples and tracer.backend is self._backend
+        return is_same and tracer.network == self._step.network
+
+
+def step_trace_job(query: StepQuery, context: JobContext) -> StepTraceJob | None:
+    """The job of the training run, None before it has begun."""
+    step = None if context.run is None else context.run.coming_step()
+    if context.run is None or step is None:
+        return None
+    goes_first = context.run.replay is None and context.run.is_slow
+    return StepTraceJob(query, step, context.backend, context.tracers, goes_first=goes_first)

@@ -16,7 +16,6 @@ from engine.nn.layers import Arrays
 from engine.training import (
     Branch,
     BranchOrigin,
-    NetworkStatistics,
     SavedRun,
     StopReason,
     TrainingConfig,
@@ -100,7 +99,6 @@ class TrainingReport:
     examples, held_out: the training set, and the held-out examples at `shown_point`.
     batch: (n,) indices into `examples` of the last step's batch.
     gradients: of the last step, by parameter name.
-    statistics: latest statistics of the layers, with the point they belong to.
     saved_run: everything needed to resume in another session; up to 10 s of training old, current when paused.
     """
 
@@ -124,7 +122,6 @@ class TrainingReport:
     held_out: Dataset | None
     batch: HostArray
     gradients: Arrays
-    statistics: NetworkStatistics | None = None
     saved_run: SavedRun | None = None
 
     @property

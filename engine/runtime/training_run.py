@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter, sleep
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 
 from engine.backends import Backend
-from engine.data import ExamplePool, kind_of
-from engine.explain import StepQuery, StepTrace
-from engine.faults import NAMED, Faults
+from engine.data import Dataset, ExamplePool, kind_of
+from engine.explain import StepStart
+from engine.faults import Faults
 from engine.nn import Model, Network, Parameters, RunPoint
 from engine.nn.layers import Arrays
 from engine.runtime.branch_data import SLICE_SECONDS, BranchData
-from engine.runtime.branch_jobs import BranchJobs, TrainingContext, TrainingStatus
 from engine.runtime.phases import (
     Diverged,
     Ended,
     Failed,
     Idle,
     LiveBranch,
+    Paused,
     Phase,
     Preparing,
     Running,
@@ -43,12 +44,16 @@ from engine.training import (
     Evaluated,
     EvaluationCache,
     History,
+    NormHistory,
+    ParameterChange,
     Replay,
     SavedRun,
     SaveThrottle,
     StepDone,
     Trainer,
+    TrainingConfig,
     TrainingError,
+    adapt_checkpoint,
     best_point,
     carry_checkpoint,
     describe_changes,
@@ -57,8 +62,10 @@ from engine.training import (
 
 GRADIENT_COPY_INTERVAL: Final = 0.25  # seconds between two copies of the gradients
 MAX_TIMELINE_KEYFRAMES: Final = 12
-# Parts of a run without which training goes on.
-_JOBS, _SAVING = "Statistics and traces", "Saving the run"
+# Steps per second, at most, of which each is traced before it is made.
+SLOW_STEPS_PER_SECOND: Final = 1.0
+
+Value = TypeVar("Value")
 
 
 class TrainingRun:
@@ -73,20 +80,21 @@ class TrainingRun:
     ) -> None:
         """faults: reports the parts that fail while training goes on; without it they are only logged.
 
-        evaluations: on the held-out examples, by point of the history.
+        evaluations: on the held-out examples, by point of the history. norms: of gradients and changes.
         """
         self._data, self._budget, self._save_throttle = BranchData(backend), budget, save_throttle or SaveThrottle()
         self._restored: SavedRun | None = None
         self._phase: Phase = Idle()
         self._history = History(budget=budget)
         self._replay: Replay | None = None
-        self.evaluations = EvaluationCache()
+        self.evaluations, self.norms = EvaluationCache(), NormHistory()
         self._latest_gradients = LatestGradients()
-        self._jobs: list[BranchJobs] = []  # one of each network
-        self._step_query: StepQuery | None = None
-        self._layer_statistics = False
         self._faults = faults or Faults(lambda _: None)
-        self._failed_parts: set[str] = set()  # until another branch is requested
+        self._parameters = Kept[Parameters]()
+        self._moments = Kept[Moment](), Kept[Moment]()  # without the change of the step, and with it
+        self._moment_is_wanted = False
+        self._coming_step = Kept[ComingStep]()
+        self._shows_slow_steps = False
 
     # -- requests ----------------------------------------------------------------------------------------------
 
@@ -110,16 +118,30 @@ class TrainingRun:
         request = self._phase.request
         return network in self._history.networks or (request is not None and network == request.model.network)
 
-    def set_queries(self, step_query: StepQuery | None, *, layer_statistics: bool = False) -> None:
-        """Set what to trace of the step after the point shown, and whether layer statistics are wanted."""
-        self._step_query, self._layer_statistics = step_query, layer_statistics
+    def show_slow_steps(self, wanted: bool) -> None:
+        """Whether each slow step is traced and shown before it is made, and so waits for `release`."""
+        self._shows_slow_steps = wanted
+        if isinstance(self._phase, Running):
+            self._phase.pace.show_each(wanted and self.is_slow)
 
     @property
-    def step_trace(self) -> StepTrace | None:
-        """The step traced last, while steps are traced."""
-        jobs = self._shown_jobs
-        has_branch = branch_of(self._phase) is not None
-        return None if jobs is None or not has_branch or self._step_query is None else jobs.step_trace
+    def is_slow(self) -> bool:
+        """Whether training is so slow that each step can be seen."""
+        request = self._phase.request
+        limit = None if request is None else request.speed_limit
+        return isinstance(self._phase, Running) and limit is not None and limit <= SLOW_STEPS_PER_SECOND
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the next step waits for `release`."""
+        return isinstance(self._phase, Running) and self._phase.pace.is_held
+
+    def release(self) -> None:
+        """The coming step is shown: make it after a while, or at once where a single one was asked for."""
+        phase = self._phase
+        if isinstance(phase, Running):
+            limit, is_single = phase.request.speed_limit, phase.request.stop_at_step is not None
+            phase.pace.release(0.0 if limit is None or is_single else 1 / limit)
 
     def set_aside(self) -> None:
         """Keep no more of the history than a saved run does, because another network trains."""
@@ -128,29 +150,21 @@ class TrainingRun:
     @property
     def busy(self) -> bool:
         """Whether work is left."""
-        phase = self._phase
-        if isinstance(phase, Failed) and phase.is_broken:
-            return False
-        return isinstance(phase, Preparing | Running) or self._jobs_are_due()
+        return isinstance(self._phase, Preparing | Running)
 
     def advance(self) -> None:
         """One slice of what is to be done: generate examples, train; while the next step waits, sleep.
 
-        Divergence becomes a phase: TrainingError is never raised. A part that fails while training can go on
-        is reported, and stops until another branch is requested.
+        Divergence becomes a phase: TrainingError is never raised.
         """
         phase = self._phase
         if isinstance(phase, Preparing):
             self._phase = self._prepare(phase)
-        elif self._jobs_are_due():
-            self._run_part(_JOBS, self._advance_jobs)
+            self.show_slow_steps(self._shows_slow_steps)
         elif isinstance(phase, Running) and (waiting := phase.pace.waiting) > 0:
             sleep(min(waiting, SLICE_SECONDS))
         elif isinstance(phase, Running):
             self._phase = self._train(phase)
-
-    def _run_part(self, part: str, action: Callable[[], None]) -> None:
-        self._faults.guard(part, action, None, lambda _: self._failed_parts.add(part), refusal=NAMED)
 
     def take_messages(self) -> list[str]:
         """New messages about the device, one sentence each."""
@@ -164,7 +178,7 @@ class TrainingRun:
         return messages
 
     def fail(self, message: str) -> None:
-        """Train no more until another branch is requested, and report why; a second time, do nothing at all."""
+        """Train no more until another branch is requested, and report why."""
         self._phase = failed(self._phase, message)
 
     @property
@@ -184,7 +198,11 @@ class TrainingRun:
         if (replay := self._shown_replay()) is not None:
             return replay.parameters
         branch = branch_of(self._phase)
-        return None if branch is None else branch.trainer.parameters()
+        return None if branch is None else self._parameters_of(branch)
+
+    def _parameters_of(self, branch: LiveBranch) -> Parameters:
+        """The parameters after the last step, copied to the host once for each step."""
+        return self._parameters.get((branch, branch.trainer.steps_made), branch.trainer.parameters)
 
     @property
     def _shown_network(self) -> Network | None:
@@ -205,7 +223,7 @@ class TrainingRun:
         phase, request = self._phase, self._phase.request
         if request is None:
             return None
-        branch, pool, jobs = branch_of(phase), self._data.current, self._shown_jobs
+        branch, pool = branch_of(phase), self._data.current
         current, replay = self._current_point(), self._shown_replay()
         trainer = None if branch is None else branch.trainer
         shown = current if replay is None else replay.parameters_point
@@ -231,7 +249,6 @@ class TrainingRun:
             held_out=shown_pool.held_out if shown_pool.progress >= 1 else None,
             batch=trainer.last_batch if trainer is not None else np.zeros(0, np.int64),
             gradients=self._latest_gradients.get(trainer),
-            statistics=None if jobs is None else jobs.statistics,
             saved_run=self._saved_run_to_report(),
         )
 
@@ -243,7 +260,7 @@ class TrainingRun:
 
     def _saved_run_to_report(self) -> SavedRun | None:
         at_once = not isinstance(self._phase, Preparing | Running)
-        return self._faults.guard(_SAVING, lambda: self.saved_run(at_once=at_once), None)
+        return self._faults.guard("Saving the run", lambda: self.saved_run(at_once=at_once), None)
 
     def saved_run(self, *, at_once: bool) -> SavedRun | None:
         """The run to save for another session.
@@ -287,7 +304,6 @@ class TrainingRun:
 
     def _start(self, request: TrainingRequest, before: TrainingRequest | None) -> Preparing:
         """Prepare a new branch. Raises ValueError if the network has other classes than the generated examples."""
-        self._failed_parts.clear()
         self._replay = None
         if before is None or request.saved_run is not self._restored:
             self._restore(request.saved_run)
@@ -310,8 +326,9 @@ class TrainingRun:
     def _restore(self, saved: SavedRun | None) -> None:
         """Begin with the history of an earlier session, or an empty one."""
         self._restored, self._data.origins = saved, []
-        self._jobs.clear()
-        self.evaluations.clear()
+        self.evaluations, self.norms = EvaluationCache(), NormHistory()
+        for kept in (*self._moments, self._coming_step):
+            kept.clear()
         self._save_throttle.reset()
         self._history = History(budget=self._budget)
         if saved is not None:
@@ -328,9 +345,7 @@ class TrainingRun:
         if phase.origin is not None and not phase.origin.is_exact:
             phase.origin.advance()
             return phase
-        branch = self._begin_branch(request, phase.origin)
-        self._create_jobs(branch.trainer.network)
-        return begun(request, branch)
+        return begun(request, self._begin_branch(request, phase.origin))
 
     def _begin_branch(self, request: TrainingRequest, origin: Replay | None) -> LiveBranch:
         """Add a branch to the history, or resume the one of an earlier session, and create its trainer."""
@@ -365,19 +380,6 @@ class TrainingRun:
             branch.number, self._data.trainer(trainer.network, request.config, trainer.checkpoint())
         )
 
-    def _create_jobs(self, network: Network) -> None:
-        data, previous = self._data, self._jobs_of(network)
-        self._jobs = [jobs for jobs in self._jobs if jobs is not previous]
-        self._jobs.append(BranchJobs(network, data.current.training, data.backend, previous))
-
-    def _jobs_of(self, network: Network | None) -> BranchJobs | None:
-        return next((jobs for jobs in self._jobs if jobs.network == network), None)
-
-    @property
-    def _shown_jobs(self) -> BranchJobs | None:
-        """The jobs of the network shown, which is another one where the history is looked at before an edit."""
-        return self._jobs_of(self._shown_network)
-
     # -- steps -------------------------------------------------------------------------------------------------
 
     def _train(self, phase: Running) -> Phase:
@@ -391,6 +393,8 @@ class TrainingRun:
         if isinstance(event, StepDone):
             self._record_step(branch, event)
             phase.pace.count(phase.request.speed_limit)
+            if self._moment_is_wanted:
+                self._moment_is_wanted = self.moment(with_change=True) is None
         elif isinstance(event, Evaluated):
             self._record_evaluation(branch, event)
         return advanced(phase)
@@ -410,37 +414,105 @@ class TrainingRun:
             self._history.record_training_accuracy(branch.number, event.number, event.training_accuracy)
         self.evaluations.add(point, event.evaluation)
 
-    # -- jobs --------------------------------------------------------------------------------------------------
+    # -- what jobs are computed from ---------------------------------------------------------------------------
 
-    def _status(self) -> TrainingStatus | None:
-        phase, branch = self._phase, branch_of(self._phase)
-        if phase.request is None or branch is None:
-            return None
-        return TrainingStatus(
-            phase.request,
-            phase.state,
-            branch.point,
-            self._replay,
-            branch.trainer.is_within_step,
-            self._step_query,
-            self._layer_statistics,
-        )
+    def moment(self, *, with_change: bool) -> Moment | None:
+        """The point shown, or the one before until it is reached; None before there is any.
 
-    def _jobs_are_due(self) -> bool:
-        status = None if _JOBS in self._failed_parts else self._status()
-        jobs = self._shown_jobs
-        return status is not None and jobs is not None and jobs.is_due(status)
+        with_change: with the change that the step to it made. While a step is partly made the change is lost: the
+        moment is then kept at the end of the step.
+        """
+        kept, replay, branch = self._moments[with_change], self.replay, branch_of(self._phase)
+        if replay is not None and replay.is_exact:
+            kept.get(replay, partial(self._moment_at, replay))
+        elif replay is None and branch is not None and not isinstance(self._phase, Failed):
+            if with_change and isinstance(self._phase, Running) and branch.trainer.is_within_step:
+                self._moment_is_wanted = True
+            else:
+                key = branch, branch.trainer.steps_made
+                kept.get(key, partial(self._moment_of, branch, with_change=with_change))
+        return kept.value
 
-    def _advance_jobs(self) -> None:
-        status, jobs, branch = self._status(), self._shown_jobs, branch_of(self._phase)
-        if status is None or jobs is None or branch is None:
-            return
-        context = TrainingContext(
-            branch.trainer, self.shown_parameters, self._history, self._data.of_branch, self._data.replay
-        )
-        seen_at = jobs.advance(status, context)
-        if isinstance(self._phase, Running):
-            self._phase.pace.wait_until(seen_at)
+    def _moment_at(self, replay: Replay) -> Moment:
+        pool, change = self.pool_of(replay.point), partial(self._repeated_change, replay.target)
+        return Moment(replay.point, replay.network, replay.parameters, pool, change)
+
+    def _moment_of(self, branch: LiveBranch, *, with_change: bool) -> Moment:
+        trainer, point = branch.trainer, branch.point
+        change: Callable[[], Iterator[ParameterChange | None]] = partial(self._repeated_change, point)
+        if with_change and (known := trainer.last_change()) is not None:
+            change = partial(iter, (known,))
+        return Moment(point, trainer.network, self._parameters_of(branch), self.pool_of(point), change)
+
+    def _repeated_change(self, point: RunPoint) -> Iterator[ParameterChange | None]:
+        """The change made by the step to `point`, which is repeated; None after each slice."""
+        before = replace(point, step=point.step - 1)
+        while (pool := self.pool_of(self._history.nearest_keyframe(before)[0])).progress < 1:
+            pool.generate_next()
+            yield None
+        yield from self._data.replay(self._history, point, before).iter_last_change()
+
+    def coming_step(self) -> ComingStep | None:
+        """The step after the point shown, or after the one before until it is reached; None before there is any."""
+        kept, replay, phase = self._coming_step, self.replay, self._phase
+        if isinstance(phase, Running | Paused | Ended):
+            branch, config = phase.branch, phase.request.config
+            if replay is None:
+                made = branch.trainer.steps_made
+                kept.get((branch, made, config), lambda: self._step_after(branch.point, branch.trainer, config))
+            elif replay.is_exact:
+                kept.get((replay, config), lambda: self._step_after(replay.target, replay, config))
+        return kept.value
+
+    def _step_after(self, point: RunPoint, made_by: Trainer | Replay, config: TrainingConfig) -> ComingStep:
+        checkpoint = made_by.checkpoint() if isinstance(made_by, Trainer) else made_by.checkpoint
+        start = StepStart(point, config, adapt_checkpoint(checkpoint, config))
+        return ComingStep(made_by.network, self._data.current.training, start)
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """The state of a run between two steps.
+
+    parameters: of the network after the step to `point`. pool: the examples of its branch.
+    change: gives the change made by that step, None after each slice and where there is none.
+    """
+
+    point: RunPoint
+    network: Network
+    parameters: Parameters
+    pool: ExamplePool
+    change: Callable[[], Iterator[ParameterChange | None]]
+
+
+@dataclass(frozen=True, eq=False)
+class ComingStep:
+    """The step that would be made next, with batches of `examples`."""
+
+    network: Network
+    examples: Dataset
+    start: StepStart
+
+
+class Kept(Generic[Value]):
+    """The value made last.
+
+    value: None before the first.
+    """
+
+    def __init__(self) -> None:
+        self.value: Value | None = None
+        self._key: object = None
+
+    def get(self, key: object, make: Callable[[], Value]) -> Value:
+        """The value, made anew for another key."""
+        if self.value is None or key != self._key:
+            self.value, self._key = make(), key
+        return self.value
+
+    def clear(self) -> None:
+        """Keep none."""
+        self.value = None
 
 
 class LatestGradients:

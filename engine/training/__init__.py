@@ -47,9 +47,10 @@ from engine.training.layer_statistics import (
     Histogram,
     LayerStatistics,
     NetworkStatistics,
+    NormHistory,
     ParameterChange,
+    StatisticsCalculator,
     StatisticsHistory,
-    StatisticsObserver,
 )
 from engine.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, FormulaLine, Optimizer, UpdateTerms
 from engine.training.replay import Replay
@@ -101,14 +102,15 @@ __all__ = [
     "Metrics",
     "NetworkStatistics",
     "NextBatch",
+    "NormHistory",
     "Optimizer",
     "ParameterChange",
     "Replay",
     "SaveThrottle",
     "SavedRun",
     "Schedule",
+    "StatisticsCalculator",
     "StatisticsHistory",
-    "StatisticsObserver",
     "StepDone",
     "StopReason",
     "TrainStep",

@@ -119,10 +119,6 @@ class EvaluationCache:
     def __contains__(self, point: RunPoint) -> bool:
         return point in self._known
 
-    def clear(self) -> None:
-        """Drop all, for another history."""
-        self._known.clear()
-
     def add(self, point: RunPoint, evaluation: Evaluation) -> None:
         """Add an evaluation; the oldest is dropped beyond MAX_EVALUATIONS."""
         self._known[point] = evaluation

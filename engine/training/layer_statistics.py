@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Final
 
 import numpy as np
 
-from engine.backends import Backend, HostArray, numpy_backend
-from engine.backends.cuda import DeviceFault
+from engine.backends import Backend, HostArray
 from engine.data import Dataset
 from engine.nn import BatchPredictor, Network, Parameters, RunPoint
 from engine.nn.layers import Arrays
@@ -19,10 +17,6 @@ BINS: Final = 32  # even, so that 0 lies between two bins of a two-sided scale
 MAX_VALUES: Final = 250_000  # counted per layer: more would take long and show the same
 MAX_EXAMPLES: Final = 64  # held-out examples that are used, at most
 _MIN_EXAMPLES: Final = 8
-# Seconds between two computations during training: of all statistics while visible, else of dead features.
-SHOWN_INTERVAL, HIDDEN_INTERVAL = 0.25, 2.0
-# And this many times as long as the last computation took, so that training keeps most of the time.
-_SHOWN_FACTOR, _HIDDEN_FACTOR = 6.0, 40.0
 _SLICE_MULTIPLIES: Final = 200_000_000  # multiplications of one slice: a few ms
 _TOTAL_MULTIPLIES: Final = 10_000_000_000  # multiplications of all slices, unless the least sample takes more
 _MAX_HISTORY: Final = 240  # entries kept in the history of a branch
@@ -219,88 +213,65 @@ def _norm(values: HostArray) -> float:
     return float(np.linalg.norm(values.astype(np.float64)))
 
 
-class StatisticsObserver:
-    """Computes the statistics of one network for changing parameters, in slices.
+class NormHistory:
+    """The norms of gradients and changes of each group of layers, along every branch of a history."""
 
-    latest: the last statistics, None before the first.
+    def __init__(self) -> None:
+        self._branches: dict[int, list[tuple[int, list[float], list[float]]]] = {}
+
+    def add(self, point: RunPoint, rows: Sequence[LayerStatistics]) -> None:
+        """Add those of a point; the entries of a branch are ordered by step."""
+        if all(row.gradient_norm is None for row in rows):
+            return
+        entries = self._branches.setdefault(point.branch, [])
+        entries[:] = [entry for entry in entries if entry[0] != point.step]
+        norms = [np.nan if row.gradient_norm is None else row.gradient_norm for row in rows]
+        changes = [np.nan if row.relative_change is None else row.relative_change for row in rows]
+        entries.append((point.step, norms, changes))
+        entries.sort(key=lambda entry: entry[0])
+        if len(entries) > _MAX_HISTORY:
+            # Every second entry is dropped, the last kept, so that the history covers runs of any length.
+            entries[:] = entries[(len(entries) - 1) % 2 :: 2]
+
+    def of_branch(self, branch: int, groups: int) -> StatisticsHistory:
+        """The norms along a branch whose network has so many groups of layers."""
+        entries = self._branches.get(branch, [])
+        arrays = (
+            np.array([step for step, _, _ in entries], np.int64),
+            np.array([norms for _, norms, _ in entries], np.float32).reshape(-1, groups),
+            np.array([changes for _, _, changes in entries], np.float32).reshape(-1, groups),
+        )
+        for array in arrays:
+            array.flags.writeable = False
+        return StatisticsHistory(*arrays)
+
+
+class StatisticsCalculator:
+    """Computes the statistics of one network on one backend, in slices.
+
+    norms: of the history of its training; they grow with each computation of all statistics.
     """
 
-    def __init__(self, network: Network, backend: Backend) -> None:
-        self.network, self._backend = network, backend
-        self.latest: NetworkStatistics | None = None
+    def __init__(self, network: Network, backend: Backend, norms: NormHistory) -> None:
+        self.network, self.backend, self.norms = network, backend, norms
         self._groups = layer_groups(network)
         self._relus = tuple(relu for _, relu in relu_layers(network))
         self._predictor: BatchPredictor | None = None
-        self._slices: Iterator[NetworkStatistics | None] | None = None
-        self._point, self._complete = RunPoint(-1, -1), False
-        self._latest_complete = False
-        self._started, self._worked = 0.0, 0.0
-        self._history: dict[int, list[tuple[int, list[float], list[float]]]] = {}
 
-    @property
-    def busy(self) -> bool:
-        """Whether a computation is running."""
-        return self._slices is not None
-
-    def is_due(self, point: RunPoint, complete: bool, running: bool) -> bool:
-        """Whether statistics of `point` are to be computed.
-
-        complete: all statistics, not only the dead features. running: `point` is the last step of running training.
-        """
-        if self._slices is not None:
-            return True
-        known = self.latest is not None and (self._latest_complete or not complete)
-        if running:
-            interval = max(SHOWN_INTERVAL, _SHOWN_FACTOR * self._worked)
-            if not complete:
-                interval = max(HIDDEN_INTERVAL, _HIDDEN_FACTOR * self._worked)
-            return not known or perf_counter() - self._started > interval
-        return not known or self.latest is None or self.latest.point != point
-
-    def advance(
+    def iter_slices(
         self,
         point: RunPoint,
-        complete: bool,
-        running: bool,
-        held_out: Dataset,
-        parameters: Callable[[], Parameters | None],
-        last_change: Callable[[], Iterator[ParameterChange | None]],
-    ) -> None:
-        """One slice of the statistics of `point`; a running computation continues, unless another point is shown.
-
-        parameters: gives those of `point`.
-        last_change: yields None after each slice and at last the change made by the step to `point`.
-        """
-        stale = not running and self._point != point
-        if self._slices is None or stale or (complete and not self._complete):
-            self._point, self._complete, self._started, self._worked = point, complete, perf_counter(), 0.0
-            values = parameters()
-            assert values is not None
-            self._slices = self._iter_slices(point, complete, held_out, values, last_change)
-        started = perf_counter()
-        try:
-            found = next(self._slices)
-        except DeviceFault:
-            # The trainer reports the fault.
-            self._backend, self._predictor, self._slices = numpy_backend("the GPU failed"), None, None
-            return
-        self._worked += perf_counter() - started
-        if found is not None:
-            self.latest, self._latest_complete, self._slices = found, complete, None
-
-    def _iter_slices(
-        self,
-        point: RunPoint,
-        complete: bool,
         held_out: Dataset,
         parameters: Parameters,
-        last_change: Callable[[], Iterator[ParameterChange | None]],
+        change: ParameterChange | None = None,
+        *,
+        complete: bool,
     ) -> Iterator[NetworkStatistics | None]:
-        """None after each slice, at last the statistics."""
-        change: ParameterChange | None = None
-        for found in last_change() if complete else ():
-            change = found
-            yield None
+        """None after each slice, at last the statistics of the parameters of `point`.
+
+        change: made by the step to it, None where it is unknown.
+        complete: all statistics, not only the dead features.
+        """
         peaks: dict[int, HostArray] = {}
         kept: dict[int, list[HostArray]] = {group[-1]: [] for group in self._groups}
         total = 0
@@ -316,10 +287,10 @@ class StatisticsObserver:
             values = np.concatenate(kept[group[-1]])
             rows.append(compute_layer_statistics(self.network, group, parameters, change, values))
             yield None
-        if complete:
-            self._add_to_history(point, rows)
+        self.norms.add(point, rows)
+        history = self.norms.of_branch(point.branch, len(self._groups))
         dead = find_dead_features(self.network, peaks)
-        yield NetworkStatistics(self.network, point, total, dead, tuple(rows), self._branch_history(point))
+        yield NetworkStatistics(self.network, point, total, dead, tuple(rows), history)
 
     def _iter_outputs(self, held_out: Dataset, parameters: Parameters) -> Iterator[tuple[list[HostArray], int]]:
         """The input and the outputs of every layer, (n, ...) each, and n, batch by batch."""
@@ -327,7 +298,7 @@ class StatisticsObserver:
         images = held_out.images[: min(MAX_EXAMPLES, max(_MIN_EXAMPLES, _TOTAL_MULTIPLIES // multiplies))]
         if self._predictor is None:
             size = min(max(1, _SLICE_MULTIPLIES // multiplies), MAX_EXAMPLES)
-            self._predictor = BatchPredictor(self.network, self._backend, size, keep_outputs=True)
+            self._predictor = BatchPredictor(self.network, self.backend, size, keep_outputs=True)
         predictor = self._predictor
         predictor.load(parameters)
         for done in predictor.iter_batches(images):
@@ -340,30 +311,3 @@ class StatisticsObserver:
             values = outputs[relu]
             peak = values.reshape(len(values), values.shape[1], -1).max(axis=(0, 2))
             peaks[relu] = np.maximum(peaks[relu], peak) if relu in peaks else peak
-
-    def _add_to_history(self, point: RunPoint, rows: list[LayerStatistics]) -> None:
-        """Add to the history of the branch, which is ordered by step."""
-        if all(row.gradient_norm is None for row in rows):
-            return
-        history = self._history.setdefault(point.branch, [])
-        history[:] = [entry for entry in history if entry[0] != point.step]
-        norms = [np.nan if row.gradient_norm is None else row.gradient_norm for row in rows]
-        history.append(
-            (point.step, norms, [np.nan if row.relative_change is None else row.relative_change for row in rows])
-        )
-        history.sort(key=lambda entry: entry[0])
-        if len(history) > _MAX_HISTORY:
-            # Every second entry is dropped, the last kept, so that the history covers runs of any length.
-            history[:] = history[(len(history) - 1) % 2 :: 2]
-
-    def _branch_history(self, point: RunPoint) -> StatisticsHistory:
-        history = self._history.get(point.branch, [])
-        count = len(self._groups)
-        arrays = (
-            np.array([step for step, _, _ in history], np.int64),
-            np.array([norms for _, norms, _ in history], np.float32).reshape(-1, count),
-            np.array([changes for _, _, changes in history], np.float32).reshape(-1, count),
-        )
-        for array in arrays:
-            array.flags.writeable = False
-        return StatisticsHistory(*arrays)

@@ -161,8 +161,9 @@ def test_an_edit_of_the_network_begins_a_branch_and_the_history_before_it_stays_
         model = run.shown_model(SUBJECT)
         assert model is not None
         assert (model.network, evaluation.point) == (network, point if point.step != 5 else RunPoint(0, 5))
-        assert shown.statistics is not None
-        assert shown.statistics.network == network
+        statistics = snapshot.result(LayerStatisticsQuery())
+        assert statistics is not None
+        assert statistics.network == network
         if steps is not None:
             assert_same(dict(model.parameters), straight(steps))
     back = replace(GOAL, run_id=3, origin=RunPoint(0, 12), branch_name="back", running=True, stop_at_step=20)

@@ -23,11 +23,11 @@ from engine.nn.layers import (
     Residual,
     Tanh,
 )
-from engine.runtime import LayerStatisticsQuery, TrainingRequest
+from engine.runtime import DeadFeaturesQuery, LayerStatisticsQuery, TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import BINS, SGD, DeadFeatures, NetworkStatistics, TrainingConfig
 from engine.training.layer_statistics import MAX_EXAMPLES, histogram, layer_groups, relu_layers
-from tests.engine.run_driver import following
+from tests.engine.run_driver import answered, following
 
 CPU = choose_backend("cpu")
 NETWORK = Network(
@@ -50,10 +50,13 @@ def fresh() -> dict[str, np.ndarray]:
 
 
 def found(run: TrainingRun, request: TrainingRequest, *, visible: bool = True) -> NetworkStatistics:
-    report = following(run, request, *([LayerStatisticsQuery()] if visible else []))
-    assert report.statistics is not None
-    assert report.statistics.point == report.shown_point
-    return report.statistics
+    query = LayerStatisticsQuery() if visible else DeadFeaturesQuery()
+    snapshot = answered(run, request, query)
+    statistics, report = snapshot.result(query), snapshot.training
+    assert statistics is not None
+    assert report is not None
+    assert statistics.point == report.shown_point
+    return statistics
 
 
 def outputs_of(parameters: dict[str, np.ndarray]) -> list[np.ndarray]:

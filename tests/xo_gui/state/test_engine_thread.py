@@ -19,7 +19,7 @@ from engine.data.xo import XOSettings
 from engine.documents import WALKTHROUGH, Document, OpenRequest
 from engine.documents.presets import handmade_parameters
 from engine.drawings import Drawing, Stroke
-from engine.explain import ExplanationQuery
+from engine.explain import ExplanationQuery, StepQuery
 from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Dense, Flatten
 from engine.runtime import (
@@ -161,7 +161,8 @@ STAGES = [
     "runner.open_file", "jobs.generate_samples", "runner.match_templates", "job_context.Document.encoded",
     "runner.TrainingRun.set_request", "runner.TrainingRun.busy", "runner.TrainingRun.advance",
     "runner.TrainingRun.report", "runner.TrainingRun.saved_run", "runner.TrainingRun.shown_parameters",
-    "training_run.BranchJobs.is_due", "training_run.BranchJobs.advance",
+    "runner.TrainingRun.moment", "runner.TrainingRun.coming_step", "training_jobs.StepTraceJob.run",
+    "training_jobs.StatisticsJob.run",
     "training_jobs.RunEvaluationJob.run", "training_jobs.ReplayJob.run",
     "jobs.RobustnessJob.run", "jobs.RobustnessTest.advance", "runner.make_jobs",
     "jobs.Explainer.iter_results", "runner.Scheduler.set_wanted", "runner.Scheduler.busy",
@@ -199,6 +200,7 @@ def everything(number: int, path: Path) -> Request:
             RobustnessQuery(),
             SamplesQuery(XOSettings(side=8 + number % 9)),
             LayerStatisticsQuery(),
+            StepQuery(),
             RunEvaluationQuery(),
         }
     )

@@ -9,8 +9,7 @@ from PySide6.QtGui import QColor, QHelpEvent, QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QToolTip, QWidget
 
 from engine.nn import Network
-from engine.runtime import TrainingReport
-from engine.training import DeadFeatures
+from engine.training import DeadFeatures, NetworkStatistics
 from xo_gui.app import SMALL_PX, Theme, translate
 from xo_gui.views.network.column_painting import cached_font
 from xo_gui.views.network.layout import Box, ColumnLayout, StripLayout
@@ -35,10 +34,9 @@ class DeadFeatureMarks(QObject):
         self._signs, self._tiles = QPainterPath(), list[Box]()
         widget.installEventFilter(self)
 
-    def update(self, training: TrainingReport | None, network: Network, live: bool) -> None:
-        """Mark the dead features of the training report. live: whether the columns show the training weights."""
-        statistics = None if training is None else training.statistics
-        applies = statistics is not None and live and statistics.network == network
+    def update(self, statistics: NetworkStatistics | None, network: Network) -> None:
+        """Mark the dead features of the network that the columns show."""
+        applies = statistics is not None and statistics.network == network
         self._dead = statistics.dead if statistics is not None and applies else ()
         self._examples = 0 if statistics is None else statistics.examples
 

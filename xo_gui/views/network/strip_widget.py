@@ -22,7 +22,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QScrollBar, QToolTip, QWidget
 
 from engine.nn import ChannelRanges, Network, Prediction
-from engine.runtime import Snapshot
+from engine.runtime import AnyQuery, DeadFeaturesQuery, Snapshot
 from xo_gui.app import TEXT_PX, current_theme, font, theme_service
 from xo_gui.state import CellRef, Selection, TrainingSettings
 from xo_gui.views.network.colour_limits import LimitAdapter
@@ -131,9 +131,13 @@ class LayerStripWidget(View):
         if not self._slow_text_timer.isActive():
             running = snapshot.training is not None and snapshot.training.state == "running"
             self._slow_text_timer.start(TRAINING_SLOW_TEXT_MS if running else SLOW_TEXT_MS)
-        self._dead_marks.update(snapshot.training, snapshot.predictions[0].model.network, self._live)
+        statistics = snapshot.result(DeadFeaturesQuery()) if self._live else None
+        self._dead_marks.update(statistics, snapshot.predictions[0].model.network)
         self._map_zoom.refresh()
         self.update(self._map_area())
+
+    def queries(self) -> frozenset[AnyQuery]:
+        return frozenset({DeadFeaturesQuery()})
 
     def _shown_predictions(self, snapshot: Snapshot) -> tuple[Prediction, ...]:
         """The predictions that get a strip."""

@@ -105,7 +105,10 @@ class StepView(View):
     def set_snapshot(self, snapshot: Snapshot) -> None:
         if snapshot.predictions:
             self._network = snapshot.predictions[0].model.network
-        self._report, self._latest = snapshot.training, snapshot.result_of_type(StepTrace)
+        trace = snapshot.result_of_type(StepTrace)
+        if trace is not None or snapshot.training is None:
+            self._latest = trace  # that of another example stays until the one asked for is there
+        self._report = snapshot.training
         self._show_trace()
 
     def set_training(self, settings: TrainingSettings) -> None:

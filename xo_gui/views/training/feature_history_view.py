@@ -12,7 +12,8 @@ from PySide6.QtWidgets import QComboBox, QToolTip, QVBoxLayout, QWidget
 
 from engine.backends import HostArray
 from engine.nn import RunPoint
-from engine.runtime import Keyframe, Snapshot, TrainingReport
+from engine.runtime import AnyQuery, DeadFeaturesQuery, Keyframe, Snapshot, TrainingReport
+from engine.training import NetworkStatistics
 from xo_gui.app import SMALL_PX, current_theme, font, theme_service
 from xo_gui.state import ShowPoint, TrainingSettings
 from xo_gui.views.network import layer_names, paint_dead_mark, rounded_limit
@@ -55,6 +56,7 @@ class FeatureHistoryView(View):
         column.addWidget(self.chooser, 0, Qt.AlignmentFlag.AlignLeft)
         column.addWidget(self.strip, 1)
         self._training: TrainingReport | None = None
+        self._statistics: NetworkStatistics | None = None
         self._network: object = None
         self.setFocusProxy(self.strip)
 
@@ -69,7 +71,11 @@ class FeatureHistoryView(View):
             training = self._training
             keyframes, current = ((), None) if training is None else (training.keyframes, training.current_point)
             self.strip.set_keyframes(keyframes, current)
-            self._update_dead_features()
+        self._statistics = snapshot.result(DeadFeaturesQuery())
+        self._update_dead_features()
+
+    def queries(self) -> frozenset[AnyQuery]:
+        return frozenset({DeadFeaturesQuery()})
 
     def set_training(self, settings: TrainingSettings) -> None:
         self.strip.set_shown_point(settings.shown_point)
@@ -94,7 +100,7 @@ class FeatureHistoryView(View):
         self._update_dead_features()
 
     def _update_dead_features(self) -> None:
-        statistics = None if self._training is None else self._training.statistics
+        statistics = self._statistics
         if statistics is None:
             self.strip.set_dead_features((), 0)
             return

@@ -61,7 +61,7 @@ class LayerStatisticsView(View):
     def set_snapshot(self, snapshot: Snapshot) -> None:
         if not snapshot.predictions:
             return
-        statistics = None if snapshot.training is None else snapshot.training.statistics
+        statistics = snapshot.result(LayerStatisticsQuery())
         if statistics is not None and statistics.network != snapshot.predictions[0].model.network:
             statistics = None
         if statistics is not self._shown:

@@ -11,6 +11,8 @@ from PySide6.QtGui import QColor, QHelpEvent, QImage, QPainter
 from PySide6.QtWidgets import QApplication, QToolTip
 
 from engine.nn import Model
+from engine.runtime import DeadFeaturesQuery
+from engine.training import NetworkStatistics
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.app import DARK
 from xo_gui.state import TrainFromCurrentWeights
@@ -36,11 +38,14 @@ def train_on(coach: Coach, bias: float) -> Model:
     coach.until(lambda training: training.run_id > number and training.current_point.step >= 1)
     coach.click(coach.panel.main_button)
     coach.stand()
-    coach.until(
-        lambda training: training.statistics is not None and training.statistics.point == training.shown_point
-    )
+    coach.until(lambda training: (found := counted(coach)) is not None and found.point == training.shown_point)
     coach.qtbot.wait(300)
     return model
+
+
+def counted(coach: Coach) -> NetworkStatistics | None:
+    """The dead features in the Snapshot shown."""
+    return coach.window.last.result(DeadFeaturesQuery())
 
 
 def tile(coach: Coach, channel: int) -> QPoint:
@@ -87,7 +92,7 @@ def test_live_features_and_those_of_other_weights_are_not_marked(coach: Coach) -
     coach.qtbot.waitUntil(lambda: not view._dead_marks.summary(), timeout=10_000)
     assert not view._dead_marks.tooltip_text(tile(coach, 2).x(), tile(coach, 2).y())
     train_on(coach, 0.1)
-    assert all(each.layer != 1 for each in coach.training.statistics.dead)
+    assert all(each.layer != 1 for each in counted(coach).dead)
     assert not view._dead_marks.tooltip_text(tile(coach, 2).x(), tile(coach, 2).y())
 
 

@@ -11,7 +11,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QTabBar
 
 from engine.nn import RunPoint
-from engine.runtime import LayerStatisticsQuery, TrainingReport
+from engine.runtime import LayerStatisticsQuery
+from engine.training import NetworkStatistics
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.state import ShowPoint, TrainFromCurrentWeights
 from xo_gui.views.training import LayerStatisticsView
@@ -30,14 +31,20 @@ class Inside:
         bar, place = next((b, at) for b in bars for at in range(b.count()) if b.tabText(at) == title)
         QTest.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(place).center())
 
-    def until_seen(self) -> TrainingReport:
+    @property
+    def statistics(self) -> NetworkStatistics | None:
+        """Those in the Snapshot shown."""
+        return self.window.last.result(LayerStatisticsQuery())
+
+    def until_seen(self) -> NetworkStatistics:
         """Wait until the panel shows the current point."""
-        self.coach.until(lambda training: bool(training.statistics and training.statistics.rows))
-        training = self.coach.until(
-            lambda training: training.is_exact and training.statistics.point == training.shown_point
+        self.coach.until(
+            lambda training: (
+                training.is_exact and (found := self.statistics) is not None and found.point == training.shown_point
+            )
         )
         self.coach.qtbot.wait(20)
-        return training
+        return self.statistics
 
     def point(self, row: int, column: str, along: float = 0.5) -> str:
         box = self.view.rows.box(row, column)
@@ -111,9 +118,9 @@ def test_a_moment_looked_back_at_shows_its_own_numbers(inside: Inside) -> None:
     now = [inside.point(0, column) for column in ("weights", "gradients", "course")]
     inside.window.training.execute(ShowPoint(RunPoint(0, 2)))
     inside.coach.until(lambda training: training.shown_point == RunPoint(0, 2))
-    training = inside.until_seen()
+    statistics = inside.until_seen()
     weights = inside.window.last.predictions[0].model.parameters["conv2d-1.weight"]
-    assert training.statistics.rows[0].weights.maximum == pytest.approx(float(weights.max()), rel=1e-6)
+    assert statistics.rows[0].weights.maximum == pytest.approx(float(weights.max()), rel=1e-6)
     then = [inside.point(0, column) for column in ("weights", "gradients", "course")]
     assert then[0] != now[0]
     assert then[1] != now[1]
@@ -123,7 +130,7 @@ def test_a_moment_looked_back_at_shows_its_own_numbers(inside: Inside) -> None:
 def test_nothing_is_counted_behind_another_tab(inside: Inside) -> None:
     inside.coach.click(inside.coach.panel.step_button)
     inside.coach.stand()
-    assert inside.coach.until(lambda training: training.statistics is not None).statistics.rows == ()
+    assert LayerStatisticsQuery() not in inside.window.visible_queries()
     inside.tab("Distributions")
     inside.until_seen()
     inside.tab("Features over time")
