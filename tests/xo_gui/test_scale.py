@@ -177,19 +177,21 @@ def test_what_is_held_elsewhere_is_opened_and_turned_to(deep: NetworkView, many:
 
 
 def large(view: NetworkView, cell: CellRef) -> MapZoom:
-    """Opened by a double click on a value."""
+    """Opened by Shift and a double click on a value."""
     one = column(view, cell.layer)
     rows, cols = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
     centre = one.tile(cell.channel).sub_box(one.cells, rows, cols).centre
     click(view, centre)
-    QTest.mouseDClick(view, Qt.MouseButton.LeftButton, pos=QPointF(*centre).toPoint())
+    QTest.mouseDClick(
+        view, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier, pos=QPointF(*centre).toPoint()
+    )
     found = view.findChild(MapZoom)
     assert found is not None
     assert found.isVisible()
     return found
 
 
-def test_a_double_click_opens_a_map_large_and_esc_puts_it_away(many: NetworkView) -> None:
+def test_shift_and_a_double_click_open_a_map_large_and_esc_puts_it_away(many: NetworkView) -> None:
     shown, held = large(many, CellRef(1, 5, 4, 6)), pinned(many)
     assert shown.title() == "Features 1 · map 6 of 512"
     values, end = many._strips[0].prediction.activations[1], float(many._strips[0].limits(column(many, 1))[0])

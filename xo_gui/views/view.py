@@ -20,6 +20,7 @@ class View(QWidget):
     hovered(cell or None): the value under the mouse.
     pinned(cell or None): the value that a click pins; None deselects.
     stepped_to(cell): the value that the sliding window has moved to.
+    opened(cell): a value that was double-clicked, to be shown on the stage.
     queries_changed: what the panel needs computed, or whether it is visible, has changed.
     commanded(command): a training command.
     message(text): a sentence for the status bar. stated(Statement): one that ends once it is no longer true.
@@ -40,6 +41,7 @@ class View(QWidget):
     hovered = Signal(object)
     pinned = Signal(object)
     stepped_to = Signal(object)
+    opened = Signal(object)
     queries_changed = Signal()
     commanded = Signal(object)
     message = Signal(str)

@@ -45,6 +45,13 @@ Key = QKeySequence.StandardKey
 Role = QAction.MenuRole
 
 
+class SlidingPage(Protocol):
+    """A page on which the window of a value slides over its map."""
+
+    def toggle_playing(self) -> None: ...
+    def step(self) -> None: ...
+
+
 class ActionWindow(Protocol):
     """What the actions use of the main window: its parts and its slots."""
 
@@ -56,6 +63,8 @@ class ActionWindow(Protocol):
     central_tabs: CentralTabs
     theme_name: str
 
+    @property
+    def sliding(self) -> SlidingPage: ...
     @property
     def drawing_view(self) -> DrawingView: ...
     @property
@@ -74,6 +83,8 @@ class ActionWindow(Protocol):
     def ask_seed(self) -> None: ...
     def copy_command(self) -> None: ...
     def show_data(self) -> None: ...
+    def toggle_stage(self) -> None: ...
+    def leave_stage(self) -> None: ...
     def show_keys(self) -> None: ...
     def show_about(self) -> None: ...
 
@@ -95,6 +106,7 @@ class WindowState:
     stuck: bool
     last_good: RunPoint | None
     comparing: bool
+    on_stage: bool
     network: str
     theme: str
     full_screen: bool
@@ -118,6 +130,7 @@ def state_of(window: ActionWindow) -> WindowState:
         stuck=training is not None and training.state in ("diverged", "failed"),
         last_good=good if settings.shown_point != good else None,
         comparing=window.comparison.is_comparing,
+        on_stage=window.panels.is_on_stage,
         network=document.models[0].name,
         theme=window.theme_name,
         full_screen=window.isFullScreen(),
@@ -479,14 +492,23 @@ ACTIONS: tuple[ActionSpec | LabelActions, ...] = (
         lambda window: window.panels.show_panel(InspectorView), ("Ctrl+I",),
     ),
     ActionSpec(
-        "slide", "explain", QT_TR_NOOP("&Slide the window"),
-        QT_TR_NOOP("Slide the pinned value's window over its map, or pause it"),
-        lambda window: window.inspector_view.value_page.toggle_playing(), ("Ctrl+Space",),
+        "stage", "explain", QT_TR_NOOP("S&tage"),
+        QT_TR_NOOP("Show how the pinned value comes about, alone on the window and large"),
+        lambda window: window.toggle_stage(), ("F5",), checked=lambda state: state.on_stage,
     ),
     ActionSpec(
-        "slide-one", "explain", QT_TR_NOOP("S&tep the window"),
+        "leave-stage", "", QT_TR_NOOP("Leave the stage"), QT_TR_NOOP("Show all panels again"),
+        lambda window: window.leave_stage(), ("Esc",), enabled=lambda state: state.on_stage,
+    ),
+    ActionSpec(
+        "slide", "explain", QT_TR_NOOP("&Slide the window"),
+        QT_TR_NOOP("Slide the pinned value's window over its map, or pause it"),
+        lambda window: window.sliding.toggle_playing(), ("Ctrl+Space",),
+    ),
+    ActionSpec(
+        "slide-one", "explain", QT_TR_NOOP("Ste&p the window"),
         QT_TR_NOOP("Move the pinned value's window on by one value"),
-        lambda window: window.inspector_view.value_page.animation.advance(), ("Ctrl+.",),
+        lambda window: window.sliding.step(), ("Ctrl+.",),
     ),
     ActionSpec(
         "profile", "explain", QT_TR_NOOP("&Maximally activating input"),
@@ -511,6 +533,7 @@ ACTIONS: tuple[ActionSpec | LabelActions, ...] = (
 
 _CANVAS = QT_TR_NOOP("Canvas")
 _NETWORK = QT_TR_NOOP("Values of the network")
+_STAGE = QT_TR_NOOP("Stage")
 _COMPARISON = QT_TR_NOOP("Comparison")
 _TIMELINE = QT_TR_NOOP("Timeline")
 
@@ -527,8 +550,13 @@ PANEL_KEYS: tuple[PanelKey, ...] = (
     PanelKey(_NETWORK, QT_TR_NOOP("Click on a value, Enter"), QT_TR_NOOP("Pin it, and see its arithmetic")),
     PanelKey(_NETWORK, QT_TR_NOOP("Esc"), QT_TR_NOOP("Deselect")),
     PanelKey(_NETWORK, QT_TR_NOOP("F"), QT_TR_NOOP("Fold a ReLU into the column before it, or unfold it")),
-    PanelKey(_NETWORK, QT_TR_NOOP("Double click, Space"), QT_TR_NOOP("Enlarge a map; the wheel zooms, Esc closes")),
+    PanelKey(_NETWORK, QT_TR_NOOP("Double click"), QT_TR_NOOP("Show how the value comes about, on the stage")),
+    PanelKey(
+        _NETWORK, QT_TR_NOOP("Shift+double click, Space"), QT_TR_NOOP("Enlarge a map; the wheel zooms, Esc closes")
+    ),
     PanelKey(_NETWORK, QT_TR_NOOP("Page Up, Page Down"), QT_TR_NOOP("Previous or next maps of a layer")),
+    PanelKey(_STAGE, QT_TR_NOOP("Arrows"), QT_TR_NOOP("Move the window over the map")),
+    PanelKey(_STAGE, QT_TR_NOOP("Space, Enter"), QT_TR_NOOP("Play or pause, reveal the next part")),
     PanelKey(_COMPARISON, QT_TR_NOOP("A, B"), QT_TR_NOOP("Same value of the first, or of the second network")),
     PanelKey(_TIMELINE, QT_TR_NOOP("Left, Right"), QT_TR_NOOP("Show the step before or after")),
     PanelKey(_TIMELINE, QT_TR_NOOP("Page Up, Page Down"), QT_TR_NOOP("Go back or on by 50 steps")),

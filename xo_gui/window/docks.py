@@ -48,6 +48,7 @@ class Docks(QObject):
         self._row: list[QDockWidget] = []  # side by side in the bottom area
         self._below: list[QDockWidget] = []  # below that row
         self._keeps_titles = False
+        self._before_stage: QByteArray | None = None
         self._stray_timer = QTimer(self)
         self._stray_timer.setSingleShot(True)
         self._stray_timer.timeout.connect(self._hide_stray_tab_bars)
@@ -137,6 +138,27 @@ class Docks(QObject):
         self._keeps_titles = True
         self._window.restoreState(state)
         self._keeps_titles = False
+
+    @property
+    def is_on_stage(self) -> bool:
+        """Whether only one dock is shown, beside the stage."""
+        return self._before_stage is not None
+
+    def enter_stage(self, kept: QDockWidget) -> None:
+        """Hide all docks but one, until `leave_stage` brings them back."""
+        self._before_stage = self._window.saveState()
+        for dock in self.all:
+            dock.setVisible(dock is kept)
+
+    def leave_stage(self) -> None:
+        """Show the docks again as they were."""
+        before, self._before_stage = self._before_stage, None
+        if before is not None:
+            self.restore(before)
+
+    def layout(self) -> QByteArray:
+        """The layout to be kept for the next start."""
+        return self._window.saveState() if self._before_stage is None else self._before_stage
 
     def adapt_to_width(self, width: int) -> None:
         """In a window narrower than WIDE_WINDOW, hide the right area until a value is selected."""
@@ -395,6 +417,10 @@ class CentralTabs(QWidget):
         self._stack.setCurrentIndex(at)
         self._layout_tabs()
         self.tabs.raise_()
+
+    def set_tabs_visible(self, visible: bool) -> None:
+        """Show or hide the tabs."""
+        self.tabs.setVisible(visible)
 
     def move_by(self, offset: int) -> None:
         """Show the tab that is `offset` further, in a circle."""

@@ -13,11 +13,12 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplicat
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QMainWindow, QToolButton, QWidget
 
 from engine.documents import PRESETS, check_input, preset, shipped_model
-from engine.nn import Model
+from engine.nn import Model, Network
 from engine.runtime import AnyQuery, Notice, Snapshot
 from xo_gui.app import Preferences, SavedLayout, call_all, resolve_theme, theme_service
 from xo_gui.state import (
     Autosave,
+    CellRef,
     Command,
     ComparisonController,
     EngineThread,
@@ -30,12 +31,12 @@ from xo_gui.views import View
 from xo_gui.views.compare import CompareView
 from xo_gui.views.data import DataView, InputView
 from xo_gui.views.drawing import DrawingView
-from xo_gui.views.inspector import InspectorView
+from xo_gui.views.inspector import InspectorView, StageView
 from xo_gui.views.network import MODEL_LETTERS, LayerStripView, NetworkView
 from xo_gui.views.votes import VotesView
 from xo_gui.window import dialogs
 from xo_gui.window.accessible_names import name_parts
-from xo_gui.window.actions import preset_id
+from xo_gui.window.actions import SlidingPage, preset_id
 from xo_gui.window.docks import MARGIN, CentralTabs, Docks, PanelFrame
 from xo_gui.window.import_export import ImportExport
 from xo_gui.window.menus import Menus
@@ -81,6 +82,7 @@ class MainWindow(QMainWindow):
         self._throttling = self._throttled = False
         self._named: tuple[Model | str | int | None, ...] | None = None  # in title and status bar
         self._keeps_layout = False
+        self._tab_before_stage: type[View] = NetworkView
         self._input_view = DrawingView.name
         self._build_panels()
         self.import_export = ImportExport(
@@ -172,6 +174,12 @@ class MainWindow(QMainWindow):
         return view
 
     @property
+    def stage_view(self) -> StageView:
+        view = self._view(StageView)
+        assert isinstance(view, StageView)
+        return view
+
+    @property
     def votes_view(self) -> VotesView:
         view = self._view(VotesView)
         assert isinstance(view, VotesView)
@@ -222,6 +230,7 @@ class MainWindow(QMainWindow):
             view.hovered.connect(self.session.hover)
             view.pinned.connect(self.session.pin)
             view.stepped_to.connect(self.session.step_to)
+            view.opened.connect(self.show_stage)
             view.queries_changed.connect(self.send_request)
             view.commanded.connect(self.execute)
             view.message.connect(self.show_message)
@@ -247,6 +256,7 @@ class MainWindow(QMainWindow):
 
     def _wire(self) -> None:
         self._wire_views(self.views)
+        self.stage_view.leave_requested.connect(self.leave_stage)
         self.training.changed.connect(self._training_settings_changed)
         self.training.message.connect(self.show_message)
         self.training.stated.connect(self.show_message)
@@ -296,7 +306,8 @@ class MainWindow(QMainWindow):
         self.send_request()
 
     def _selection_changed(self) -> None:
-        if self.session.selection.pinned is not None and self.panels.dock_of(InspectorView).isHidden():
+        is_hidden = self.panels.dock_of(InspectorView).isHidden() and not self.panels.is_on_stage
+        if self.session.selection.pinned is not None and is_hidden:
             self.panels.show_panel(InspectorView)
         call_all(partial(view.set_selection, self.session.selection) for view in self.views)
 
@@ -496,6 +507,46 @@ class MainWindow(QMainWindow):
         """Bring the comparison to the front."""
         self.central_tabs.show_view(CompareView)
 
+    def show_stage(self, cell: CellRef | None = None) -> None:
+        """Show how a value comes about, alone on the window beside the input: `cell`, or the pinned or hovered one,
+        or one in the middle of the first layer."""
+        selection = self.session.selection
+        chosen = (
+            cell or selection.pinned or selection.hovered or middle_cell(self.session.document.models[0].network)
+        )
+        if not self.panels.is_on_stage:
+            self._tab_before_stage = type(self.central_tabs.current_view)
+            self.panels.enter_stage(self.panels.dock_of(DrawingView))
+        self.central_tabs.show_view(StageView)
+        self.central_tabs.set_tabs_visible(False)
+        self.stage_view.set_alone(True)
+        if chosen != selection.pinned:
+            self.session.pin(chosen)
+        self.stage_view.setFocus()
+        self.menus.refresh()
+
+    def leave_stage(self) -> None:
+        """Show all panels again as they were before the stage."""
+        if not self.panels.is_on_stage:
+            return
+        self.stage_view.set_alone(False)
+        self.central_tabs.set_tabs_visible(True)
+        self.central_tabs.show_view(self._tab_before_stage)
+        self.panels.leave_stage()
+        self.central_tabs.current_view.setFocus()
+        self.menus.refresh()
+
+    def toggle_stage(self) -> None:
+        if self.panels.is_on_stage:
+            self.leave_stage()
+        else:
+            self.show_stage()
+
+    @property
+    def sliding(self) -> SlidingPage:
+        """The page with the sliding window: the stage, or else that of the inspector."""
+        return self.stage_view if self.panels.is_on_stage else self.inspector_view.value_page
+
     def find_layer(self) -> None:
         """Open the layer search of the visible network view."""
         if not isinstance(self.central_tabs.current_view, LayerStripView):
@@ -513,6 +564,7 @@ class MainWindow(QMainWindow):
 
     def reset_layout(self) -> None:
         """Move every panel back to its default place."""
+        self.leave_stage()
         self.panels.restore(self._first_layout)
 
     def restore_layout(self) -> None:
@@ -536,7 +588,7 @@ class MainWindow(QMainWindow):
 
     def _save_layout(self) -> None:
         if self._keeps_layout:
-            self._settings.layout = SavedLayout.of(self.saveGeometry(), self.saveState())
+            self._settings.layout = SavedLayout.of(self.saveGeometry(), self.panels.layout())
 
     def stop_engine(self) -> None:
         """Stop the engine thread, if it has not stopped yet."""
@@ -545,3 +597,9 @@ class MainWindow(QMainWindow):
     def _finish_autosave(self) -> None:
         if self.autosave is not None:
             self.autosave.finish(self._thread.saved_run)
+
+
+def middle_cell(network: Network) -> CellRef:
+    """The value in the middle of the first map of the first layer."""
+    shape = network.shapes[1]
+    return CellRef(1, 0, *(length // 2 for length in shape[1:]))

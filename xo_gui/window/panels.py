@@ -11,7 +11,7 @@ from xo_gui.views import View
 from xo_gui.views.compare import CompareView
 from xo_gui.views.data import DataView, InputView
 from xo_gui.views.drawing import DrawingView
-from xo_gui.views.inspector import InspectorView
+from xo_gui.views.inspector import InspectorView, StageView
 from xo_gui.views.network import NetworkView
 from xo_gui.views.step import StepView
 from xo_gui.views.training import (
@@ -62,6 +62,7 @@ PANELS = (
     Panel("network", NetworkView, None),
     Panel("compare", CompareView, None),
     Panel("step", StepView, None),
+    Panel("stage", StageView, None),
     Panel("inspector", InspectorView, _RIGHT),
     Panel("training", TrainingView, _BOTTOM),
     Panel("curves", CurvesView, _BOTTOM),

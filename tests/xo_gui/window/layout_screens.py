@@ -232,6 +232,8 @@ TRAINED: dict[str, Callable[[Stage], object]] = {
     "gradient": lambda stage: inspect(stage, CellRef(1, 0, 5, 5), 2),
     "profile": lambda stage: inspect(stage, CellRef(1, 0, 5, 5), 3),
     "vote": lambda stage: inspect(stage, CellRef(len(preset("default").network.layers), 0, 0, 0), 0),
+    "stage of a feature": lambda stage: stage.window.show_stage(CellRef(4, 0, 5, 5)),
+    "stage of a vote": lambda stage: stage.window.show_stage(CellRef(len(preset("default").network.layers), 0)),
     "step: forward": lambda stage: step(stage, 0),
     "step: update of a weight": lambda stage: step(stage, 3, True),
     "compare with a copy": lambda stage: compare(stage, CompareWithCurrent()),
@@ -257,6 +259,10 @@ OTHERS: dict[str, Callable[[Stage], object]] = {
     "ten classes": lambda stage: stage.use(untrained(TEN)),
     "twenty long classes": lambda stage: stage.use(untrained(TWENTY, LONG_NAME)),
     "twenty classes compared": lambda stage: (stage.use(untrained(TWENTY)), compare(stage, CompareWithCurrent())),
+    "stage of large features": lambda stage: (
+        stage.use(shipped_model("hanuschkin")),
+        stage.window.show_stage(CellRef(4, 0, 9, 9)),
+    ),
     "few values": lambda stage: stage.use(untrained(SMALL)),
 }
 SCREENS = {**FIRST, **TRAINED, **OTHERS}

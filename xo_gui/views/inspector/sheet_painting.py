@@ -372,13 +372,30 @@ def _paint_table(block: NumberTable, top: float, context: PaintContext) -> None:
         y += LINE
 
 
-def _ranked_columns(block: RankedList, width: float) -> tuple[float, float, float | None]:
-    """Where the factors of a ranked list begin and end, and the middle of the bars; None if they have no room."""
+def least_width(block: SheetBlock) -> float:
+    """The width at which no text of a list or of lines is elided; 0 for other blocks, which wrap or have their
+    own."""
+    if isinstance(block, TextLines):
+        return _text_room(block.lines) + RANK_GAP
+    if not isinstance(block, RankedList):
+        return 0.0
+    label, factors, number = _ranked_widths(block)
+    return label + RANK_GAP + factors + max(number + RANK_GAP, RANK_NUMBER)
+
+
+def _ranked_widths(block: RankedList) -> tuple[float, float, float]:
+    """The widths of labels, factors and numbers."""
     rows = [(rank.label, rank.factors, rank.number) for rank in block.rows]
     rows += [block.headers] if block.headers else []
     label, factors, number = (
         max((_text_width(row[at], SMALL_PX, False) for row in rows), default=0.0) for at in range(3)
     )
+    return label, factors, number
+
+
+def _ranked_columns(block: RankedList, width: float) -> tuple[float, float, float | None]:
+    """Where the factors of a ranked list begin and end, and the middle of the bars; None if they have no room."""
+    label, factors, number = _ranked_widths(block)
     right = width - max(number + RANK_GAP, RANK_NUMBER)
     bars = RANK_GAP + 2 * RANK_BAR
     start = RANK_LABEL if RANK_LABEL + factors + bars <= right else label + RANK_GAP

@@ -68,7 +68,7 @@ class ValueContext:
 
     selected_map: the map shown of a window over several; None for the one with the largest contribution.
     truncate: truncate numbers instead of rounding them.
-    max_rows: the most rows of a list.
+    max_rows: the most rows of a list. expands: whether a list offers to show more.
     """
 
     prediction: Prediction
@@ -76,6 +76,7 @@ class ValueContext:
     selected_map: int | None = None
     truncate: bool = False
     max_rows: int = MAX_ROWS
+    expands: bool = True
 
     @property
     def value(self) -> float:
@@ -173,11 +174,7 @@ def _window(context: ValueContext, formula: WeightedSum) -> list[SheetBlock]:
     """The window on one map times the kernel, and the contribution of the other maps."""
     parts = formula.products.reshape(len(formula.cells), -1).sum(axis=1)
     several = len(parts) > 1
-    one = (
-        int(np.abs(parts).argmax())
-        if context.selected_map is None or context.selected_map >= len(parts)
-        else context.selected_map
-    )
+    one = largest_map(context, formula)
     named = translate("Inspector", " on map {0}").format(one + 1) if several else ""
     window = context.input_grid(translate("Inspector", "window") + named, formula.values[one], formula.cells[one])
     feature = NumberGrid(
@@ -219,6 +216,14 @@ def _frame(context: ValueContext, window: NumberGrid) -> list[SheetBlock]:
             translate("Inspector", "Grey cells are outside the frame; the layer reads {0} there.").format(value)
         )
     ]
+
+
+def largest_map(context: ValueContext, formula: WeightedSum) -> int:
+    """The map below that a window over several is shown on: the selected one, or that with the largest
+    contribution."""
+    if context.selected_map is not None and context.selected_map < len(formula.cells):
+        return context.selected_map
+    return int(np.abs(formula.products.reshape(len(formula.cells), -1).sum(axis=1)).argmax())
 
 
 def _product_grid(
@@ -330,7 +335,7 @@ def _remaining(context: ValueContext, parts: HostArray, shown: list[int], missin
     if not rest:
         return []
     label = translate("Inspector", "{0} others").format(integer_text(rest))
-    if context.max_rows >= MAX_ROWS_EXPANDED or np.count_nonzero(parts) <= len(shown):
+    if not context.expands or context.max_rows >= MAX_ROWS_EXPANDED or np.count_nonzero(parts) <= len(shown):
         return [TextLines((TextLine(label, missing),))]
     return [
         RankedList(

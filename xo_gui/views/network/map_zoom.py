@@ -40,7 +40,7 @@ CellSource = Callable[[], tuple[CellRef | None, StripModel | None]]
 
 
 class MapZoom(QWidget):
-    """Covers `view` after a double click on a value there, or Space; Esc closes it.
+    """Covers `view` after Shift and a double click on a value there, or Space; Esc closes it.
 
     hovered(cell), pinned(cell): the user points at a value, or clicks it. The wheel, + and - zoom; dragging and the
     arrow keys move; Page Up and Page Down change the map.
@@ -253,8 +253,9 @@ class MapZoom(QWidget):
     # --- input
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Open on a double click or Space in the view below, and follow its size."""
-        if event.type() == QEvent.Type.MouseButtonDblClick and self._pressed()[0] is not None:
+        """Open on Shift and a double click, or Space, in the view below, and follow its size."""
+        double = isinstance(event, QMouseEvent) and event.type() == QEvent.Type.MouseButtonDblClick
+        if isinstance(event, QMouseEvent) and double and event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
             self.open(*self._pressed())
             return self.isVisible()
         pressed = isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress

@@ -106,6 +106,14 @@ class LayerStripView(LayerStripWidget):
         elif self._weight is not None:
             self.pinned.emit(centre_cell(self._strips, self._weight))
 
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Show the value that the first click has pinned on the stage."""
+        cell = self._pressed[0]
+        if event.button() == Qt.MouseButton.LeftButton and cell is not None:
+            self.opened.emit(cell)
+        else:
+            super().mouseDoubleClickEvent(event)
+
     def leaveEvent(self, event: QEvent) -> None:
         self._hover_at(-1.0, -1.0)
         super().leaveEvent(event)

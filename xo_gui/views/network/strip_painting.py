@@ -238,7 +238,7 @@ def click_hint(strips: Sequence[StripModel], header: HeaderTarget | None) -> str
     if header is None:
         return translate(
             "NetworkView",
-            "Point at a value to read it, click to see how it is computed, double-click to enlarge its map. "
+            "Point at a value to read it, click to see how it is computed, double-click to see that large. "
             "Keys: arrows, Enter, Space.",
         )
     strip = strips[header.model_index]

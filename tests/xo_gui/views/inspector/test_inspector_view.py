@@ -199,31 +199,31 @@ def test_the_window_slides_fills_the_map_and_can_be_paused_and_stepped(driver: I
     hand.draw(X_ARMS)
     driver.click(CellRef(3, 1, 0, 0))
     page, session = driver.panel.value_page, driver.window.session
-    QTest.mouseClick(page.step_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(page.controls.step_button, Qt.MouseButton.LeftButton)
     assert session.selection.pinned == CellRef(3, 1, 0, 1)
     assert session.selection.animating
     assert driver.value == signed_text(driver.activation(CellRef(3, 1, 0, 1)))
     ground = driver.network.grab().toImage().pixelColor(driver.place(CellRef(3, 1, 15, 15)))
     assert ground == QColor(current_theme().background), "what the window has not reached is empty"
-    page.speed_slider.setValue(100)
-    QTest.mouseClick(page.play_button, Qt.MouseButton.LeftButton)
-    assert "Pause" in page.play_button.text()
+    page.controls.speed_slider.setValue(100)
+    QTest.mouseClick(page.controls.play_button, Qt.MouseButton.LeftButton)
+    assert "Pause" in page.controls.play_button.text()
     driver.qtbot.waitUntil(lambda: session.selection.pinned.row >= 2, timeout=5000)
-    QTest.mouseClick(page.play_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(page.controls.play_button, Qt.MouseButton.LeftButton)
     stands = session.selection.pinned
     driver.qtbot.wait(80)
     assert session.selection.pinned == stands
-    QTest.mouseClick(page.play_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(page.controls.play_button, Qt.MouseButton.LeftButton)
     driver.qtbot.waitUntil(lambda: session.selection.pinned == CellRef(3, 1, 15, 15), timeout=10_000)
-    driver.qtbot.waitUntil(lambda: "Slide" in page.play_button.text(), timeout=2000)
-    QTest.mouseClick(page.step_button, Qt.MouseButton.LeftButton)
+    driver.qtbot.waitUntil(lambda: "Slide" in page.controls.play_button.text(), timeout=2000)
+    QTest.mouseClick(page.controls.step_button, Qt.MouseButton.LeftButton)
     assert session.selection.pinned == CellRef(3, 1, 0, 0), "from the end it begins anew"
 
 
 def test_a_click_elsewhere_ends_the_slide_and_shows_whole_maps(driver: InspectorDriver, hand: Hand) -> None:
     hand.draw(X_ARMS)
     driver.click(CellRef(3, 1, 0, 0))
-    QTest.mouseClick(driver.panel.value_page.play_button, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(driver.panel.value_page.controls.play_button, Qt.MouseButton.LeftButton)
     driver.click(CellRef(3, 0, 8, 8))
     assert not driver.panel.value_page.animation.is_playing
     assert not driver.window.session.selection.animating
