@@ -145,7 +145,7 @@ def _file_errors(path: FilePath) -> Iterator[None]:
 def _decode(
     file: BinaryIO, size: int, path: FilePath, note: Note | None, proceed: Callable[[], None] | None = None
 ) -> Image.Image:
-    """Decodes the first frame, upright; `note` is told if the file ends early.
+    """Decodes the first frame, upright; `note` is called if the file ends early.
 
     Raises FileError, InvalidFile or one of _DECODE_ERRORS.
     """

@@ -52,7 +52,7 @@ class StageMap:
 class StageScene:
     """What the stage shows of one value.
 
-    blocks: the arithmetic, as far as it is revealed. phases: in how many steps it is revealed.
+    blocks: the revealed part of the arithmetic. phases: in how many steps it is revealed.
     reads, fills: the map of the layer below, None for a pixel of the input, and the value's own map.
     """
 
@@ -64,7 +64,7 @@ class StageScene:
 
 def stage_scene(context: ValueContext, phase: int | None = None, filling: bool = False) -> StageScene:
     """The scene of a value. phase: how much is revealed, from 0, None for all. filling: whether the map is shown
-    only as far as it has been computed."""
+    only up to the value."""
     revealed = _phases(value_blocks(context))
     shown = len(revealed) - 1 if phase is None else min(phase, len(revealed) - 1)
     is_whole = shown == len(revealed) - 1
