@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +27,9 @@ from engine.training import SGD, TrainingConfig, TrainStep
 
 # Tolerances: of two summation orders in float32, and after ten consecutive steps.
 ABSOLUTE, RELATIVE, AFTER_STEPS = 1e-5, 1.3e-6, 1e-4
-STEPS, BATCH = 10, 3
+STEPS, BATCH, READINGS = 10, 3, 3
+# Of a pass: a second on a processor for all that is compared.
+QUICK_MULTIPLIES = 1e8
 CONFIG = TrainingConfig(SGD(0.01, momentum=0.9), batch=BATCH)
 # Replaces a difference that is not finite, which JSON cannot represent.
 NOT_FINITE = 1e30
@@ -44,24 +47,35 @@ def parity(
 ) -> Iterator[ParityResult]:
     """All comparisons, one after the other, in float32.
 
-    For every layer and network: outputs, gradients, the gradient in the input, and the parameters after ten steps
-    of SGD.
+    For every layer and network: outputs, also as a live pass reads them, gradients, the gradient in the input, and
+    the parameters after ten steps of SGD. Networks that are quick also in batches as they are trained in, for which
+    a GPU chooses other tiles.
     """
     for case in cases:
         network, rng = network_around(*case), np.random.default_rng(5)
         values = {name: array.astype(np.float32) for name, array in random_parameters(network, rng).items()}
         images = rng.normal(0, 1, (BATCH, *network.input_shape)).astype(np.float32)
         yield from _compare(case_id(case), network, values, images, (backend, reference))
-    for net in compared_nets() if compared is None else compared:
+    nets = compared_nets() if compared is None else compared
+    sizes = [(net, net.name, BATCH) for net in nets]
+    sizes += [
+        (net, f"{net.name}, batches of {net.config.batch}", net.config.batch) for net in nets if _is_quick(net)
+    ]
+    for net, name, batch in sizes:
         yield from _compare(
-            net.name, net.network, start_parameters(net), noise_batch(net, BATCH)[0], (backend, reference)
+            name, net.network, start_parameters(net), noise_batch(net, batch)[0], (backend, reference)
         )
+
+
+def _is_quick(net: BenchNet) -> bool:
+    multiplies = sum(cost.multiplies for cost in net.network.costs)
+    return net.config.batch > BATCH and net.config.batch * multiplies <= QUICK_MULTIPLIES
 
 
 def _compare(
     model: str, network: Network, values: Arrays, images: HostArray, sides: tuple[Backend, Backend]
 ) -> Iterator[ParityResult]:
-    shares = targets(np.arange(BATCH) % len(network.classes), len(network.classes))
+    shares = targets(np.arange(len(images)) % len(network.classes), len(network.classes))
     passes = [_pass(network, values, images, shares, backend) for backend in sides]
     for what, actual in passes[0].items():
         yield _difference(model, what, actual, passes[1][what], ABSOLUTE, RELATIVE)
@@ -73,15 +87,21 @@ def _pass(
     network: Network, values: Arrays, images: HostArray, shares: HostArray, backend: Backend
 ) -> dict[str, list[HostArray]]:
     """The results of a forward and backward pass in training mode, and the scores of a pass at inference."""
-    training = Plan(network, backend, BATCH, keep_outputs=True, learn=True, input_gradient=True)
-    inference = Plan(network, backend, BATCH)
+    batch = len(images)
+    training = Plan(network, backend, batch, keep_outputs=True, learn=True, input_gradient=True)
+    inference = Plan(network, backend, batch)
     for plan in (training, inference):
         plan.load(values)
         plan.forward(images)
     training.backward(shares)
+    # On a GPU the first reading is launched call by call, the second captured, the third a graph.
+    read = Plan(network, backend, batch, keep_outputs=True)
+    read.load(values)
+    readings = [read.forward_outputs(np.roll(images, number, axis=0)) for number in range(READINGS)]
     return {
         "outputs": training.outputs()[1:],
         "scores at inference": [backend.operations.to_host(inference.scores)],
+        f"outputs read {READINGS} times in a row": [array for reading in readings for array in reading[1:]],
         "errors": [training.host_losses],
         "gradients": list(training.parameter_gradients().values()),
         "gradient in the picture": [training.input_gradient()],
@@ -91,12 +111,13 @@ def _pass(
 def _trained(
     network: Network, values: Arrays, images: HostArray, shares: HostArray, backend: Backend
 ) -> list[HostArray]:
-    stepper = TrainStep(network, backend, CONFIG, values)
-    order = np.array([np.roll(np.arange(BATCH), step) for step in range(STEPS)])
+    batch = len(images)
+    stepper = TrainStep(network, backend, replace(CONFIG, batch=batch), values)
+    order = np.array([np.roll(np.arange(batch), step) for step in range(STEPS)])
     stepper.load_epoch(images, shares, order, np.full(STEPS, CONFIG.optimizer.rate, np.float32))
     # On a GPU the first half is launched call by call, the second as a graph.
     for _ in range(2):
-        stepper.run(BATCH, STEPS // 2)
+        stepper.run(batch, STEPS // 2)
     backend.synchronize()
     return list(stepper.parameters().values())
 

@@ -32,13 +32,15 @@ def test_a_backend_agrees_with_itself_over_layers_and_nets() -> None:
     assert {case.what for case in cases} == {
         "outputs",
         "scores at inference",
+        "outputs read 3 times in a row",
         "errors",
         "gradients",
         "gradient in the picture",
         "parameters after 10 steps",
     }
     assert all(case.is_within and case.difference == 0 for case in cases)
-    assert {"tiny", "default"} <= {case.subject for case in cases}
+    subjects = {case.subject for case in cases}
+    assert {"tiny", "default", "tiny, batches of 64", "default, batches of 64"} <= subjects
 
 
 def test_every_layer_and_preset_is_compared() -> None:
@@ -101,6 +103,30 @@ class OtherCoins(NumpyOps):
         return super().dropout(x, y, rate, key + 1, point)
 
 
+class OldReading(NumpyOps):
+    """Reads the outputs of the first pass again and again."""
+
+    def host_output(self, sources: Any) -> Any:
+        outlet = super().host_output(sources)
+        read = outlet.read
+        first: list[Any] = []
+
+        def again() -> Any:
+            first.append(read())
+            return first[0]
+
+        outlet.read = again
+        return outlet
+
+
+class WideTiles(NumpyOps):
+    """Computes a convolution wrongly from batches of 64 on."""
+
+    def convolution(self, *arguments: Any, **keywords: Any) -> Any:
+        ops: NumpyOps = OffConvolution() if arguments[0].shape[-1] >= 64 else NumpyOps()
+        return ops.convolution(*arguments, **keywords)
+
+
 class NoNumber(NumpyOps):
     """Sigmoids that are NaN."""
 
@@ -117,11 +143,18 @@ class NoNumber(NumpyOps):
         (LeakyAtZero, "ReLU", "gradient in the picture"),
         (NoMomentum, "Dense", "parameters after 10 steps"),
         (OtherCoins, "Dropout", "outputs"),
+        (OldReading, "Conv2D", "outputs read 3 times in a row"),
         (NoNumber, "Sigmoid", "outputs"),
     ],
 )
 def test_a_wrong_operation_is_found(changed: type[NumpyOps], kind: str, seen: str) -> None:
     assert seen in wrong(changed, kind)
+
+
+def test_a_tile_that_is_wrong_only_in_the_batches_of_training_is_found() -> None:
+    backend = replace(CPU, name="gpu", title="planted", operations=WideTiles())
+    cases = list(parity(backend, CPU, [], [TINY]))
+    assert {case.subject for case in cases if not case.is_within} == {"tiny, batches of 64"}
 
 
 def test_what_is_no_number_can_be_written_down() -> None:

@@ -27,8 +27,16 @@ from tests.engine.backends.cuda.build_folder import build_folder
 
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 FLAGS = ("-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-U_FORTIFY_SOURCE", "-w")
-# Guard elements around every array: reading one makes a result NaN, writing one fails.
-GUARD = 64
+# Sanitizers of the compiler, such as "address,undefined"; the address sanitizer has to be loaded before Python.
+SANITIZERS = os.environ.get("XO_SANITIZE_KERNELS", "")
+if SANITIZERS:
+    # Stacks of fibers are none of those that the sanitizer knows.
+    FLAGS += (f"-fsanitize={SANITIZERS}", "-fno-sanitize-recover=all", "-fsanitize-sections=shared_memory", "-g")
+    FLAGS += ("--param", "asan-stack=0")
+# The order in which threads and blocks run; any other number is the seed of a random one.
+IN_ORDER, REVERSED = 0, 1
+# Guard elements around every array: reading one makes a result NaN, writing one fails. A sanitizer has its own.
+GUARD = 0 if "address" in SANITIZERS else 64
 
 needs_compiler = pytest.mark.skipif(
     not sys.platform.startswith("linux") or shutil.which("g++") is None,
@@ -80,13 +88,14 @@ class DeviceArray:
 class CpuDevice:
     """A CudaDevice on the CPU.
 
-    backwards: run the last thread of a block, and the last block, first.
-    launches: names of the kernels run so far.
+    order: of the threads of a block, and of blocks: IN_ORDER, REVERSED, or the seed of a random one.
+    launches: names of the kernels run so far. ran: each with its options.
     host_work: number of allocations and transfers.
     """
 
-    def __init__(self, processors: int = 8, backwards: bool = False) -> None:
-        self.processors, self.backwards = processors, backwards
+    def __init__(self, processors: int = 8, order: int = IN_ORDER) -> None:
+        self.processors, self.order = processors, order
+        self.ran: set[tuple[str, tuple[str, ...]]] = set()
         self.launches: list[str] = []
         self.host_work = 0
 
@@ -120,7 +129,7 @@ class CpuDevice:
         return int(array.host.__array_interface__["data"][0])
 
     def load(self, source: str, options: tuple[str, ...]) -> CpuModule:
-        return CpuModule(self, compiled(source, options))
+        return CpuModule(self, compiled(source, options), options)
 
     def program(self, calls: Calls, times: int) -> Callable[[], None]:
         def run() -> None:
@@ -136,20 +145,21 @@ class CpuDevice:
 class CpuModule:
     """A shared library compiled from a kernel's source."""
 
-    def __init__(self, device: CpuDevice, library: ctypes.CDLL) -> None:
-        self._device, self._library = device, library
+    def __init__(self, device: CpuDevice, library: ctypes.CDLL, options: tuple[str, ...]) -> None:
+        self._device, self._library, self._options = device, library, options
 
     def get_function(self, name: str) -> Callable[..., None]:
         run = getattr(self._library, f"run_{name}")
 
         def launch(grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
             self._device.launches.append(name)
+            self._device.ran.add((name, self._options))
             assert 0 < np.prod(block) <= 1024
             assert all(0 < side < 65536 for side in grid[1:])
             dimensions = (ctypes.c_int * 6)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3])
             cells = [cell(argument) for argument in arguments]
             pointers = (ctypes.c_void_p * len(cells))(*(each.ctypes.data for each in cells))
-            failed = run(dimensions, pointers, int(self._device.backwards))
+            failed = run(dimensions, pointers, self._device.order)
             assert not failed, f"not all threads of {name} reached the same barrier"
             check_guards(arguments, name)
 
@@ -166,7 +176,7 @@ def cell(argument: Any) -> np.ndarray:
 
 def check_guards(arguments: tuple[Any, ...], name: str) -> None:
     for argument in arguments:
-        if isinstance(argument, DeviceArray):
+        if isinstance(argument, DeviceArray) and GUARD:
             guard = GUARD * argument.dtype.itemsize
             ends = argument.whole[:guard], argument.whole[-guard:]
             assert all((end == 0xFF).all() for end in ends), f"{name} wrote beyond an array"

@@ -85,10 +85,10 @@ def passed(
     return found | {"dx": plan.input_gradient()} | plan.parameters()
 
 
-def step_calls(network: Network, config: TrainingConfig) -> Calls:
-    """All calls of a training step, as prepared for a GPU of 132 multiprocessors, not yet executed."""
+def step_calls(network: Network, config: TrainingConfig, processors: int = 132) -> Calls:
+    """All calls of a training step, as prepared for a GPU of so many multiprocessors, not yet executed."""
     found: list[Calls] = []
-    backend = kernel_backend(CpuDevice(132))
+    backend = kernel_backend(CpuDevice(processors))
 
     def program(calls: Calls, times: int) -> Callable[[], None]:
         found.append(calls)

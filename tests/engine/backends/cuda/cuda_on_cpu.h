@@ -1,8 +1,9 @@
 // Emulates CUDA C kernels on the CPU, to test their results. Every thread of a block is a fiber, so that __syncthreads
 // works; blocks run one after the other. Shared memory is filled with NaN at the start of a block.
 //
-// It does not detect races between blocks or launch limits, and a missing __syncthreads only if the order of threads
-// matters, so tests run them forwards and backwards.
+// It does not detect launch limits, and a missing __syncthreads or a race between blocks only if the order of threads or
+// blocks matters, so tests run them in several orders: 0 as they are numbered, 1 reversed, any other number is the seed
+// of a random one.
 
 // C headers only: C++ headers would dominate the compile time.
 #include <setjmp.h>
@@ -78,12 +79,32 @@ static void resume(int thread) {
     setcontext(&current->start);
 }
 
-// Whether every thread of the block terminated: a barrier reached by only some of them is a deadlock.
-static bool run_block(int threads, bool backwards) {
+// The numbers below count, in an order; places has room for them.
+static unsigned state;
+static const int* ordered(int* places, int count, unsigned order) {
+    for (int i = 0; i < count; i++) places[i] = order == 1 ? count - 1 - i : i;
+    if (order < 2) return places;
+    for (int i = count - 1; i > 0; i--) {
+        state ^= state << 13, state ^= state >> 17, state ^= state << 5;
+        int j = int(state % unsigned(i + 1)), moved = places[i];
+        places[i] = places[j], places[j] = moved;
+    }
+    return places;
+}
+
+// With the gaps that a sanitizer leaves between arrays.
+__attribute__((no_sanitize("address", "undefined"))) static void forget_shared_memory() {
     for (char* byte = __start_shared_memory; byte < __stop_shared_memory; byte++) *byte = (char)0xFF;
+}
+
+// Whether every thread of the block terminated: a barrier reached by only some of them is a deadlock.
+static bool run_block(int threads, unsigned order) {
+    static int places[MOST_THREADS];
+    forget_shared_memory();
     for (int t = 0; t < threads; t++) fibers[t].state = READY;
     for (;;) {
-        for (int t = 0; t < threads; t++) resume(backwards ? threads - 1 - t : t);
+        ordered(places, threads, order);
+        for (int t = 0; t < threads; t++) resume(places[t]);
         int waiting = 0;
         for (int t = 0; t < threads; t++) waiting += fibers[t].state == WAITING;
         if (waiting == 0) return true;
@@ -100,21 +121,25 @@ template <class... A, void (*Kernel)(A...)> struct Launcher<Kernel> {
 };
 
 // dimensions: of the grid and of a block. given: pointers to the arguments, as for cuLaunchKernel.
-static int launch(void (*kernel)(void**), const int* dimensions, void** given, int backwards) {
+static int launch(void (*kernel)(void**), const int* dimensions, void** given, unsigned order) {
     gridDim = {dimensions[0], dimensions[1], dimensions[2]};
     blockDim = {dimensions[3], dimensions[4], dimensions[5]};
     body = kernel;
     arguments = given;
     int blocks = gridDim.x * gridDim.y * gridDim.z;
-    for (int b = 0; b < blocks; b++) {
-        int block = backwards ? blocks - 1 - b : b;
+    int* places = (int*)malloc(blocks * sizeof(int));
+    state = order;
+    ordered(places, blocks, order);
+    bool passed = true;
+    for (int b = 0; b < blocks && passed; b++) {
+        int block = places[b];
         blockIdx = {block % gridDim.x, block / gridDim.x % gridDim.y, block / (gridDim.x * gridDim.y)};
-        if (!run_block(blockDim.x * blockDim.y * blockDim.z, backwards)) {
-            for (int t = 0; t < MOST_THREADS; t++) fibers[t].begun = false;
-            return 1;
-        }
+        passed = run_block(blockDim.x * blockDim.y * blockDim.z, order);
     }
-    return 0;
+    if (!passed)
+        for (int t = 0; t < MOST_THREADS; t++) fibers[t].begun = false;
+    free(places);
+    return !passed;
 }
 
 }  // namespace cuda_on_cpu
@@ -122,6 +147,6 @@ static int launch(void (*kernel)(void**), const int* dimensions, void** given, i
 static inline void __syncthreads() { cuda_on_cpu::pause(cuda_on_cpu::WAITING); }
 
 #define EXPORT(kernel)                                                                                      \
-    extern "C" __attribute__((visibility("default"))) int run_##kernel(const int* d, void** g, int back) { \
-        return cuda_on_cpu::launch(cuda_on_cpu::Launcher<kernel>::run, d, g, back);                         \
+    extern "C" __attribute__((visibility("default"))) int run_##kernel(const int* d, void** g, unsigned o) { \
+        return cuda_on_cpu::launch(cuda_on_cpu::Launcher<kernel>::run, d, g, o);                            \
     }

@@ -15,6 +15,12 @@ import pytest
 
 from tests.engine.backends.cuda.build_folder import build_folder
 
+# What CuPy 14 adds to a kernel's own options, beside folders of header files, of which the kernels include none
+# (cupy/cuda/compiler.py).
+CUPY_FLAGS = (
+    "-ftz=true",
+    "--device-as-default-execution-space",
+)
 PATTERN = "nvrtc64_*_0.dll" if sys.platform == "win32" else "libnvrtc.so.*"
 
 
@@ -47,7 +53,7 @@ def compile_for(architecture: int, source: str, options: tuple[str, ...], virtua
     Raises AssertionError with the compiler's log.
     """
     target = (f"compute_{architecture}",) if virtual else (f"sm_{architecture}", "--ptxas-options=-v")
-    given = (f"--gpu-architecture={target[0]}", "--std=c++17", *target[1:], *options)
+    given = ("--std=c++17", *options, f"-arch={target[0]}", *target[1:], *CUPY_FLAGS)
     digest = hashlib.sha256(repr((version(), source, given)).encode()).hexdigest()[:24]
     said = build_folder() / f"{digest}.log"
     if not said.exists():

@@ -116,6 +116,11 @@ def test_the_largest_tiles_compile_without_spilling_a_register() -> None:
         assert set(re.findall(r"(\d+) bytes spill", log)) == {"0"}, (text, log)
 
 
+def test_kernels_include_no_header_so_that_they_need_no_folder_of_them() -> None:
+    for path in SOURCE_FOLDER.iterdir():
+        assert "#include" not in path.read_text("utf-8"), path
+
+
 def test_compiler_errors_give_file_and_line() -> None:
     broken = kernel_source("matmul", "#define EPILOGUE_PARAMETERS\n#define EPILOGUE(i, computed, cell) oops;")
     options = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.engine.backends.cuda.cpu_device import CpuDevice, needs_compiler
+from tests.engine.backends.cuda.cpu_device import IN_ORDER, REVERSED, CpuDevice, needs_compiler
 
 pytestmark = needs_compiler
 
@@ -34,17 +34,17 @@ extern "C" __global__ void places(int* y) {
 """
 
 
-def run(name: str, *arguments: object, wait: int = 1, backwards: bool = False, **sizes: object) -> CpuDevice:
-    device = CpuDevice(backwards=backwards)
+def run(name: str, *arguments: object, wait: int = 1, order: int = IN_ORDER, **sizes: object) -> CpuDevice:
+    device = CpuDevice(order=order)
     function = device.load(SOURCE, (f"-DWAIT={wait}",)).get_function(name)
     function(sizes.get("grid", (1,)), sizes.get("block", (4,)), arguments)
     return device
 
 
-@pytest.mark.parametrize("backwards", [False, True])
-def test_threads_wait_for_each_other(backwards: bool) -> None:
+@pytest.mark.parametrize("order", [IN_ORDER, REVERSED, 7])
+def test_threads_wait_for_each_other(order: int) -> None:
     x, y = (CpuDevice().from_host(np.arange(4, dtype=np.float32)) for _ in range(2))
-    run("reversed", x, y, np.int32(4), backwards=backwards)
+    run("reversed", x, y, np.int32(4), order=order)
     assert y.host.tolist() == [3, 2, 1, 0]
 
 

@@ -16,7 +16,7 @@ from engine.documents import DEFAULT
 from engine.nn import Network, Plan
 from engine.nn.layers import Conv2D, Dense, Flatten, GlobalAvgPool, MaxPool2D, ReLU
 from engine.training import AdamW, TrainingConfig
-from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
+from tests.engine.backends.cuda.cpu_device import IN_ORDER, REVERSED, CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (
     MIXED,
     all_calls,
@@ -68,7 +68,7 @@ def test_fewer_launches_give_the_same_bytes(network: Network) -> None:
     images, shares = examples(network, 5)
     ends, counts = [], []
     for fuse in (False, True):
-        device = CpuDevice(132, backwards=fuse)
+        device = CpuDevice(132, REVERSED if fuse else IN_ORDER)
         plan = learning_plan(network, kernel_backend(device), 5)
         compile_ahead(fuse_launches(all_calls(plan)) if fuse else all_calls(plan))
         before = len(device.launches)

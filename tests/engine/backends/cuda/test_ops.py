@@ -11,7 +11,7 @@ from engine.documents import PRESETS
 from engine.nn.layers import Layer, Shape
 from engine.training import SGD, AdamW, TrainingConfig, TrainStep
 from engine.training.optimizers import Adam
-from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
+from tests.engine.backends.cuda.cpu_device import IN_ORDER, REVERSED, CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (
     MIXED,
     all_calls,
@@ -35,10 +35,10 @@ def kernels_of_all_cases() -> None:
     )
 
 
-@pytest.mark.parametrize("backwards", [False, True], ids=["", "backwards"])
+@pytest.mark.parametrize("order", [IN_ORDER, REVERSED], ids=["", "reversed"])
 @pytest.mark.parametrize("case", LAYER_CASES, ids=case_id)
-def test_every_layer_matches_numpy(case: tuple[Layer, Shape], backwards: bool) -> None:
-    """backwards: threads run in reverse order, which reveals missing barriers."""
+def test_every_layer_matches_numpy(case: tuple[Layer, Shape], order: int) -> None:
+    """reversed: threads run in reverse order, which reveals missing barriers."""
     network = network_around(*case)
     values = {
         name: v.astype(np.float32) for name, v in random_parameters(network, np.random.default_rng(2)).items()
@@ -46,7 +46,7 @@ def test_every_layer_matches_numpy(case: tuple[Layer, Shape], backwards: bool) -
     images, shares = examples(network, 3)
     got, expected = (
         passed(learning_plan(network, backend, 3), values, images, shares)
-        for backend in (kernel_backend(CpuDevice(backwards=backwards)), CPU)
+        for backend in (kernel_backend(CpuDevice(order=order)), CPU)
     )
     assert_near(got, expected)
 

@@ -11,7 +11,7 @@ from engine.backends.cuda.tile_costs import TILES, ProductShape, TileShape, Tili
 from engine.backends.cuda.tiling import vector_width
 from engine.nn import Network
 from engine.nn.layers import Conv2D, Dense, Flatten
-from tests.engine.backends.cuda.cpu_device import CpuDevice, compile_ahead, needs_compiler
+from tests.engine.backends.cuda.cpu_device import IN_ORDER, REVERSED, CpuDevice, compile_ahead, needs_compiler
 from tests.engine.backends.cuda.cpu_kernels import (
     all_calls,
     assert_near,
@@ -40,7 +40,7 @@ def always(tile: TileShape, groups: int, slices: int, depth: int) -> TilingChoic
 )
 def test_every_tile_gives_the_same_product(tile: TileShape, groups: int, slices: int, depth: int) -> None:
     """Batches of a multiple of four use vector loads, others do not."""
-    device = CpuDevice(backwards=slices > 1)
+    device = CpuDevice(order=REVERSED if slices > 1 else IN_ORDER)
     kernels = kernel_backend(device, choose_tiling=always(tile, groups, slices, depth))
     batch = BATCH if slices > 1 else 3
     images, shares = examples(LONG, batch)
@@ -52,11 +52,11 @@ def test_every_tile_gives_the_same_product(tile: TileShape, groups: int, slices:
 
 
 @needs_compiler
-@pytest.mark.parametrize("backwards", [False, True])
-def test_matrices_may_have_any_strides(backwards: bool) -> None:
+@pytest.mark.parametrize("order", [IN_ORDER, REVERSED, 7])
+def test_matrices_may_have_any_strides(order: int) -> None:
     rng = np.random.default_rng(1)
     # The two long ones are split into more slices than their reduction has thread groups.
-    ops = kernel_backend(CpuDevice(132, backwards)).operations
+    ops = kernel_backend(CpuDevice(132, order)).operations
     for rows, members, columns in ((5, 7, 3), (1, 300, 1), (33, 1, 65), (4, 9, 1), (3, 1500, 2), (2, 4000, 3)):
         left, right = rng.normal(size=(rows, members)), rng.normal(size=(members, columns))
         for left_turned in (False, True):
@@ -73,7 +73,7 @@ def test_matrices_may_have_any_strides(backwards: bool) -> None:
 @needs_compiler
 def test_few_columns_are_computed_row_by_row() -> None:
     rng = np.random.default_rng(1)
-    device = CpuDevice(backwards=True)
+    device = CpuDevice(order=REVERSED)
     ops = kernel_backend(device).operations
     for rows, members, columns in ((1, 1, 1), (3, 65, 1), (5, 1000, 2)):
         left, right = rng.normal(size=(rows, members)), rng.normal(size=(members, columns))
