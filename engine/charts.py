@@ -37,6 +37,12 @@ LEFT, RIGHT, TOP, BOTTOM = 86, 206, 92, 56
 # Colour-blind safe colours (Okabe and Ito 2008), each with a dash pattern of its own.
 STYLES: Final = (("#0072b2", ""), ("#d55e00", "7 4"), ("#5b6472", "2 4"), ("#009e73", "10 3 2 3"))
 LABEL_SPACING = 17  # pixels between the labels of curves
+# The least distance, in decades, of 1 to 9 times the powers of ten, and of 1, 2 and 5 times.
+TICK_FACTORS: Final[tuple[tuple[float, tuple[int, ...]], ...]] = (
+    (math.log10(10 / 9), tuple(range(1, 10))),
+    (math.log10(2), (1, 2, 5)),
+)
+MOST_TICKS = 9
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,33 @@ class ChartLine:
     name: str
     xs: Sequence[float]
     ys: Sequence[float]
+
+
+def log_ticks(low: float, high: float, gap: float) -> list[float]:
+    """Round numbers from `low` to `high`, above 0, for the labels of a logarithmic axis; at least two.
+
+    gap: the least distance of two labels, in decades. They are 1 to 9 times every power of ten, or 1, 2 and 5
+    times, or powers alone; where fewer than two lie inside, multiples of 1, 2 or 5 times a smaller power of ten.
+    """
+    exponents = math.log10(low), math.log10(high)
+    every = max(1, math.ceil(gap - 1e-9))
+    powers = range(math.floor(exponents[0] / every) * every, math.ceil(exponents[1]) + 1, every)
+    factors = next((factors for least, factors in TICK_FACTORS if least >= gap), (1,))
+    candidates = [factor * 10.0**power for power in powers for factor in factors]
+    inside = [value for value in candidates if exponents[0] - 1e-9 <= math.log10(value) <= exponents[1] + 1e-9]
+    return inside if len(inside) > 1 else _multiples(low, high)
+
+
+def _multiples(low: float, high: float) -> list[float]:
+    """The multiples from `low` to `high` of the largest of 1, 2 or 5 times a power of ten that has two of them."""
+    power = math.ceil(math.log10(high))
+    while True:
+        for digit in (5, 2, 1):
+            step = digit * 10.0**power
+            first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+            if last > first:
+                return [round(at * digit * 10.0**power, max(0, -power)) for at in range(first, last + 1)]
+        power -= 1
 
 
 class LogAxis:
@@ -63,11 +96,8 @@ class LogAxis:
         return self._start + share * (self._end - self._start)
 
     def ticks(self) -> list[float]:
-        """Round numbers inside: powers of ten, with 2 and 5 times them where there is room."""
-        steps = (1,) if self._high - self._low > 2.5 else (1, 2, 5)
-        powers = range(math.floor(self._low), math.ceil(self._high) + 1)
-        candidates = [step * 10.0**power for power in powers for step in steps]
-        return [value for value in candidates if self._low - 1e-9 <= math.log10(value) <= self._high + 1e-9]
+        """Round numbers inside, about nine at most."""
+        return log_ticks(10**self._low, 10**self._high, (self._high - self._low) / MOST_TICKS)
 
 
 def log_chart(
@@ -100,7 +130,7 @@ def tick_text(value: float) -> str:
     """The label of a tick: 0.001, 10,000, 3 million."""
     if value >= 1e6:
         return f"{value / 1e6:g} million"
-    return f"{value:,.0f}" if value >= 1 else f"{value:.9f}".rstrip("0")
+    return f"{value:,.10g}" if value >= 1 else f"{value:.9f}".rstrip("0")
 
 
 def _line(line: ChartLine, across: LogAxis, up: LogAxis, name_height: float, colour: str, dash: str) -> list[str]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from engine.bench.report import ScalingCurve
-from engine.charts import GRID, SECONDARY_TEXT, TEXT, svg_header, svg_text
+from engine.charts import GRID, SECONDARY_TEXT, TEXT, LogAxis, svg_header, svg_text, tick_text
 
 PANEL_WIDTH, PANEL_HEIGHT, GAP, MARGIN = 340, 250, 30, 22
 LEFT, RIGHT, TOP, BOTTOM = 58, 14, 40, 44
@@ -47,8 +47,8 @@ def _legend(x: float, y: float) -> list[str]:
 def _panel(curve: ScalingCurve) -> list[str]:
     milliseconds = [1000 * value for value in (*curve.low, *curve.high)]
     expected = [1000 * curve.seconds[-1] * m / curve.multiplies[-1] for m in curve.multiplies]
-    across = _Axis(curve.at, LEFT, PANEL_WIDTH - RIGHT)
-    up = _Axis([*milliseconds, *expected], PANEL_HEIGHT - BOTTOM, TOP)
+    across = _axis(curve.at, LEFT, PANEL_WIDTH - RIGHT)
+    up = _axis([*milliseconds, *expected], PANEL_HEIGHT - BOTTOM, TOP)
     parts = [svg_text(0, 14, f"Cost against {curve.of}", size=13, weight=600)]
     slopes = f"slope: multiplies {curve.multiplies_slope:.2f}, time {curve.seconds_slope:.2f}"
     parts.append(svg_text(0, 30, slopes, fill=SECONDARY_TEXT))
@@ -69,16 +69,16 @@ def _panel(curve: ScalingCurve) -> list[str]:
     return parts
 
 
-def _grid(across: _Axis, up: _Axis, of: str) -> list[str]:
+def _grid(across: LogAxis, up: LogAxis, of: str) -> list[str]:
     parts = []
     for value in up.ticks():
         parts.append(f'<path d="M{LEFT} {up(value):.1f}H{PANEL_WIDTH - RIGHT}" stroke="{GRID}"/>')
-        parts.append(svg_text(LEFT - 6, up(value) + 4, _number(value), fill=SECONDARY_TEXT, anchor="end"))
+        parts.append(svg_text(LEFT - 6, up(value) + 4, tick_text(value), fill=SECONDARY_TEXT, anchor="end"))
     for value in across.ticks():
         parts.append(f'<path d="M{across(value):.1f} {TOP}V{PANEL_HEIGHT - BOTTOM}" stroke="{GRID}"/>')
         parts.append(
             svg_text(
-                across(value), PANEL_HEIGHT - BOTTOM + 16, _number(value), fill=SECONDARY_TEXT, anchor="middle"
+                across(value), PANEL_HEIGHT - BOTTOM + 16, tick_text(value), fill=SECONDARY_TEXT, anchor="middle"
             )
         )
     middle = (LEFT + PANEL_WIDTH - RIGHT) / 2
@@ -90,25 +90,8 @@ def _grid(across: _Axis, up: _Axis, of: str) -> list[str]:
     return parts
 
 
-class _Axis:
-    """A logarithmic axis for positive values between two pixel positions."""
-
-    def __init__(self, values: Sequence[float], start: float, end: float) -> None:
-        low, high = math.log10(min(values)), math.log10(max(values))
-        room = max(0.04 * (high - low), 0.02)
-        self._low, self._high, self._start, self._end = low - room, high + room, start, end
-
-    def __call__(self, value: float) -> float:
-        share = (math.log10(value) - self._low) / (self._high - self._low)
-        return self._start + share * (self._end - self._start)
-
-    def ticks(self) -> list[float]:
-        """Round numbers inside: powers of ten, with 2 and 5 times them where there is room."""
-        steps = (1,) if self._high - self._low > 2.5 else (1, 2, 5)
-        powers = range(math.floor(self._low), math.ceil(self._high) + 1)
-        found = [step * 10.0**power for power in powers for step in steps]
-        return [value for value in found if self._low <= math.log10(value) <= self._high]
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1 else f"{value:.6f}".rstrip("0")
+def _axis(values: Sequence[float], start: float, end: float) -> LogAxis:
+    """An axis that reaches a little beyond positive values, between two pixel positions."""
+    low, high = min(values), max(values)
+    room = 10 ** max(0.04 * math.log10(high / low), 0.02)
+    return LogAxis(low / room, high * room, start, end)

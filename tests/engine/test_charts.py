@@ -30,6 +30,22 @@ def test_each_power_of_ten_is_as_wide_as_the_next() -> None:
     assert LogAxis(3, 60, 0, 1).ticks() == [5, 10, 20, 50]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (2.1, 4.9, [3, 4]),
+        (5.5, 9.5, [6, 7, 8, 9]),
+        (0.0112, 0.0148, [0.012, 0.014]),
+        (1.2341, 1.2346, [1.2342, 1.2344, 1.2346]),
+        (1e-12, 1e4, [1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1, 100, 1e4]),
+    ],
+)
+def test_a_logarithmic_axis_has_at_least_two_labels(low: float, high: float, ticks: list[float]) -> None:
+    axis = LogAxis(low, high, 0, 1)
+    assert axis.ticks() == pytest.approx(ticks)
+    assert len({tick_text(tick) for tick in axis.ticks()} - {"0."}) >= 2
+
+
 def test_what_lies_beyond_an_axis_is_put_on_its_edge() -> None:
     axis = LogAxis(1, 100, 0, 10)
     assert (axis(0), axis(0.01), axis(1e9)) == (0, 0, 10)

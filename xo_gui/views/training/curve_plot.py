@@ -13,6 +13,7 @@ from PySide6.QtGui import QAction, QColor, QFontMetricsF, QIcon, QMouseEvent, QP
 from PySide6.QtWidgets import QMenu, QWidget
 
 from engine.backends import HostArray
+from engine.charts import log_ticks
 from engine.nn import RunPoint
 from engine.runtime import TrainingReport
 from engine.training import Branch, Curves
@@ -127,24 +128,29 @@ def shown_branch(training: TrainingReport | None, settings: TrainingSettings | N
 MIN_SHOWN_LOSS: Final = 1e-4  # where a logarithmic axis draws an error of 0
 _MAX_RINGS = 20  # along a held-out curve
 _MARK_ROWS, _ROW_HEIGHT = 3, 13.0
-_FACTORS: Final[tuple[tuple[float, tuple[int, ...]], ...]] = ((0.046, tuple(range(1, 10))), (0.3, (1, 2, 5)))
 _TICK_GAP = 13.0  # minimum distance of two axis labels, in logical pixels
 
 
 class ErrorAxis(pg.AxisItem):  # type: ignore[misc]
-    """An axis whose logarithmic labels are at 1, 2 and 5 of every power of ten, fewer where they would overlap."""
+    """An axis whose logarithmic labels are round numbers, at least two, as many as have room.
+
+    It grows with its labels and never shrinks, so that the curves do not move to and fro.
+    """
+
+    def __init__(self, orientation: str) -> None:
+        super().__init__(orientation)
+        self.setStyle(tickFont=font(SMALL_PX), tickLength=-4, autoReduceTextSpace=False)
 
     def logTickValues(self, low: float, high: float, size: float, ticks: object) -> list[tuple[float, list[float]]]:
         """The labels of the axis from `low` to `high`, as logarithms."""
-        powers = range(int(np.floor(low)), int(np.ceil(high)) + 1)
-        decade = size / max(high - low, 1e-9)
-        # The nearest two of each set are 0.046, 0.3 and 1 of a decade apart.
-        factors = next((factors for gap, factors in _FACTORS if gap * decade >= _TICK_GAP), (1,))
-        ticks_at = [power + float(np.log10(factor)) for power in powers for factor in factors]
-        return [(1.0, [tick for tick in ticks_at if low <= tick <= high])]
+        # pyqtgraph draws no label that reaches beyond an end of the axis.
+        edge = (high - low) * min(_TICK_GAP / 2 / max(size, 1.0), 0.1)
+        gap = (high - low) * _TICK_GAP / max(size, 1.0)
+        values = log_ticks(float(10 ** (low + edge)), float(10 ** (high - edge)), gap)
+        return [(1.0, np.log10(values).tolist())]
 
     def logTickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
-        return [f"{10**value:.3g}" for value in values]
+        return [f"{10**value:.10g}" if 1e-4 <= 10**value < 1e5 else f"{10**value:.3g}" for value in values]
 
 
 class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
@@ -184,9 +190,7 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
         self.setFrameShape(self.Shape.NoFrame)
         self.viewport().setMouseTracking(True)
         self.viewport().installEventFilter(self)
-        for name in ("left", "bottom"):
-            self.getAxis(name).setStyle(tickFont=font(SMALL_PX), tickLength=-4)
-        self.getAxis("left").setWidth(38)
+        self.getAxis("bottom").setStyle(tickFont=font(SMALL_PX), tickLength=-4)
 
     # -- display -----------------------------------------------------------------------------------------------
 
