@@ -128,6 +128,7 @@ def shown_branch(training: TrainingReport | None, settings: TrainingSettings | N
 MIN_SHOWN_LOSS: Final = 1e-4  # where a logarithmic axis draws an error of 0
 _MAX_RINGS = 20  # along a held-out curve
 _MARK_ROWS, _ROW_HEIGHT = 3, 13.0
+_LEAST_DECADES: Final = 0.3  # that a logarithmic axis shows
 _TICK_GAP = 13.0  # minimum distance of two axis labels, in logical pixels
 
 
@@ -212,6 +213,8 @@ class CurvePlot(pg.PlotWidget):  # type: ignore[misc]
         """Draw these branches, one in front; see curve_lines for measure and window."""
         if log != self._log:
             self.setLogMode(y=log)
+            # Of one point, or of equal values, pyqtgraph would show a range of their last digits.
+            self.plotItem.vb.setLimits(minYRange=_LEAST_DECADES if log else None)
         self._log, self._front = log, front
         for name in ("left", "bottom"):  # axes without curves would be misleading
             if self.getAxis(name).isVisible() != bool(branches):

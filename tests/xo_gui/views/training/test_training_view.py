@@ -99,6 +99,8 @@ def test_run_and_pause_change_the_features_and_are_one_undo(coach: Coach, hand: 
 def test_step_and_epoch_stop_by_themselves(coach: Coach) -> None:
     coach.click(coach.panel.step_button)
     assert coach.stand().current_point.step == 1
+    bottom, top = coach.curves.plot.viewRange()[1]
+    assert 0.3 <= top - bottom < 2, "decades: the axis of one point has labels that can be read"
     coach.click(coach.panel.step_button)
     coach.until(lambda training: training.current_point.step == 2)
     coach.stand()
