@@ -129,10 +129,11 @@ class ClassBar:
 
 @dataclass(frozen=True)
 class ClassBars:
-    """A bar for each class. has_negative_side: leaves room for negative bars even if there are none."""
+    """A bar for each class: a vote, in the colour of the class, or part of a score, from 0 to either side, in the
+    colours of values."""
 
     bars: tuple[ClassBar, ...]
-    has_negative_side: bool = False
+    are_scores: bool = False
 
 
 @dataclass(frozen=True, eq=False)

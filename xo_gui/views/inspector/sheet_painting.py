@@ -438,8 +438,7 @@ def _paint_class_bars(block: ClassBars, top: float, context: PaintContext) -> No
     number = max(_text_width(bar.number, TEXT_PX, False) for bar in block.bars) + 8
     names = max((class_name_width(bar.name, _MAX_NAME_WIDTH) for bar in block.bars), default=0.0)
     left, right = 24.0 + (names and names + 6), context.width - number
-    signed = block.has_negative_side or any(bar.fraction < 0 for bar in block.bars)
-    zero = (left + right) / 2 if signed else left
+    zero = (left + right) / 2 if block.are_scores else left
     for at, bar in enumerate(block.bars):
         y = top + at * BAR
         paint_class_symbol(
@@ -453,14 +452,16 @@ def _paint_class_bars(block: ClassBars, top: float, context: PaintContext) -> No
         paint_class_name(
             context.painter, context.theme, bar.class_index, bar.name, QRectF(SYMBOL_SIZE + 6, y, names, BAR)
         )
-        context.painter.fillRect(QRectF(left, y + 6, right - left, 7), QColor(context.theme.control))
-        room = (right - left) / 2 if signed else right - left
+        room = (right - left) / 2 if block.are_scores else right - left
         length = room * min(abs(bar.fraction), 1.0) if math.isfinite(bar.fraction) else 0.0
         start = zero if bar.fraction >= 0 else zero - length
-        context.painter.fillRect(
-            QRectF(start, y + 6, length, 7), QColor(context.theme.class_colour(bar.class_index))
-        )
-        if signed:
+        colour = context.theme.class_colour(bar.class_index)
+        if block.are_scores:
+            colour = context.theme.value_stops[4 if bar.fraction > 0 else 0]
+        else:
+            context.painter.fillRect(QRectF(left, y + 6, right - left, 7), QColor(context.theme.control))
+        context.painter.fillRect(QRectF(start, y + 6, length, 7), QColor(colour))
+        if block.are_scores:
             context.painter.setPen(QPen(QColor(context.theme.secondary_text), 1.0))
             context.painter.drawLine(QPointF(zero, y + 3), QPointF(zero, y + 16))
         context.draw_text(QRectF(0, y, context.width, BAR), bar.number, context.theme.text, TEXT_PX, right=True)

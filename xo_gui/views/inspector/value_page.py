@@ -153,7 +153,7 @@ class ValuePage(QWidget):
         )
         return [
             Heading(translate("Inspector", "contribution to the score of each class")),
-            ClassBars(bars, has_negative_side=True),
+            ClassBars(bars, are_scores=True),
         ]
 
     # --- user actions

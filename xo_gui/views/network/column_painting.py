@@ -210,7 +210,8 @@ def paint_list(
 
 
 def paint_votes(brush: Brush, column: ColumnLayout, prediction: Prediction, level: float) -> None:
-    """Paint every class with its symbol, vote, and score as a bar from a dashed line."""
+    """Paint every class with its symbol and vote; where votes are shares of 100 %, the score under its name, with a
+    bar in the colours of values, since a bar in the class's colour is a vote everywhere."""
     network = prediction.model.network
     tall = column.tile_height >= 56
     texts = vote_texts(network, prediction.votes.tolist())
@@ -225,15 +226,15 @@ def paint_votes(brush: Brush, column: ColumnLayout, prediction: Prediction, leve
         colour = brush.theme.text if is_predicted else brush.theme.secondary_text
         end = brush.text(row.x + 20, line, texts[index], colour, LARGE_PX, strong=is_predicted)
         paint_name_after(brush, index, name, end, line, row.right)
-        if tall:
-            _score(brush, column, Box(row.x, row.y + 21, row.width, 14), index, score / max(level, 1.0))
-            if network.vote != "score":
-                brush.text(
-                    row.x,
-                    row.y + 50,
-                    translate("NetworkView", "score {0}").format(signed_text(score)),
-                    brush.theme.secondary_text,
-                )
+        share = score / max(level, 1.0)
+        if tall and network.vote == "score":
+            colour = brush.theme.class_colour(index)
+            _score_bar(brush, column, Box(row.x, row.y + 21, row.width, 14), share, colour)
+        elif tall:
+            text = translate("NetworkView", "score {0}").format(signed_text(score))
+            brush.text(row.x, row.y + 33, text, brush.theme.secondary_text)
+            colour = brush.theme.value_stops[4 if score > 0 else 0]
+            _score_bar(brush, column, Box(row.x, row.y + 37, row.width, 14), share, colour)
 
 
 def paint_name_after(brush: Brush, index: int, name: str, x: float, line: float, right: float) -> None:
@@ -307,11 +308,11 @@ def qrect(box: Box) -> QRectF:
     return QRectF(box.x, box.y, box.width, box.height)
 
 
-def _score(brush: Brush, column: ColumnLayout, box: Box, index: int, share: float) -> None:
+def _score_bar(brush: Brush, column: ColumnLayout, box: Box, share: float, colour: str) -> None:
     room = box.width / 2 if column.display.signed else box.width
     zero, length = _zero(column, box), min(abs(share), 1.0) * (room - 2)
     left = zero if share > 0 else zero - length
-    brush.fill(Box(left, box.y + 3, length, box.height - 6), brush.theme.class_colour(index))
+    brush.fill(Box(left, box.y + 3, length, box.height - 6), colour)
     brush.pen(brush.theme.secondary_text, dashed=True)
     brush.painter.drawLine(QLineF(zero, box.y, zero, box.bottom))
 

@@ -255,6 +255,29 @@ def test_every_map_is_painted_in_its_own_place(view: NetworkView) -> None:
         assert seen == table_colour(DARK.value_table, float(share)), cell
 
 
+def colours_in(view: NetworkView, layer: int) -> set[str]:
+    """The colours in the column of a layer, below the first line of each class: there are the bars."""
+    shown = column(view, layer)
+    tiles = [shown.tile(at) for at in range(shown.display.count)]
+    picture = image(view)
+    return {
+        picture.pixelColor(x, y).name()
+        for tile in tiles
+        for x in range(round(tile.x), round(tile.right))
+        for y in range(round(tile.y) + 20, round(tile.bottom) - 8)
+    }
+
+
+def test_the_bar_of_a_score_does_not_look_like_the_bar_of_a_vote(view: NetworkView) -> None:
+    """A bar in the class's colour is a vote; a score has the colours of values."""
+    view.set_snapshot(snapshot(read(DEFAULT_SUBJECT, np.pad(X, 12, constant_values=-1)[:32, :32])))
+    shown = colours_in(view, len(DEFAULT_SUBJECT.network.layers))
+    assert not shown & {DARK.x, DARK.o}
+    assert shown & {DARK.value_stops[0], DARK.value_stops[4]}
+    view.set_snapshot(snapshot(read(ARTICLE)))
+    assert {DARK.x, DARK.o} <= colours_in(view, len(ARTICLE.network.layers))
+
+
 def test_a_theme_changes_what_is_painted(view: NetworkView) -> None:
     view.set_snapshot(snapshot(read(ARTICLE)))
     dark = image(view)
