@@ -238,15 +238,11 @@ class ControllerState:
         run = latest if newer else self.saved_run
         if run is not None and model.network not in run.networks:
             run = None
+        # The engine may not have begun the branch requested yet: the weights are then those that it begins with.
+        has_branch = run is not None and request is not None and run.run_id >= request.branch_id
         live = run is not None and self.trains(model) and runs.awaits != "point"
-        live = live and run is not None and (model.run_point is None or model.run_point in run)
-        if (
-            run is not None
-            and request is not None
-            and live
-            and not self.is_stopped
-            and run.run_id == request.run_id
-        ):
+        live = live and run is not None and (has_branch if model.run_point is None else model.run_point in run)
+        if run is not None and live and has_branch and not self.is_stopped:
             model = replace(model, network=run.network, parameters=run.checkpoint.parameters, origin={})
             model = replace(model, run_point=run.current_point)
             document = document.with_models((model, *document.models[1:]))
@@ -259,6 +255,8 @@ class ControllerState:
             others = tuple(replace(other, run_point=None) for other in document.models[1:])
             document = document.with_models((document.models[0], *others))
         look = request.shown_point if request is not None and live else None
+        if live and run is not None and not has_branch and look is None and model.run_point != run.current_point:
+            look = model.run_point
         if look is not None and run is not None and look not in run:
             look = None
         running = request is not None and request.running

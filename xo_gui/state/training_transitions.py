@@ -179,10 +179,11 @@ def _snapshot_arrived(state: ControllerState, snapshot: Snapshot) -> Step:
 def _renamed(state: ControllerState, request: TrainingRequest) -> Step:
     """Name the branch being prepared as what there is asks for: what was requested before may not have begun."""
     name, names = _named(state.runs, request.origin, request.model)
-    state = replace(state, runs=replace(state.runs, names=names))
     if name == request.branch_name:
-        return state, ()
-    return _publish(state, replace(request, branch_name=name))
+        return replace(state, runs=replace(state.runs, names=names)), ()
+    # The engine may begin it under the other name before it reads this one.
+    names = names.with_requested(request.branch_name, begins_run=False)
+    return _publish(replace(state, runs=replace(state.runs, names=names)), replace(request, branch_name=name))
 
 
 def _stopped(state: ControllerState, request: TrainingRequest, report: TrainingReport, model: Model) -> Step:

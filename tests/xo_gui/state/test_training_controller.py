@@ -24,6 +24,7 @@ from xo_gui.state import (
     SetData,
     ShowPoint,
     Start,
+    TrainFromCurrentWeights,
 )
 
 
@@ -196,6 +197,29 @@ def test_a_restored_project_stands_at_its_step_while_its_examples_are_made(bench
             expected = saved.run.branches[0].keyframes[training.shown_point.step].parameters
             weights = other.last.predictions[0].model.parameters
             assert all(np.array_equal(weights[name], expected[name]) for name in weights)
+
+
+@pytest.mark.parametrize("branches", [True, False])
+def test_a_project_saved_before_its_branch_is_begun_opens_with_the_weights_of_then(
+    bench: Workbench, branches: bool
+) -> None:
+    bench.execute(OneStep())
+    bench.settle()
+    bench.execute(OneStep())
+    bench.settle()
+    if branches:
+        bench.session.undo_stack.undo()
+        bench.execute(Start())
+    else:
+        choose(bench, subject(seed=9))
+        bench.execute(TrainFromCurrentWeights())
+    project = bench.control.project_state()
+    with pytest.MonkeyPatch.context() as patch:
+        other = Workbench(patch)
+        other.control.restore(project)
+        assert same(shown(other).predictions[0].model, bench.subject)
+        assert other.control.settings.shown_point == (RunPoint(0, 1) if branches else None)
+        assert other.control.live == branches
 
 
 def test_a_new_run_is_at_no_step_of_the_old_one_while_its_examples_are_made(bench: Workbench) -> None:
