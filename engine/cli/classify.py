@@ -246,7 +246,8 @@ class Classifier:
         """Raises ShapeError or ValueError if the network's input is none of its kind of data."""
         from engine.data import input_kind
 
-        input_kind(model.network).check_input(model.network, model.name)
+        self._kind = input_kind(model.network)
+        self._kind.check_input(model.network, model.name)
         self.model = model
         self.shows_percent = model.network.vote == "softmax"
         self._batch = max(1, min(BATCH, BATCH_BYTES // model.network.image_bytes))
@@ -275,7 +276,7 @@ class Classifier:
         classes = self.model.network.classes
         for entry, votes in zip(entries, compute_votes(self.model.network, scores), strict=True):
             shares = {name: float(vote) for name, vote in zip(classes, votes, strict=True)}
-            yield Classification(entry, shares, predict_class(self.model, votes, entry.image))
+            yield Classification(entry, shares, predict_class(self.model, votes, self._kind.is_blank(entry.image)))
 
     def _predictor_on(self, backend: Backend) -> BatchPredictor:
         from engine.nn import BatchPredictor

@@ -19,11 +19,10 @@ from engine.drawings import (
     FloatArray,
     Stroke,
     fit_to_frame,
-    ink_share,
     render,
 )
 from engine.formats import InvalidFile, Note, read_picture
-from engine.nn import BLANK_INK, Network
+from engine.nn import Network, is_blank_picture
 from engine.nn.layers import ShapeError, shape_text
 
 MIN_SIDE, MAX_SIDE = 4, 1024  # of a drawing, in pixels
@@ -64,7 +63,7 @@ class DrawingKind(DataKind[Settings, Drawing]):
         return source.is_empty and source.transform.is_identity
 
     def is_blank(self, image: FloatArray) -> bool:
-        return ink_share(image) < BLANK_INK
+        return is_blank_picture(image)
 
     def encode(self, source: Drawing, input_shape: InputShape) -> FloatArray:
         return render(source, input_shape[1])[None]

@@ -14,8 +14,7 @@ import numpy as np
 
 from engine.backends import HostArray
 from engine.data import DataKind, InputShape, kind_for
-from engine.drawings import ink_share
-from engine.nn import BLANK_INK, UNSURE, Network
+from engine.nn import UNSURE, Network, is_blank_picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +63,7 @@ def match_templates(templates: Templates, picture: HostArray) -> TemplateMatch:
     products.flags.writeable = False
     scores = products.mean(axis=(1, 2), dtype=np.float64)
     top = int(scores.argmax())
-    unsure = ink_share(picture) < BLANK_INK or (scores == scores[top]).sum() > 1
+    unsure = is_blank_picture(picture) or (scores == scores[top]).sum() > 1
     return TemplateMatch(templates, picture, products, scores, UNSURE if unsure else templates.classes[top])
 
 

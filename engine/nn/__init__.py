@@ -9,6 +9,7 @@ from engine.nn.inference import (
     Prediction,
     Predictor,
     compute_votes,
+    is_blank_picture,
     predict,
     predict_class,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "compute_votes",
     "cross_entropy",
     "is_ablated",
+    "is_blank_picture",
     "kernel_slices",
     "largest_batch",
     "normalized_kernel",

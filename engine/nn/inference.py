@@ -38,6 +38,7 @@ class Prediction:
     votes: (classes,), the shares shown: softmax of the scores, unless they are votes already
     predicted_class: a class name or "unsure"
     layer_seconds: the time of each layer, in order, when last timed
+    is_blank: whether the input shows nothing, so that it is of no class
     """
 
     model: Model
@@ -45,6 +46,7 @@ class Prediction:
     votes: HostArray
     predicted_class: str
     layer_seconds: tuple[float, ...]
+    is_blank: bool = False
 
     def named_activations(self) -> dict[str, HostArray]:
         """Every activation by its key, input first and the votes last. Raises NotComputed unless all were
@@ -79,9 +81,12 @@ class Predictor:
         self.model = model
         self._plan.load(model.parameters)
 
-    def predict(self, image: HostArray, channels: ChannelRanges | None = None) -> Prediction:
+    def predict(
+        self, image: HostArray, channels: ChannelRanges | None = None, is_blank: bool | None = None
+    ) -> Prediction:
         """One pass over an image (C, H, W) in -1..1, or (H, W) where the network reads one map. channels: the
-        activations to copy to the host, None for all.
+        activations to copy to the host, None for all. is_blank: whether the image shows nothing, as its kind of
+        data says; None: whether it is a picture without ink.
 
         Raises ShapeError for another shape, ValueError for values that are not finite.
         """
@@ -94,7 +99,9 @@ class Predictor:
             outputs = self._compute(image[None], channels)
             votes = compute_votes(self.model.network, outputs[-1])
         votes.flags.writeable = False
-        return Prediction(self.model, outputs, votes, predict_class(self.model, votes, image), self._seconds)
+        blank = is_blank_picture(image) if is_blank is None else is_blank
+        predicted = predict_class(self.model, votes, blank)
+        return Prediction(self.model, outputs, votes, predicted, self._seconds, blank)
 
     def _compute(self, images: HostArray, channels: ChannelRanges | None) -> Activations:
         """One pass; always timed on a CPU, and once in TIMING_INTERVAL passes on a GPU."""
@@ -206,11 +213,16 @@ def compute_votes(network: Network, scores: HostArray) -> HostArray:
     return softmax(scores) if network.vote == "softmax" else scores.copy()
 
 
-def predict_class(model: Model, votes: HostArray, picture: HostArray) -> str:
-    """The class with the most votes; "unsure" for a blank picture, votes that are not finite, a tie, or a vote
+def is_blank_picture(picture: HostArray) -> bool:
+    """Whether a picture, of any shape, has hardly any ink."""
+    return ink_share(picture) < BLANK_INK
+
+
+def predict_class(model: Model, votes: HostArray, is_blank: bool) -> str:
+    """The class with the most votes; "unsure" for a blank input, votes that are not finite, a tie, or a vote
     below the threshold."""
     top = int(votes.argmax())
-    if ink_share(picture) < BLANK_INK or not np.isfinite(votes).all() or (votes == votes[top]).sum() > 1:
+    if is_blank or not np.isfinite(votes).all() or (votes == votes[top]).sum() > 1:
         return UNSURE
     if model.threshold is not None and votes[top] < model.threshold:
         return UNSURE

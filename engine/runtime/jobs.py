@@ -133,9 +133,13 @@ class LabelledPredictionsJob(Job):
                 self._images[sample] = sample.of_kind(self._kind).array(network.input_shape)
         images = [self._images[sample] for sample in samples]
         votes = compute_votes(network, predictor.scores(np.stack(images)))
+        classes = [
+            predict_class(self._model, vote, self._kind.is_blank(image))
+            for vote, image in zip(votes, images, strict=True)
+        ]
         return {
-            sample: LabelledPrediction(predict_class(self._model, vote, image), float(vote.max()), self._point)
-            for sample, image, vote in zip(samples, images, votes, strict=True)
+            sample: LabelledPrediction(predicted, float(vote.max()), self._point)
+            for sample, predicted, vote in zip(samples, classes, votes, strict=True)
         }
 
 

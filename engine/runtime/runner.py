@@ -261,7 +261,8 @@ class Runner:
             shape = predictor.model.network.input_shape
             if shape not in images:
                 images[shape] = document.encoded(predictor.model)
-            predictions.append(predictor.predict(images[shape], channels))
+            blank = document.kind.is_blank(images[shape])
+            predictions.append(predictor.predict(images[shape], channels, blank))
             if index:
                 self._second = key, predictions[-1]
         if len(predictions) == 1:

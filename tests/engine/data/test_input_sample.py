@@ -62,6 +62,19 @@ def test_a_row_is_predicted_and_so_are_the_labelled_ones(rows: RowKind) -> None:
     assert {sample.source: each.predicted_class for sample, each in found.items()} == {FALLING: "falling"}
 
 
+def test_a_row_of_the_least_values_is_no_blank_canvas(rows: RowKind) -> None:
+    document = Document.blank(slope()).with_source(Row((-1.0, -1.0, -1.0, -0.999)))
+    labelled = (LabelledSample(document.input, "rising"),)
+    runner, query = Runner("cpu"), LabelledPredictionsQuery()
+    request = Request(1, replace(document, labelled_samples=labelled), queries=frozenset({query}))
+    prediction = runner.compute(request).predictions[0]
+    assert (prediction.is_blank, prediction.predicted_class) == (False, "rising")
+    while runner.busy:
+        runner.run_for(0.05)
+    (found,) = (runner.compute(request).result(query) or {}).values()
+    assert found.predicted_class == "rising"
+
+
 def test_a_project_keeps_inputs_of_several_kinds(rows: RowKind, tmp_path: Path) -> None:
     labelled = (
         LabelledSample(drawing_sample(DRAWING), "rising"),

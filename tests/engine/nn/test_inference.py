@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 
 from engine.backends import choose_backend
-from engine.nn import BLANK_INK, BatchPredictor, Model, Network, Predictor, compute_votes, predict_class
+from engine.nn import (
+    BLANK_INK,
+    BatchPredictor,
+    Model,
+    Network,
+    Predictor,
+    compute_votes,
+    is_blank_picture,
+    predict_class,
+)
 from engine.nn.inference import with_input_and_scores
 from engine.nn.layers import Conv2D, Dense, Flatten, MaxPool2D, ReLU, ShapeError
 
@@ -37,18 +46,18 @@ def votes(*shares: float) -> np.ndarray:
 def test_the_verdict_is_the_top_vote_unless_it_is_below_the_threshold(
     shares: tuple[float, float], expected: str
 ) -> None:
-    assert predict_class(SUBJECT, votes(*shares), INKED) == expected
+    assert predict_class(SUBJECT, votes(*shares), is_blank_picture(INKED)) == expected
 
 
 def test_a_vote_that_equals_the_threshold_is_enough() -> None:
-    assert predict_class(replace(SUBJECT, threshold=0.75), votes(0.75, 0.25), INKED) == "X"
+    assert predict_class(replace(SUBJECT, threshold=0.75), votes(0.75, 0.25), is_blank_picture(INKED)) == "X"
 
 
 @pytest.mark.parametrize(("pixels", "expected"), [(2, "unsure"), (3, "X")])
 def test_three_pixels_of_a_canvas_are_a_drawing(pixels: int, expected: str) -> None:
     canvas = np.full((32, 32), -1, np.float32)
     canvas[0, :pixels] = 1
-    assert predict_class(SUBJECT, votes(0.9, 0.1), canvas) == expected
+    assert predict_class(SUBJECT, votes(0.9, 0.1), is_blank_picture(canvas)) == expected
 
 
 def test_maps_asked_for_are_those_that_there_are() -> None:
@@ -60,17 +69,17 @@ def test_maps_asked_for_are_those_that_there_are() -> None:
 
 def test_without_a_threshold_only_a_tie_is_unsure() -> None:
     plain = replace(SUBJECT, threshold=None)
-    assert predict_class(plain, votes(0.501, 0.499), INKED) == "X"
-    assert predict_class(plain, votes(0.5, 0.5), INKED) == "unsure"
+    assert predict_class(plain, votes(0.501, 0.499), is_blank_picture(INKED)) == "X"
+    assert predict_class(plain, votes(0.5, 0.5), is_blank_picture(INKED)) == "unsure"
 
 
 def test_a_picture_with_hardly_any_ink_is_blank() -> None:
     picture = np.full((100, 100), -1, np.float32)
     needed = round(BLANK_INK * picture.size)
     picture.flat[: needed - 1] = 1
-    assert predict_class(SUBJECT, votes(0.99, 0.01), picture) == "unsure"
+    assert predict_class(SUBJECT, votes(0.99, 0.01), is_blank_picture(picture)) == "unsure"
     picture.flat[: needed + 1] = 1
-    assert predict_class(SUBJECT, votes(0.99, 0.01), picture) == "X"
+    assert predict_class(SUBJECT, votes(0.99, 0.01), is_blank_picture(picture)) == "X"
 
 
 def test_scores_that_are_votes_already_are_shown_as_they_are() -> None:

@@ -19,9 +19,8 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QToolTip, QVBoxLayout, QWidget
 
 from engine.documents import Document
-from engine.drawings import ink_share
 from engine.explain import TemplateMatch, Templates
-from engine.nn import BLANK_INK, UNSURE, Prediction
+from engine.nn import UNSURE, Prediction
 from engine.runtime import Snapshot
 from xo_gui.app import SMALL_PX, current_theme, font, theme_service
 from xo_gui.views.view import View
@@ -231,7 +230,7 @@ class TemplateView(View):
             self.sentence.setText(text)
 
     def _sentence(self, comparison: TemplateMatch, prediction: Prediction) -> str:
-        if ink_share(prediction.activations[0]) < BLANK_INK:
+        if prediction.is_blank:
             return self.tr(
                 "Draw, then move the drawing with the sliders: the network copes with it, templates do not."
             )

@@ -21,9 +21,8 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidge
 
 from engine.data import class_phrase
 from engine.documents import Document
-from engine.drawings import ink_share
 from engine.explain import TemplateMatch
-from engine.nn import BLANK_INK, UNSURE, Model, Prediction
+from engine.nn import UNSURE, Model, Prediction
 from engine.runtime import Snapshot
 from xo_gui.app import SMALL_PX, TEXT_PX, current_theme, font
 from xo_gui.state import CellRef, TrainingSettings
@@ -105,7 +104,7 @@ class VotesView(View):
         labels = model_labels(snapshot.predictions, snapshot.training, self._live)
         for block, letter, name in zip(self.blocks, MODEL_LETTERS, labels, strict=True):
             block.set_name(f"{letter}  {name}")
-        blank = ink_share(snapshot.predictions[0].activations[0]) < BLANK_INK
+        blank = snapshot.predictions[0].is_blank
         text = self.tr("Draw something: the canvas is blank.") if blank else agreement_text(snapshot.predictions)
         if text != self.agreement.text():
             self.agreement.setText(text)
@@ -142,7 +141,7 @@ class VotesView(View):
     def _sentence(self, prediction: Prediction, matching: TemplateMatch | None) -> str:
         network = prediction.model.network
         predicted, classes = prediction.predicted_class, network.classes
-        if ink_share(prediction.activations[0]) < BLANK_INK:
+        if prediction.is_blank:
             return self.tr("Draw something: the canvas is blank.")
         if not all(map(math.isfinite, prediction.votes.tolist())):
             return self.tr("No votes: the values are infinite or NaN. Go back to an earlier step.")

@@ -44,7 +44,7 @@ def voted(votes: tuple[float, ...], model: Model = DEFAULT_SUBJECT, drawing: Dra
     """A snapshot with the given votes; the engine computes the predicted class."""
     result = snapshot((model,), drawing)
     prediction, shares = result.predictions[0], np.array(votes, np.float32)
-    predicted = predict_class(model, shares, prediction.activations[0][0])
+    predicted = predict_class(model, shares, prediction.is_blank)
     return replace(result, predictions=(replace(prediction, votes=shares, predicted_class=predicted),))
 
 
