@@ -20,9 +20,13 @@ from engine.formats import MEBIBYTE, FileError, quoted, read_bytes, write_atomic
 
 log = logging.getLogger(__name__)
 
-RECENT_LIMIT = 10
+RECENT_LIMIT, FOLDS_LIMIT = 10, 50
 _ThemeName: TypeAlias = Literal["system", "dark", "light"]
 _PathText: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
+
+
+_Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
+_Folds: TypeAlias = Annotated[dict[_Name, dict[_Name, bool]], msgspec.Meta(max_length=FOLDS_LIMIT)]
 
 
 class SavedLayout(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +66,7 @@ class _Settings(msgspec.Struct, frozen=True):
     theme: _ThemeName = "system"
     recent: tuple[_PathText, ...] = ()
     layout: SavedLayout | None = None
+    folds: _Folds = msgspec.field(default_factory=dict)
 
 
 def settings_path() -> Path:
@@ -126,6 +131,23 @@ class Preferences(QObject):
     def layout(self, layout: SavedLayout) -> None:
         self._change(lambda settings: msgspec.structs.replace(settings, layout=layout))
 
+    @property
+    def folds(self) -> dict[str, dict[str, bool]]:
+        """The layers, by id, that the user has folded (True) or unfolded, by the name of the network."""
+        return self._settings.folds
+
+    def remember_folds(self, network: str, folds: dict[str, bool]) -> None:
+        """Keep what is folded of the network of this name; of FOLDS_LIMIT networks, those folded last."""
+        if len(network) > 200 or not _is_text(network):
+            return
+
+        def remember(settings: _Settings) -> _Settings:
+            others = [(name, kept) for name, kept in settings.folds.items() if name != network]
+            kept = dict([*others, (network, folds)][-FOLDS_LIMIT:])
+            return msgspec.structs.replace(settings, folds=kept)
+
+        self._change(remember)
+
     def _change(self, change: Callable[[_Settings], _Settings]) -> None:
         """Change the file, and say once if it cannot be written; the change then lasts as long as this window."""
         before = self._settings if self._error else _read(self._path)[0]
@@ -144,7 +166,12 @@ class Preferences(QObject):
         self._error = error
 
 
-_KINDS: Final[dict[str, Any]] = {"theme": _ThemeName, "recent": list[msgspec.Raw], "layout": SavedLayout | None}
+_KINDS: Final[dict[str, Any]] = {
+    "theme": _ThemeName,
+    "recent": list[msgspec.Raw],
+    "layout": SavedLayout | None,
+    "folds": _Folds,
+}
 
 
 def _read(path: Path) -> tuple[_Settings, list[str]]:

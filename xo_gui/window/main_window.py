@@ -236,6 +236,16 @@ class MainWindow(QMainWindow):
             view.message.connect(self.show_message)
             view.stated.connect(self.show_message)
             view.visible_maps_changed.connect(partial(self.session.set_visible_maps, view.title))
+            if isinstance(view, LayerStripView):
+                view.remembered = self._settings.folds
+                view.folds_changed.connect(self._remember_folds)
+
+    def _remember_folds(self, network: str, folds: dict[str, bool]) -> None:
+        """Keep what is folded of a network, for its next time in any view."""
+        self._settings.remember_folds(network, folds)
+        for view in self.views:
+            if isinstance(view, LayerStripView):
+                view.remembered = self._settings.folds
 
     def _show_input_view(self, name: str) -> None:
         """Show the view of the input that the kind of data asks for; it is made when it is first needed."""

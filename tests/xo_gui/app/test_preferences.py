@@ -7,12 +7,15 @@ import random
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QByteArray
+from PySide6.QtCore import QByteArray, Qt
+from PySide6.QtTest import QTest
 
 from tests.conftest import Effort
 from tests.xo_gui.conftest import OpenWindow
 from xo_gui.app import Preferences, SavedLayout
-from xo_gui.app.preferences import settings_path
+from xo_gui.app.preferences import FOLDS_LIMIT, settings_path
+from xo_gui.state import CellRef, Selection
+from xo_gui.views.network import NetworkView
 from xo_gui.window import MainWindow
 
 pytestmark = pytest.mark.expects_log
@@ -38,6 +41,39 @@ def written(path: Path) -> dict[str, object]:
     return json.loads(path.read_text())
 
 
+def test_what_is_folded_of_a_network_comes_back(path: Path, open_window: OpenWindow, qtbot: object) -> None:
+    def view_of_new_window(preset: str) -> NetworkView:
+        view = open_window("--preset", preset, "--size", "1600x900").network_view
+        qtbot.waitUntil(lambda: view.isVisible() and bool(columns(view)))
+        return view
+
+    def columns(view: NetworkView) -> list[int]:
+        return [] if not view._strips or view._strips[0].layout is None else view_columns(view)
+
+    def view_columns(view: NetworkView) -> list[int]:
+        return [column.display.layer for column in view._strips[0].layout.columns]
+
+    view = view_of_new_window("walkthrough")
+    assert 2 in columns(view), "where there is room, ReLU has a column"
+    view.setFocus()
+    view.set_selection(Selection(CellRef(2, 0, 1, 1), None))
+    QTest.keyClick(view, Qt.Key.Key_F)
+    assert 2 not in columns(view)
+    assert 2 not in columns(view_of_new_window("walkthrough"))
+    assert 2 in columns(view_of_new_window("default")), "each network has its own"
+    assert json.loads(path.read_text())["folds"] == {"Walk-through": {"relu-1": True}}
+
+
+def test_what_is_folded_is_kept_of_the_latest_networks(path: Path) -> None:
+    preferences = Preferences()
+    for number in range(FOLDS_LIMIT + 2):
+        preferences.remember_folds(f"network {number}", {"relu-1": True})
+    preferences.remember_folds("x" * 300, {"relu-1": True})
+    found = Preferences()
+    assert (len(found.folds), found.problems) == (FOLDS_LIMIT, [])
+    assert list(found.folds)[-1] == f"network {FOLDS_LIMIT + 1}"
+
+
 def test_settings_come_back(path: Path) -> None:
     written(path)
     found = Preferences()
@@ -55,6 +91,8 @@ def test_settings_come_back(path: Path) -> None:
         ("recent", {"a": 1}),
         ("recent", None),
         ("layout", "AAAA"),
+        ("folds", {"Default": {"relu-1": "yes"}}),
+        ("folds", {"x" * 201: {}}),
         ("layout", {"geometry": "no base 64!", "panels": ""}),
         ("code", "@Variant(PySide::PyObjectWrapper)"),
     ],

@@ -24,7 +24,7 @@ TILE_GAP = 4.0
 FOOT_ROOM = 12.0
 SLICE_GAP = 1.0
 COLUMN_GAP, WIDEST_GAP = 16.0, 64.0
-# Below COMFORTABLE_SIDE ReLUs are folded to make room; above MAX_SIDE a map gains nothing.
+# Below READABLE_SIDE ReLUs are folded to make room; above MAX_SIDE a map gains nothing.
 MIN_SIDE, READABLE_SIDE, COMFORTABLE_SIDE, MAX_SIDE = 16.0, 32.0, 60.0, 256.0
 INPUT_SIDE = 100.0
 BAR_WIDTH, WIDEST_BAR, BAR_PITCH, TALLEST_BAR = 64.0, 110.0, 3.0, 30.0
@@ -55,7 +55,7 @@ def fit_columns(
     expanded: the expanded run of layers.
 
     Identity layers are folded; other pointwise layers fold from the last to the first while maps would be smaller
-    than COMFORTABLE_SIDE. Where even the smallest tiles do not fit, columns show one page of their maps; where that
+    than READABLE_SIDE. Where even the smallest tiles do not fit, columns show one page of their maps; where that
     does not fit either, runs of columns are collapsed. The layout may still be wider than the area.
     """
     fold_choices = fold_choices or {}
@@ -71,10 +71,8 @@ def fit_columns(
 
     # If folding all of them is not enough, trying each count would only cost time in a deep network.
     best = fit(len(free))
-    if best.largest_side() >= COMFORTABLE_SIDE:
-        best = next(
-            option for option in map(fit, range(len(free) + 1)) if option.largest_side() >= COMFORTABLE_SIDE
-        )
+    if best.largest_side() >= READABLE_SIDE:
+        best = next(option for option in map(fit, range(len(free) + 1)) if option.largest_side() >= READABLE_SIDE)
     side = best.largest_side()
     if not best.is_readable(side):
         best, side = _paged(best, page_starts or {}, expanded)

@@ -32,9 +32,9 @@ class FoldState:
     expanded: LayerRange | None = None
     unfolded_by_search: int | None = None
 
-    def clear(self) -> None:
-        """Reset everything, as for another network."""
-        self.fold_choices.clear()
+    def reset(self, fold_choices: dict[int, bool]) -> None:
+        """Reset everything, as for another network, of which these layers are folded."""
+        self.fold_choices = fold_choices
         self.page_starts.clear()
         self.expanded = self.unfolded_by_search = None
 

@@ -68,6 +68,8 @@ class LayerStripView(LayerStripWidget):
         column = layout.column_starting_at(header.layer) if layout else None
         if column is not None:
             self._fold_state.apply_click(column, header.pager_part, header.folds)
+            if header.pager_part is None and header.folds is not None:
+                self._report_folds()
             self._header = None
             self._lay_out()
             self._hover_at(*self._pointed)

@@ -5,7 +5,7 @@ It is the base of the network view and the compare view.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
@@ -58,7 +58,13 @@ SLOW_TEXT_MS, TRAINING_SLOW_TEXT_MS = 700, 2000
 
 
 class LayerStripWidget(View):
-    """Shows every layer as a column of tiles, from the input to the votes, of one or more models."""
+    """Shows every layer as a column of tiles, from the input to the votes, of one or more models.
+
+    folds_changed(name, folds): the user has folded or unfolded layers of the first model; `folds` as `remembered`.
+    remembered: the ids of the layers folded (True) or unfolded before, by the name of the model.
+    """
+
+    folds_changed = Signal(str, object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -67,6 +73,7 @@ class LayerStripWidget(View):
         self._networks: list[Network] = []
         self._generation = -1
         self._fold_state = FoldState()
+        self.remembered: Mapping[str, Mapping[str, bool]] = {}
         self._hovered: CellRef | None = None
         self._pinned: CellRef | None = None
         self._animating = False
@@ -207,13 +214,23 @@ class LayerStripWidget(View):
     def _reset_strips(self, predictions: Sequence[Prediction]) -> None:
         """Reset everything for other networks."""
         self._strips = self._make_strips(predictions)
-        self._fold_state.clear()
+        model = predictions[0].model
+        kept = self.remembered.get(model.name, {})
+        ids = enumerate(model.network.names)
+        self._fold_state.reset({layer: kept[name] for layer, name in ids if name in kept})
         self._weight = self._header = None
         self._map_zoom.dismiss()
         self._search.show_network(predictions[0].model.network)
         self._apply_limits()
         self._lay_out()
         self._update_slow_texts()
+
+    def _report_folds(self) -> None:
+        """Report what the user has folded of the first model."""
+        model = self._strips[0].prediction.model
+        names, choices = model.network.names, self._fold_state.fold_choices
+        folds = {names[layer]: is_folded for layer, is_folded in choices.items() if layer < len(names)}
+        self.folds_changed.emit(model.name, folds)
 
     def _apply_limits(self) -> None:
         for strip in self._strips:

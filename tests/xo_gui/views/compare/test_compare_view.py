@@ -190,7 +190,7 @@ def test_a_folded_row_gives_the_others_its_room(driver: CompareDriver) -> None:
     assert not driver.view._side_bar.isVisible()
     buttons[1].setFocus()
     QTest.keyClick(buttons[1], Qt.Key.Key_Space)
-    assert strips[2].layout.column_of(1).tile_width > 1.4 * side
+    assert strips[2].layout.column_of(1).tile_width > 1.2 * side
     assert [bool(shown.visible_columns) for shown in strips] == [False, False, True]
     assert three(driver.point(2, 1, 2, (9, 7)))
     # The only headers are above the open row.

@@ -136,14 +136,14 @@ def test_a_feature_keeps_its_row_from_its_kernel_to_its_pool(name: str) -> None:
 
 
 def test_the_default_network_fits_with_two_pixels_per_cell() -> None:
-    strip = fit_columns(DEFAULT.network, AREA, 1.0, headers)
+    strip = fit_columns(DEFAULT.network, AREA, 1.0, headers, {5: True, 9: True})
     assert strip.width <= AREA.width
     assert {column.tile_width for column in strip.columns if column.display.kind == "maps"} == {64.0}
     assert [column.across for column in strip.columns if column.display.kind == "maps"] == [1, 1, 1, 2, 2]
 
 
 def test_tiles_shrink_slightly_for_whole_cells() -> None:
-    strip = fit_columns(DEFAULT.network, Box(16, 80, 968, 580), 1.0, headers)
+    strip = fit_columns(DEFAULT.network, Box(16, 80, 968, 580), 1.0, headers, {5: True, 9: True})
     assert strip.columns[1].tile_width == 64, "and not 69"
     article = fit_columns(WALKTHROUGH.network, AREA, 1.0, headers)
     assert article.columns[1].tile_width % 7 == 0
@@ -164,8 +164,11 @@ def test_a_wide_window_folds_nothing() -> None:
 
 
 def test_a_narrow_window_folds_from_the_last() -> None:
-    folded = [column.display.folded for column in fit_columns(DEFAULT.network, AREA, 1.0, headers).columns]
-    assert [layers for layers in folded if layers] == [(5,), (9,)]
+    def folded(width: float) -> list[tuple[int, ...]]:
+        columns = fit_columns(DEFAULT.network, Box(16, 80, width, 245), 1.0, headers).columns
+        return [column.display.folded for column in columns if column.display.folded]
+
+    assert [folded(width) for width in (1100, 1020, 940, 860)] == [[], [(9,)], [(5,), (9,)], [(2,), (5,), (9,)]]
 
 
 def test_the_user_decides_what_folds() -> None:
@@ -188,7 +191,7 @@ def test_every_layer_but_flatten_has_a_column(name: str, width: int) -> None:
 
 @pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0])
 def test_edges_lie_on_device_pixels_and_small_cells_are_equal(ratio: float) -> None:
-    strip = fit_columns(DEFAULT.network, AREA, ratio, headers)
+    strip = fit_columns(DEFAULT.network, AREA, ratio, headers, {5: True, 9: True})
     for column in strip.columns:
         if column.display.kind not in ("maps", "picture"):
             continue
