@@ -16,7 +16,7 @@ from time import perf_counter
 from types import FrameType, TracebackType
 from typing import Any, Final
 
-from engine.backends import Backend
+from engine.cli.device import ChosenDevice
 from engine.cli.train_options import MODEL_SUFFIX, TrainJob
 from engine.cli.train_output import EpochReport, RunOutcome, TrainingLog, save_result, train_result
 from engine.data import Dataset, DataSource
@@ -86,9 +86,9 @@ class _Interruptible:
             return self.source.epoch(number)
 
 
-def run_training(task: TrainJob, backend: Backend, report: TrainingLog) -> int:
+def run_training(task: TrainJob, device: ChosenDevice, report: TrainingLog) -> int:
     """Train and write the model; returns the exit code. Raises ValueError and OSError."""
-    data, interrupt = task.data, InterruptHandler()
+    data, backend, interrupt = task.data, device.backend, InterruptHandler()
     source = _Interruptible(data.source, interrupt)
     stride = GPU_STRIDE if backend.name == "gpu" else 1
     trainer = Trainer(
@@ -104,8 +104,10 @@ def run_training(task: TrainJob, backend: Backend, report: TrainingLog) -> int:
             return _diverged(task, trainer, report, error)
         if trainer.stop_reason is None:
             return _interrupted(task, trainer, report)
-        result = train_result(task, trainer.final_parameters(), backend)
-        save_result(task, result, backend, trainer.steps_made, trainer.stop_reason)
+        device.backend, parameters = trainer.backend, trainer.final_parameters()
+        _say_messages(trainer, report)
+        result = device.compute(lambda backend: train_result(task, parameters, backend))
+        save_result(task, result, device.backend, trainer.steps_made, trainer.stop_reason)
         # The checkpoints of a finished run are of no use.
         for checkpoint in {task.checkpoint_path, task.resumed_from or task.checkpoint_path}:
             checkpoint.unlink(missing_ok=True)
@@ -122,6 +124,7 @@ def _train(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: Int
 def _steps(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: InterruptHandler) -> None:
     started, examples, saved_at = perf_counter(), 0, perf_counter()
     for event in trainer.iter_slices():
+        _say_messages(trainer, report)
         if isinstance(event, StepDone):
             examples += len(trainer.last_batch)
             report.step(event, trainer)
@@ -140,6 +143,13 @@ def _steps(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: Int
         if perf_counter() - saved_at >= SAVE_SECONDS:
             _save_checkpoint(task, trainer, report)
             saved_at = perf_counter()
+
+
+def _say_messages(trainer: Trainer, report: TrainingLog) -> None:
+    """Say what happened to the device, once."""
+    for sentence in trainer.messages:
+        report.say(sentence)
+    trainer.messages.clear()
 
 
 def _save_checkpoint(task: TrainJob, trainer: Trainer, report: TrainingLog) -> None:
@@ -297,9 +307,8 @@ def run(args: argparse.Namespace) -> int:
     if args.resume is not None and fixed:
         option = fixed[0].replace("_", "-")
         args.wrong(f"--{option} can be given only at the start of a run, not with --resume")
-    from engine.cli.device import ChosenDevice
     from engine.cli.train_options import train_job
     from engine.cli.train_output import JsonLog, TerminalLog, TextLog
 
     report = JsonLog() if args.json else TerminalLog() if sys.stdout.isatty() else TextLog()
-    return run_training(train_job(args, report.prepare), ChosenDevice(args.device).backend, report)
+    return run_training(train_job(args, report.prepare), ChosenDevice(args.device), report)

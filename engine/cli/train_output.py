@@ -210,6 +210,10 @@ class TrainingLog(Protocol):
         """A problem that does not stop the run."""
         ...
 
+    def say(self, sentence: str) -> None:
+        """What happened to the device."""
+        ...
+
     def end(self, outcome: RunOutcome, trainer: Trainer) -> None: ...
 
 
@@ -278,6 +282,9 @@ class TextLog:
             print(f"xo: {sentence} Training continues.", file=sys.stderr)
         self._warned = True
 
+    def say(self, sentence: str) -> None:
+        print(f"xo: {sentence}", file=sys.stderr)
+
     def end(self, outcome: RunOutcome, trainer: Trainer) -> None:
         result = outcome.result
         if result is None:
@@ -343,6 +350,10 @@ class TerminalLog(TextLog):
         self._bar.clear()
         super().warn(sentence)
 
+    def say(self, sentence: str) -> None:
+        self._bar.clear()
+        super().say(sentence)
+
     def end(self, outcome: RunOutcome, trainer: Trainer) -> None:
         self._bar.clear()
         super().end(outcome, trainer)
@@ -382,6 +393,9 @@ class JsonLog:
 
     def warn(self, sentence: str) -> None:
         print(f"xo: {sentence} Training continues.", file=sys.stderr)
+
+    def say(self, sentence: str) -> None:
+        print(f"xo: {sentence}", file=sys.stderr)
 
     def end(self, outcome: RunOutcome, trainer: Trainer) -> None:
         result = outcome.result

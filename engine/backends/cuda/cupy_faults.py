@@ -5,13 +5,14 @@ The errors and their texts are those of CuPy 14 (cupy/cuda/compiler.py, cupy_bac
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -60,14 +61,17 @@ def clause(fault: BaseException) -> str:
 
 @contextmanager
 def quiet_import() -> Iterator[None]:
-    """Log what CuPy warns of while it is imported, such as of several packages, in place of its banners."""
-    with warnings.catch_warnings(record=True) as caught:
+    """Log what CuPy warns of and prints while it is imported, such as of several packages or of a NumPy that it was
+    not compiled for, in place of its banners."""
+    printed = io.StringIO()
+    with warnings.catch_warnings(record=True) as caught, redirect_stderr(printed):
         warnings.simplefilter("always")
         try:
             yield
         finally:
-            for warning in caught:
-                log.info("CuPy: %s", warning.message)
+            for text in (*(str(warning.message) for warning in caught), printed.getvalue()):
+                if text.strip():
+                    log.info("CuPy: %s", text)
 
 
 def import_reason(error: BaseException) -> str:

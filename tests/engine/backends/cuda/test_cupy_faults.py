@@ -17,6 +17,7 @@ import pytest
 from engine.backends import Backend, DeviceUnavailable, choose_backend, replay
 from engine.backends.cuda import DeviceFault, cupy_faults
 from engine.backends.cuda.cupy_faults import summary
+from engine.cli import train_output
 from engine.cli.main import main
 from tests.engine import fake_cupy
 from tests.engine.backends.cuda.cpu_device import needs_compiler
@@ -141,12 +142,16 @@ def test_several_cupy_packages_are_the_reason_if_it_cannot_be_loaded(
 
 
 @needs_compiler
-def test_what_cupy_warns_of_goes_to_the_log(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_what_cupy_warns_of_and_prints_goes_to_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "cupy.py").write_text(
         "import sys, warnings\nfrom tests.engine.fake_cupy import fake_cupy\n"
         "warnings.warn('CuPy may not function correctly because multiple CuPy packages are installed')\n"
+        "sys.stderr.write('A module that was compiled using NumPy 1.x cannot be run in NumPy 2\\n' * 9)\n"
         "sys.modules['cupy'] = fake_cupy()\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -155,6 +160,8 @@ def test_what_cupy_warns_of_goes_to_the_log(
     assert choose_backend("auto").name == "gpu"
     del sys.modules["cupy"]
     assert "multiple CuPy packages" in caplog.text
+    assert "NumPy 1.x" in caplog.text
+    assert capsys.readouterr() == ("", "")
 
 
 # -- the driver ----------------------------------------------------------------------------------------------------
@@ -330,7 +337,7 @@ def test_the_command_line_says_one_sentence_and_no_banner(
 
 
 @needs_compiler
-@pytest.mark.parametrize("command", ["classify", "trace"])
+@pytest.mark.parametrize("command", ["classify", "trace", "train"])
 def test_a_gpu_that_fails_during_a_command_is_replaced_by_the_processor(
     command: str, cupy: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,18 +346,42 @@ def test_a_gpu_that_fails_during_a_command_is_replaced_by_the_processor(
     given = {
         "classify": ["--data", "xo", "--examples", "3", "--json"],
         "trace": [str(ROOT / "assets" / "samples" / "x.png"), "--out", "trace.npz"],
+        "train": ["--data", "xo:side=12", "--examples", "200", "--steps", "1", "--out", "trained.safetensors"],
     }[command]
     outs = []
     for device in ("cpu", "auto"):
-        cupy.gpu.compile_faults["elementwise"] = LOG
+        cupy.gpu.compile_faults["elementwise"] = fake_cupy.CompileException(str(LOG))
         assert main([command, *given, "--device", device]) == 0
+        cupy.gpu.compile_faults.clear()  # an error holds the frames that it passed through
         out, err = capfd.readouterr()
         outs.append(out)
-    assert outs[0] == outs[1]
+    if command != "train":  # which prints times
+        assert outs[0] == outs[1]
+    training = "Training continues on the processor, from step 0"
+    goes_on = training if command == "train" else "The processor computes instead"
     assert [line for line in err.splitlines() if line.startswith("xo:")] == [
         'xo: The kernel elementwise cannot be compiled: activations.cuh(12): error: identifier "tanhf" is '
-        "undefined. The processor computes instead."
+        f"undefined. {goes_on}."
     ]
+
+
+@needs_compiler
+def test_a_gpu_that_is_lost_while_xo_train_evaluates_is_replaced_by_the_processor(
+    cupy: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose predictions and file are written all the same."""
+    evaluate = train_output.evaluate
+
+    def losing(*given: Any) -> Any:
+        cupy.gpu.lost = given[-1].name == "gpu"
+        return evaluate(*given)
+
+    monkeypatch.setattr(train_output, "evaluate", losing)
+    out = tmp_path / "trained.safetensors"
+    assert main(["train", "--data", "xo:side=12", "--examples", "200", "--steps", "1", "--out", str(out)]) == 0
+    assert out.exists()
+    lost = "xo: The GPU failed: cudaErrorLaunchFailure: unspecified launch failure. The processor computes instead."
+    assert [line for line in capfd.readouterr().err.splitlines() if line.startswith("xo:")] == [lost]
 
 
 @pytest.mark.parametrize(
