@@ -16,6 +16,7 @@ from engine.installation import asset_path
 
 FONT = "Inter"
 TEXT_PX, SMALL_PX, TITLE_PX, LARGE_PX = 13, 11, 13, 15
+TABS_HEIGHT = 28  # of the central tabs, which are where a single panel has its title
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,9 @@ def style_sheet(theme: Theme) -> str:
     QTabBar::tab:selected {{ color: {theme.text}; border-bottom: 2px solid {theme.text}; }}
     QTabBar#pages::tab {{ margin: 0 16px 0 0; padding: 4px 0 4px 0; }}
     QTabBar::tab:hover {{ color: {theme.text}; }}
+    QTabWidget QTabBar::tab {{ height: {TABS_HEIGHT - 14}px; }}
+    QTabWidget::pane {{ border: none; }}
+    QTabWidget[beside="true"]::pane {{ position: absolute; top: -{TABS_HEIGHT}px; }}
     QMainWindow, QDialog {{ background: {theme.background}; }}
     QMainWindow::separator {{ background: {theme.border}; width: 1px; height: 1px; }}
     QMenuBar {{ background: {theme.background}; padding: 4px 6px; border-bottom: 1px solid {theme.border}; }}

@@ -6,20 +6,20 @@ import shiboken6
 from PySide6.QtCore import QByteArray, QEvent, QMargins, QObject, QSize, Qt, QTimer
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import (
+    QApplication,
     QDockWidget,
     QFrame,
     QLabel,
     QMainWindow,
     QMenu,
     QScrollArea,
-    QStackedLayout,
+    QStackedWidget,
     QTabBar,
     QTabWidget,
-    QVBoxLayout,
     QWidget,
 )
 
-from xo_gui.app import heading_font
+from xo_gui.app import TABS_HEIGHT, heading_font
 from xo_gui.views import View
 from xo_gui.window.accessible_names import name_tab_bar
 from xo_gui.window.panels import Panel
@@ -28,8 +28,6 @@ from xo_gui.window.tab_order import move_focus
 MARGIN, LEFT_WIDTH, LEAST_LEFT, RIGHT_WIDTH, ROW_HEIGHT = 16, 288, 272, 300, 244
 # Window width from which the right docks are open at first.
 WIDE_WINDOW = 1400
-# The tabs of the central widget are where a single panel has its title.
-TABS_HEIGHT = 28
 _MARGINS = QMargins(MARGIN, 4, MARGIN, 8)
 _FIRST_SIZE = (1280, 800)
 # The most that the minimum size of a panel beside others may be; one that needs more scrolls.
@@ -353,75 +351,78 @@ class ScrolledPanelFrame(QScrollArea):
         return max(least, self._view.heightForWidth(width)) if self._view.hasHeightForWidth() else least
 
 
-class CentralTabs(QWidget):
-    """A stack of views with tabs over its upper left corner, which each view leaves empty; where the tabs and the
-    view's own controls at the right need more than the width, the tabs have a line of their own."""
+class CentralTabs(QTabWidget):
+    """The views of the centre. Their tabs lie over the upper left corner, which each view leaves empty; where the
+    tabs and the view's own controls at the right need more than the width, the tabs have a line of their own."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
+        self._place: tuple[bool, bool] | None = None  # whether the tabs are visible, and lie over the page
+        self._pages = self.findChildren(QStackedWidget)[0]
         # Hides what Qt may leave behind the central widget.
         self.setAutoFillBackground(True)
-        self._column = QVBoxLayout(self)  # for its margins: a stack has none
-        self._column.setContentsMargins(0, 0, 0, 0)
-        self._stack = QStackedLayout()
-        self._column.addLayout(self._stack)
-        self.tabs = QTabBar(self)
-        self.tabs.setDrawBase(False)
-        self.tabs.setExpanding(False)
-        self.tabs.setAccessibleName(self.tr("Main view"))
-        self.tabs.currentChanged.connect(self._tab_changed)
+        self.setDocumentMode(True)
+        self.tabBar().setDrawBase(False)
+        self.tabBar().setExpanding(False)
+        self.tabBar().setFixedHeight(TABS_HEIGHT)
+        self.tabBar().setAccessibleName(self.tr("Main view"))
+        self.currentChanged.connect(self._place_tabs)
 
     def add(self, view: View) -> None:
         """Add a view as the last tab."""
-        self._stack.addWidget(view)
-        self.tabs.addTab(view.title)
-        self.tabs.setTabToolTip(self.tabs.count() - 1, view.title)
-        self.tabs.raise_()
-        self._layout_tabs()
+        self.setTabToolTip(self.addTab(view, view.title), view.title)
+        self._place_tabs()
 
     def show_view(self, kind: type[View]) -> None:
         """Show the view of this class. Raises StopIteration if there is none."""
-        indices = range(self._stack.count())
-        self.tabs.setCurrentIndex(next(at for at in indices if isinstance(self._stack.widget(at), kind)))
+        self.setCurrentIndex(next(at for at in range(self.count()) if isinstance(self.widget(at), kind)))
 
     @property
     def current_view(self) -> View:
         """The view of the current tab."""
-        view = self._stack.currentWidget()
+        view = self.currentWidget()
         assert isinstance(view, View)
         return view
 
     def sizeHint(self) -> QSize:
-        return self._stack.sizeHint()
+        return self._with_tabs(self._pages.sizeHint())
+
+    def minimumSizeHint(self) -> QSize:
+        return self._with_tabs(self._pages.minimumSizeHint())
+
+    def _with_tabs(self, size: QSize) -> QSize:
+        """The size with the line of the tabs, where they have one."""
+        return QSize(size.width(), size.height() + (TABS_HEIGHT if self._place == (True, False) else 0))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._layout_tabs()
+        self._place_tabs()
 
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.LayoutRequest:
-            self._layout_tabs()
+            self._place_tabs()
         return super().event(event)
 
-    def _layout_tabs(self) -> None:
-        size = self.tabs.sizeHint()
-        shown = self._stack.currentWidget()
+    def _place_tabs(self) -> None:
+        """Put the tabs beside the view's controls or above them: `beside` is in the style sheet."""
+        # In document mode they would be as wide as the window, and take the clicks on the controls beside them.
+        width = self.tabBar().sizeHint().width()
+        self.tabBar().setMaximumWidth(width)
+        shown = self.currentWidget()
         beside = shown.top_row_width() if isinstance(shown, View) else 0
-        below = bool(beside) and size.width() + MARGIN + beside > self.width()
-        self._column.setContentsMargins(0, TABS_HEIGHT if below else 0, 0, 0)
-        self.tabs.setGeometry(0, TABS_HEIGHT - size.height(), min(size.width(), self.width()), size.height())
-
-    def _tab_changed(self, at: int) -> None:
-        if at != self._stack.currentIndex():
-            self.current_view.hide()  # so that it reports no visible maps before the next view reports its own
-        self._stack.setCurrentIndex(at)
-        self._layout_tabs()
-        self.tabs.raise_()
+        are_visible = not self.tabBar().isHidden()
+        place = are_visible, are_visible and (not beside or width + MARGIN + beside <= self.width())
+        if place != self._place:
+            self._place = place
+            self.setProperty("beside", place[1])
+            self.style().polish(self)
+            QApplication.sendEvent(self, QEvent(QEvent.Type.StyleChange))  # lays out the tabs and the page
 
     def set_tabs_visible(self, visible: bool) -> None:
         """Show or hide the tabs."""
-        self.tabs.setVisible(visible)
+        self.tabBar().setVisible(visible)
+        self._place_tabs()
 
     def move_by(self, offset: int) -> None:
         """Show the tab that is `offset` further, in a circle."""
-        self.tabs.setCurrentIndex((self.tabs.currentIndex() + offset) % self.tabs.count())
+        self.setCurrentIndex((self.currentIndex() + offset) % self.count())

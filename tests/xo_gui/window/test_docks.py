@@ -5,15 +5,19 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
-from PySide6.QtCore import QRect, Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QScrollArea
+from pytestqt.qtbot import QtBot
 
 from tests.conftest import Effort
 from tests.xo_gui.conftest import OpenWindow
+from xo_gui.app import TABS_HEIGHT, current_theme
+from xo_gui.app.theme import style_sheet
+from xo_gui.views import View
 from xo_gui.views.data import DataView
 from xo_gui.views.training import LayerStatisticsView, TrainingView
-from xo_gui.window.docks import ScrolledPanelFrame
+from xo_gui.window.docks import CentralTabs, ScrolledPanelFrame
 from xo_gui.window.main_window import MIN_SIZE
 
 ROOT = Path(__file__).parents[3]
@@ -64,3 +68,33 @@ def test_no_panel_freezes_at_any_size(effort: Effort) -> None:
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     last = result.stdout.splitlines()[-1]
     assert last == "done", f"frozen at {last}:\n{result.stderr}"
+
+
+def test_the_central_tabs_are_beside_the_controls_where_both_have_room_and_above_them_elsewhere(
+    qtbot: QtBot,
+) -> None:
+    class Page(View):
+        title = "Page"
+
+        def top_row_width(self) -> int:
+            return 300
+
+    tabs = CentralTabs(None)
+    qtbot.addWidget(tabs)
+    tabs.setStyleSheet(style_sheet(current_theme()))
+    page = Page()
+    tabs.add(page)
+    tabs.resize(600, 300)
+    tabs.show()
+    qtbot.waitUntil(lambda: page.mapTo(tabs, QPoint()).y() == 0)
+    assert page.size() == tabs.size()
+    assert tabs.tabBar().geometry().right() < 300, "clicks beside the tabs are for the page"
+    assert tabs.childAt(450, 10) is page
+    tabs.resize(320, 300)
+    qtbot.waitUntil(lambda: page.mapTo(tabs, QPoint()).y() == TABS_HEIGHT)
+    assert page.geometry().height() == 300 - TABS_HEIGHT
+    tabs.resize(600, 300)
+    qtbot.waitUntil(lambda: page.mapTo(tabs, QPoint()).y() == 0)
+    tabs.set_tabs_visible(False)
+    qtbot.waitUntil(lambda: page.size() == tabs.size())
+    assert page.mapTo(tabs, QPoint()).y() == 0

@@ -47,14 +47,14 @@ def test_f5_shows_a_value_alone_and_esc_brings_everything_back(
     qtbot.waitUntil(lambda: stage.value_label.text() not in ("", "?"))
     assert window.central_tabs.current_view is stage
     assert open_docks(window) == ["drawing"]
-    assert not window.central_tabs.tabs.isVisible()
+    assert not window.central_tabs.tabBar().isVisible()
     assert window.panels.layout() == layout, "what is kept for the next start is the layout before"
     pinned = window.session.selection.pinned
     assert pinned is not None
     assert stage.value_label.text() == value_of(window, pinned)
     QTest.keyClick(window, Qt.Key.Key_Escape)
     assert isinstance(window.central_tabs.current_view, CompareView)
-    assert window.central_tabs.tabs.isVisible()
+    assert window.central_tabs.tabBar().isVisible()
     assert set(before) <= set(open_docks(window))
     assert not window.menus.actions["leave-stage"].isEnabled()
 

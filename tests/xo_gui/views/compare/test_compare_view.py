@@ -83,7 +83,7 @@ def driver(window: MainWindow, qtbot: object) -> CompareDriver:
 
 
 def open_tab(driver: CompareDriver) -> None:
-    tabs = driver.window.central_tabs.tabs
+    tabs = driver.window.central_tabs.tabBar()
     at = next(at for at in range(tabs.count()) if tabs.tabText(at) == "Compare")
     QTest.mouseClick(tabs, Qt.MouseButton.LeftButton, pos=tabs.tabRect(at).center())
     assert driver.view.isVisible()

@@ -29,7 +29,7 @@ class StepDriver(Coach):
     def __init__(self, window: MainWindow, qtbot: object) -> None:
         super().__init__(window, qtbot)
         self.view = next(view for view in window.views if isinstance(view, StepView))
-        tabs = window.central_tabs.tabs
+        tabs = window.central_tabs.tabBar()
         place = [tabs.tabText(at) for at in range(tabs.count())].index("One step")
         QTest.mouseClick(tabs, LEFT, pos=tabs.tabRect(place).center())
 
