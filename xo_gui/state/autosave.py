@@ -8,16 +8,16 @@ Once its file includes the restored session, that one's file is moved to `restor
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock, Thread
 
 from platformdirs import user_state_path
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QLockFile, QObject, Signal
 
 from engine.documents import (
     SUFFIX,
@@ -110,7 +110,7 @@ class Autosave(QObject):
         super().__init__(parent)
         self._session, self._controller, self._folder = session, control, folder
         self._interval = interval
-        self._locks: dict[Path, FileLock] = {}
+        self._locks: dict[Path, QLockFile] = {}
         self._thread: AutosaveThread | None = None
         self._path: Path | None = None
         self._finishing: list[AutosaveThread] = []  # those of work that was put aside
@@ -174,7 +174,7 @@ class Autosave(QObject):
                 not path.exists() if acquired is not None else path.exists() and not collect
             ):
                 continue
-            if (lock := FileLock.acquire(path.with_suffix(".lock"))) is None:
+            if (lock := acquire_lock(path.with_suffix(".lock"))) is None:
                 continue
             self._locks[path] = lock
             if path.exists():
@@ -234,7 +234,7 @@ class Autosave(QObject):
         except OSError as error:
             log.warning("the session is not kept as the last one: %s", error)
         for lock in self._locks.values():
-            lock.release()
+            lock.unlock()
         self._locks.clear()
 
     def _save_failed(self, text: str) -> None:
@@ -328,7 +328,7 @@ class Autosave(QObject):
 
     def _unlock(self, path: Path) -> None:
         if lock := self._locks.pop(path, None):
-            lock.release()
+            lock.unlock()
 
 
 class AutosaveThread(QObject):
@@ -394,36 +394,18 @@ class AutosaveThread(QObject):
         self.error = ""
 
 
-class FileLock:
-    """A lock on a file, held until it is released or the process ends."""
+def acquire_lock(path: Path) -> QLockFile | None:
+    """Lock a file until it is unlocked or the process ends; None if it is locked already, or is no ordinary file.
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor: int | None = descriptor
-
-    @classmethod
-    def acquire(cls, path: Path) -> FileLock | None:
-        """Lock `path`; None if it is locked already. Raises OSError if the file cannot be opened."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            _lock(descriptor)
-        except OSError:
-            os.close(descriptor)
-            return None
-        return cls(descriptor)
-
-    def release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
-def _lock(descriptor: int) -> None:
-    """Lock an open file without waiting. Raises OSError if it is locked already."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    Raises OSError where nothing can be locked.
+    """
+    if path.exists() and not path.is_file():
+        return None  # Qt would read a pipe, and wait for ever
+    lock = QLockFile(str(path))
+    if lock.tryLock(0):
+        return lock
+    if lock.error() == QLockFile.LockError.LockFailedError:
+        return None
+    if lock.error() == QLockFile.LockError.PermissionError:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    raise OSError("its files cannot be locked")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -238,6 +239,32 @@ def left_behind(folder: Path, open_window: OpenWindow, qtbot) -> None:
     (folder / "last.session").replace(folder / "1.session")
 
 
+def test_a_window_that_is_open_for_long_keeps_its_session_and_a_lock_left_by_an_old_version_keeps_none(
+    folder: Path, open_window: OpenWindow, qtbot
+) -> None:
+    left_behind(folder, open_window, qtbot)
+    shutil.copy(folder / "1.session", folder / "2.session")
+    (folder / "2.lock").write_bytes(b"")  # as versions before wrote it, and never removed it
+    hold = "import sys; from PySide6.QtCore import QLockFile; lock = QLockFile(sys.argv[1]); "
+    hold += "print(lock.tryLock(0), flush=True); input()"
+    other = subprocess.Popen(
+        [sys.executable, "-c", hold, str(folder / "1.lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout.readline().strip() == "True"
+    yesterday = time.time() - 86_400
+    for name in ("1.lock", "2.lock"):
+        os.utime(folder / name, (yesterday, yesterday))
+    try:
+        window = open_window()
+        assert [offer.path.name for offer in window.autosave.offers] == ["2.session"]
+    finally:
+        other.kill()
+        other.communicate()
+
+
 def test_a_discarded_session_becomes_the_last_session(folder: Path, open_window: OpenWindow, qtbot) -> None:
     left_behind(folder, open_window, qtbot)
     window = open_window()
@@ -364,6 +391,7 @@ def test_pipes_and_leftovers_in_the_folder_do_not_stop_the_start(folder: Path, o
     folder.mkdir(parents=True)
     os.mkfifo(folder / "1.session")
     os.mkfifo(folder / "last.session")
+    os.mkfifo(folder / "2.lock")
     (folder / ".2.session.0123456789ab.saving").write_bytes(bytes(1000))
     window = open_window()
     assert "not an ordinary file" in window.statusBar().currentMessage()
