@@ -35,7 +35,7 @@ class TrainingRequest:
     model: the network, and the weights for origin "weights".
     origin: "fresh" for weights initialized from the configuration's seed, "weights" for those of the model, a
         RunPoint to continue from, or "kept" to resume `saved_run` without a new branch.
-    branch_name: name of the new branch.
+    branch_name: name of the new branch, as `History.new_name` completes it when the branch is begun.
     config: settings from now on.
     data, labelled_samples: the examples.
     running: train, otherwise pause.

@@ -366,7 +366,8 @@ class TrainingRun:
                 checkpoint = carry_checkpoint(checkpoint, network, request.config.seed)
             trainer = self._data.trainer(network, request.config, checkpoint)
         start = trainer.checkpoint()
-        number = self._history.add_branch(request.branch_name, network, config, start.steps, start, parent)
+        name = self._history.new_name(request.branch_name)
+        number = self._history.add_branch(name, network, config, start.steps, start, parent)
         self._data.origins.append(BranchOrigin(request.training_data, None if model is None else model.name))
         return LiveBranch.begin(number, trainer)
 

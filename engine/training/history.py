@@ -260,6 +260,17 @@ class History:
         self._thin()
         return number
 
+    def new_name(self, name: str) -> str:
+        """The name for a branch to be added: "{run}" in it becomes the number of its run, from 1, and a name that
+        another branch has gets the first free number from 2."""
+        runs = sum(branch.parent is None for branch in self._branches)
+        taken = {branch.name for branch in self._branches}
+        name = unique = name.replace("{run}", str(runs + 1))
+        number = 2
+        while unique in taken:
+            unique, number = f"{name} ({number})", number + 1
+        return unique
+
     def rename(self, number: int, name: str) -> None:
         """Rename a branch; an unknown number is ignored."""
         if number < len(self._branches) and self._branches[number].name != name:

@@ -12,7 +12,7 @@ from engine.data import LabelledSample, PoolSettings, TrainingData, input_kind, 
 from engine.documents import PRESETS, Document, ProjectState
 from engine.nn import Model, Network
 from engine.runtime import Snapshot, TrainingReport, TrainingRequest
-from engine.training import AdamW, Branch, Cosine, SavedRun, TrainingConfig, ancestry
+from engine.training import AdamW, Cosine, SavedRun, TrainingConfig, ancestry
 from xo_gui.app import translate
 from xo_gui.state.commands import TrainingSettings
 
@@ -22,26 +22,14 @@ DEFAULT_CONFIG = TrainingConfig(AdamW(0.008, decay=0.02), Cosine(0.05), epochs=2
 
 @dataclass(frozen=True)
 class BranchNames:
-    """The names of the branches of a history, and which of them are hidden.
+    """The names that the user gave to branches, and which branches are hidden.
 
-    given: by the user, by branch number.
+    given: by branch number.
     hidden: numbers of the branches that the charts leave out.
-    reported: of the branches that the last report had.
-    runs: how many of those begin a run, that is, have no parent.
-    requested: names of branches that were requested since, each with whether it begins a run; the engine may have
-        begun each of them.
     """
 
     given: Mapping[int, str] = field(default_factory=dict)
     hidden: frozenset[int] = frozenset()
-    reported: tuple[str, ...] = ()
-    runs: int = 0
-    requested: tuple[tuple[str, bool], ...] = ()
-
-    @classmethod
-    def of(cls, branches: tuple[Branch, ...], given: Mapping[int, str]) -> BranchNames:
-        """The names of these branches, of which none is hidden."""
-        return BranchNames(dict(given)).with_branches(branches)
 
     def renamed(self, branch: int, name: str) -> BranchNames:
         """With the name that the user gives to a branch."""
@@ -50,28 +38,6 @@ class BranchNames:
     def with_visible(self, branch: int, visible: bool) -> BranchNames:
         """With a branch that is shown or hidden."""
         return replace(self, hidden=self.hidden - {branch} if visible else self.hidden | {branch})
-
-    def with_branches(self, branches: tuple[Branch, ...]) -> BranchNames:
-        """With the branches of a report, after which what was requested before is no longer to come."""
-        names, runs = tuple(branch.name for branch in branches), sum(branch.parent is None for branch in branches)
-        return replace(self, reported=names, runs=runs, requested=())
-
-    def with_requested(self, name: str, begins_run: bool) -> BranchNames:
-        """With a branch that is requested under a name."""
-        return replace(self, requested=(*self.requested, (name, begins_run)))
-
-    @property
-    def next_run(self) -> int:
-        """The number of the next run, from 1."""
-        return self.runs + sum(begins_run for _, begins_run in self.requested) + 1
-
-    def unique(self, name: str) -> str:
-        """The name itself, or if a branch has it, with the first free number from 2."""
-        taken = {*self.reported, *self.given.values(), *(name for name, _ in self.requested)}
-        number, unique = 2, name
-        while unique in taken:
-            unique, number = translate("TrainingController", "{0} ({1})").format(name, number), number + 1
-        return unique
 
 
 @dataclass(frozen=True, eq=False)

@@ -164,26 +164,13 @@ def _snapshot_arrived(state: ControllerState, snapshot: Snapshot) -> Step:
         state = replace(state, painted=(snapshot, state.model))
     if report is None or request is None or report.run_id != request.run_id:
         return state, ()
-    names = state.runs.names.with_branches(report.branches)
     latest = report.saved_run or state.runs.latest_run
-    state = replace(state, runs=replace(state.runs, training=report, names=names, latest_run=latest))
-    if report.state == "preparing":
-        return _renamed(state, request)
+    state = replace(state, runs=replace(state.runs, training=report, latest_run=latest))
     if report.request is not request:
         return state, ()  # its state is from before the latest request
     if report.state not in _STOPPED_STATES or not snapshot.predictions or not state.live:
         return state, ()
     return _stopped(state, request, report, snapshot.predictions[0].model)
-
-
-def _renamed(state: ControllerState, request: TrainingRequest) -> Step:
-    """Name the branch being prepared as what there is asks for: what was requested before may not have begun."""
-    name, names = _named(state.runs, request.origin, request.model)
-    if name == request.branch_name:
-        return replace(state, runs=replace(state.runs, names=names)), ()
-    # The engine may begin it under the other name before it reads this one.
-    names = names.with_requested(request.branch_name, begins_run=False)
-    return _publish(replace(state, runs=replace(state.runs, names=names)), replace(request, branch_name=name))
 
 
 def _stopped(state: ControllerState, request: TrainingRequest, report: TrainingReport, model: Model) -> Step:
@@ -401,14 +388,13 @@ def _branch_with_new_data(state: ControllerState) -> Step:
 def _begin(state: ControllerState, origin: Origin, span: Span) -> Step:
     """Request a new branch."""
     runs, number = state.runs, state.last_run_id + 1
-    name, names = _named(runs, origin, state.model)
     made = origin.step if isinstance(origin, RunPoint) else 0
     until = _last_step(runs.config, span, made, TrainingData(runs.data, state.labelled_samples))
     request = TrainingRequest(
         number,
         state.model,
         origin,
-        name,
+        _branch_name(origin, state.model, runs.config),
         runs.config,
         runs.data,
         state.labelled_samples,
@@ -416,26 +402,23 @@ def _begin(state: ControllerState, origin: Origin, span: Span) -> Step:
         stop_at_step=until,
         speed_limit=state.speed_limit,
         saved_run=runs.restored_run,
-        branch_names=names.given,
+        branch_names=runs.names.given,
     )
-    runs = replace(runs, names=names, training=None, trained=state.model, awaits="stop")
+    runs = replace(runs, training=None, trained=state.model, awaits="stop")
     return _publish(replace(state, runs=runs, last_run_id=number), request)
 
 
-def _named(runs: NetworkRuns, origin: Origin, model: Model) -> tuple[str, BranchNames]:
-    """The name of a new branch that begins with `model`, and the names with it."""
+def _branch_name(origin: Origin, model: Model, config: TrainingConfig) -> str:
+    """The name of a new branch that begins with `model`; the engine knows its number, and which names are taken."""
     match origin:
         case RunPoint(step=made):
-            name = translate("TrainingController", "from step {0}").format(made)
+            return translate("TrainingController", "from step {0}").format(made)
         case "weights":
-            name = translate("TrainingController", "from {0}").format(model.name)
-        case "kept":  # no new branch
-            return runs.request.branch_name if runs.request is not None else "", runs.names
+            return translate("TrainingController", "from {0}").format(model.name)
         case "fresh":
-            name = translate("TrainingController", "Run {0}, seed {1}")
-            name = name.format(runs.names.next_run, runs.config.seed)
-    name = runs.names.unique(name)
-    return name, runs.names.with_requested(name, not isinstance(origin, RunPoint))
+            return translate("TrainingController", "Run {0}, seed {1}").format("{run}", config.seed)
+        case "kept":
+            return ""  # it is no new branch
 
 
 # -- project files ---------------------------------------------------------------------------------------------
@@ -484,7 +467,7 @@ def _with_run(state: ControllerState, project: ProjectState, run: SavedRun) -> C
         project.data,
         request,
         trained=model if project.live else None,
-        names=BranchNames.of(tuple(record.branch for record in run.branches), project.branch_names),
+        names=BranchNames(dict(project.branch_names)),
         restored_run=run,
         latest_run=run,
     )

@@ -84,6 +84,20 @@ def test_the_config_of_a_step_is_the_one_that_was_in_force() -> None:
     assert [(mark.step, mark.text) for mark in history.branches()[branch].marks] == [(5, "batch 7")]
 
 
+def test_no_two_branches_get_one_name_and_runs_are_counted() -> None:
+    history, names = History(), []
+    for name, parent in (
+        ("Run {run}", None),
+        ("from", RunPoint(0, 0)),
+        ("Run {run}", None),
+        ("from", RunPoint(0, 0)),
+    ):
+        names.append(history.new_name(name))
+        history.add_branch(names[-1], SMALL, CONFIG, 0, kept(0), parent)
+    history.rename(0, "Run 3")
+    assert [*names, history.new_name("Run {run}")] == ["Run 1", "from", "Run 2", "from (2)", "Run 3 (2)"]
+
+
 def test_what_a_branch_came_from_is_told_with_it() -> None:
     """10 steps, the last 4 with batches of 7; a branch from step 8 has batches of 9 from step 11."""
     history = History(keyframe_bytes=100)
