@@ -76,7 +76,7 @@ class Backend:
     card: the GPU as it describes itself; None for the CPU.
     free_bytes: the memory that is free now; infinite where it is not counted.
     memory_share: the share of it that one plan may take.
-    notice: a sentence for the user if a GPU was expected to work and does not.
+    notice: where a GPU was expected to work and does not, a sentence for a user who does not see the reason.
     """
 
     name: Literal["cpu", "gpu"]

@@ -212,14 +212,12 @@ class Runner:
         return self._backend
 
     def _choose_backend(self) -> Backend:
+        """Of a GPU that was not asked for, the report of the device says why it is not used; it is said once."""
         try:
-            backend = choose_backend(self.device)
+            return choose_backend(self.device)
         except DeviceUnavailable as error:
-            notice = f"The GPU cannot be used: {error}; the processor computes instead."
-            backend = numpy_backend(str(error), notice)
-        if backend.notice:
-            self._notify(backend.notice)
-        return backend
+            self._notify(f"The GPU cannot be used: {error}; the processor computes instead.")
+            return numpy_backend("the GPU cannot be used")
 
     def _open(self, request: OpenRequest | None) -> None:
         """Use the file if it has been read, and start to read it if it is new."""

@@ -19,6 +19,10 @@ from engine.backends.cuda import DeviceFault, cupy_faults
 from engine.backends.cuda.cupy_faults import summary
 from engine.cli import train_output
 from engine.cli.main import main
+from engine.documents import WALKTHROUGH, Document
+from engine.documents.presets import handmade_parameters
+from engine.nn import Model
+from engine.runtime import Request, Runner
 from tests.engine import fake_cupy
 from tests.engine.backends.cuda.cpu_device import needs_compiler
 
@@ -319,6 +323,21 @@ def test_after_a_lost_gpu_nothing_is_printed_by_finalizers() -> None:
     command = [sys.executable, "-c", LOST]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
     assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+@pytest.mark.parametrize("device", ["auto", "gpu"])
+def test_the_window_says_once_why_the_gpu_is_not_used(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the device that computes, or if the GPU was asked for, as a notice."""
+    import_raises(monkeypatch, banner("libcudart.so.12: cannot open shared object file"))
+    reason = "CuPy cannot be loaded: libcudart.so.12: cannot open shared object file"
+    model = Model("Walk-through", WALKTHROUGH.network, handmade_parameters())
+    snapshot = Runner(device).compute(Request(1, Document.blank(model)))
+    said = [notice.text for notice in snapshot.notices]
+    if device == "auto":
+        assert (snapshot.device.reason, said) == (reason, [])
+    else:
+        sentence = f"The GPU cannot be used: {reason}; the processor computes instead."
+        assert (snapshot.device.reason, said) == ("the GPU cannot be used", [sentence])
 
 
 @pytest.mark.parametrize("device", ["auto", "gpu"])
