@@ -90,7 +90,7 @@ class ColourLimits:
     def beyond(self, display: DisplayColumn, limit: float) -> tuple[bool, bool]:
         """Whether the column has values below -limit and above limit, which have the first and the last colour."""
         peaks = (of.get(display.layer) for of in (self.negative_peaks, self.positive_peaks))
-        below, above = (peak is not None and bool(peak.max() > limit * (1 + 1e-6)) for peak in peaks)
+        below, above = (peak is not None and float(peak.max()) > limit * (1 + 1e-6) for peak in peaks)
         return below, above
 
 

@@ -340,7 +340,9 @@ def test_a_change_is_written_on_the_plot_and_named_on_the_timeline(grove: Grove)
     assert text.isVisible()
     inside = grove.curves.plot.plotItem.vb.sceneBoundingRect().toAlignedRect().adjusted(-4, -4, 4, 4)
     assert QRect(inside).contains(text.sceneBoundingRect().toAlignedRect())
-    assert "changed: rate 0.01" in grove.point(10, 0)
+    branch = grove.window.training.training.branches[1]
+    at = branch.curves.losses[10 - branch.parent.step - 1]
+    assert "changed: rate 0.01" in grove.point(10, np.log10(at))
     line = grove.line
 
     def tip(step: int) -> str:
