@@ -157,9 +157,9 @@ def choose_backend(device: DeviceChoice = "auto") -> Backend:
 
 def _cupy_backend() -> Backend:
     """CuPy on the first GPU, tested by running a kernel. Raises DeviceUnavailable with the reason."""
-    not_kept = prepare_kernel_cache()
     # A partial installation, an old driver or a full card raise various errors; all mean that the GPU is unusable.
     try:
+        not_kept = prepare_kernel_cache()
         with quiet_import():
             import cupy
     except Exception as error:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,7 @@ def prepare_kernel_cache() -> str:
 
     CuPy reads the folder when it is imported, and cannot be imported where the folder cannot be made.
     """
-    if "cupy" in sys.modules:
+    if "cupy" in sys.modules or find_spec("cupy") is None:
         return ""
     chosen = os.environ.get(FOLDER)
     folder = Path(chosen) if chosen else user_cache_path("xo-gui", appauthor=False) / "kernels"

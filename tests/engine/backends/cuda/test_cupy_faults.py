@@ -270,6 +270,23 @@ def test_a_disk_that_fills_while_kernels_are_compiled_costs_nothing_but_the_cach
     assert os.environ["CUPY_CACHE_IN_MEMORY"] == "1"
 
 
+@pytest.fixture
+def installed_cupy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A CuPy that can be found, and was not imported yet."""
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "cupy.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+
+
+def test_without_cupy_no_folder_is_made_for_its_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.setattr(cupy_faults, "find_spec", lambda name: None)
+    assert cupy_faults.prepare_kernel_cache() == ""
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.usefixtures("installed_cupy")
 def test_compiled_kernels_have_a_folder_in_the_users_cache(tmp_path: Path) -> None:
     assert cupy_faults.prepare_kernel_cache() == ""
     folder = Path(os.environ["CUPY_CACHE_DIR"])
@@ -278,6 +295,7 @@ def test_compiled_kernels_have_a_folder_in_the_users_cache(tmp_path: Path) -> No
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.usefixtures("installed_cupy")
 @pytest.mark.parametrize("spoil", ["a file", "read-only"])
 def test_without_a_folder_that_can_be_written_kernels_are_kept_in_memory(
     spoil: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -297,6 +315,7 @@ def test_without_a_folder_that_can_be_written_kernels_are_kept_in_memory(
     assert Path(os.environ["CUPY_CACHE_DIR"]).is_dir()
 
 
+@pytest.mark.usefixtures("installed_cupy")
 def test_a_folder_that_the_user_chose_for_kernels_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path / "mine"))
     assert cupy_faults.prepare_kernel_cache() == ""
