@@ -73,7 +73,7 @@ class TrainingController(QObject):
 
     @property
     def is_stopped(self) -> bool:
-        """Whether training has stopped and its weights are the Document's."""
+        """Whether training has stopped, and its weights are the Document's unless an earlier step is shown."""
         return self._state.is_stopped
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Final, Literal
 from weakref import ReferenceType, ref
 
 from engine.data import LabelledSample, PoolSettings, TrainingData, input_kind, kind_of
@@ -19,6 +19,8 @@ from xo_gui.state.commands import TrainingSettings
 # The start values in the window: accurate after a few epochs, and long enough to follow. Without the warmup the
 # second step raises the error to many times the first, and leaves most hidden values dead.
 DEFAULT_CONFIG = TrainingConfig(AdamW(0.008, decay=0.02), Cosine(0.05, warmup=0.03), epochs=20)
+
+STOPPED_STATES: Final = ("paused", "ended", "diverged", "failed")
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,11 @@ class ControllerState:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether training has stopped and its weights are the Document's."""
-        return self.runs.awaits != "stop"
+        """Whether training has stopped, and its weights are the Document's unless an earlier step is shown."""
+        training, request = self.runs.training, self.runs.request
+        if self.runs.awaits != "stop" or training is None or request is None or request.shown_point is None:
+            return self.runs.awaits != "stop"
+        return training.request is request and not request.running and training.state in STOPPED_STATES
 
     @property
     def saved_run(self) -> SavedRun | None:
@@ -209,7 +214,7 @@ class ControllerState:
         has_branch = run is not None and request is not None and run.run_id >= request.branch_id
         live = run is not None and self.trains(model) and runs.awaits != "point"
         live = live and run is not None and (has_branch if model.run_point is None else model.run_point in run)
-        if run is not None and live and has_branch and not self.is_stopped:
+        if run is not None and live and has_branch and runs.awaits == "stop":
             model = replace(model, network=run.network, parameters=run.checkpoint.parameters, origin={})
             model = replace(model, run_point=run.current_point)
             document = document.with_models((model, *document.models[1:]))

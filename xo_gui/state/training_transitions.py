@@ -30,9 +30,8 @@ from xo_gui.state.commands import (
     Start,
     TrainFromCurrentWeights,
 )
-from xo_gui.state.training_state import BranchNames, ControllerState, NetworkRuns
+from xo_gui.state.training_state import STOPPED_STATES, BranchNames, ControllerState, NetworkRuns
 
-_STOPPED_STATES = ("paused", "ended", "diverged", "failed")
 # What is trained before the next pause: nothing, a step, the rest of an epoch, or None for everything.
 Span: TypeAlias = Literal["nothing", "step", "epoch"] | None
 Origin: TypeAlias = Literal["fresh", "weights", "kept"] | RunPoint
@@ -168,7 +167,7 @@ def _snapshot_arrived(state: ControllerState, snapshot: Snapshot) -> Step:
     state = replace(state, runs=replace(state.runs, training=report, latest_run=latest))
     if report.request is not request:
         return state, ()  # its state is from before the latest request
-    if report.state not in _STOPPED_STATES or not snapshot.predictions or not state.live:
+    if report.state not in STOPPED_STATES or not snapshot.predictions or not state.live:
         return state, ()
     return _stopped(state, request, report, snapshot.predictions[0].model)
 

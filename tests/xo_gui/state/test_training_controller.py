@@ -15,6 +15,7 @@ from engine.training import SGD
 from tests.xo_gui.workbench import NETWORK, OTHER, Workbench, subject
 from xo_gui.state import (
     BranchWithNewData,
+    ComparisonController,
     OneEpoch,
     OneStep,
     Pause,
@@ -24,6 +25,7 @@ from xo_gui.state import (
     SetData,
     ShowPoint,
     Start,
+    SwapModels,
     TrainFromCurrentWeights,
 )
 
@@ -157,6 +159,21 @@ def test_going_to_a_point_from_weights_of_no_run_makes_it_the_network_as_one_und
     bench.execute(ShowPoint(None))
     shown(bench)
     assert bench.subject.run_point == RunPoint(0, 4)
+
+
+def test_networks_are_swapped_once_training_has_paused_also_while_an_earlier_step_is_shown(
+    bench: Workbench,
+) -> None:
+    comparison = ComparisonController(bench.session, bench.control)
+    comparison.compare_with(other := subject(OTHER))
+    bench.execute(Start())
+    bench.until_step(3)
+    bench.execute(ShowPoint(RunPoint(0, 1)))
+    comparison.execute(SwapModels())
+    comparison.on_snapshot(bench.settle())
+    first, second = bench.session.document.models
+    assert first is other
+    assert second.run_point == RunPoint(0, 1), "the weights that were on the screen"
 
 
 def test_the_model_on_the_screen_has_the_weights_on_the_screen(bench: Workbench) -> None:

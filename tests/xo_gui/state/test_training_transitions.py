@@ -470,8 +470,7 @@ class World(RuleBasedStateMachine):
         self.settle()
         settings, training = self.state.settings, self.state.runs.training
         assert not settings.running
-        # While an earlier step is shown, the weights that training stopped at wait until they are.
-        assert self.state.is_stopped or settings.shown_point is not None
+        assert self.state.is_stopped
         if self.request is not None and self.state.live:
             assert training.request is self.request
             assert training.shown_point == (settings.shown_point or training.current_point)
