@@ -79,7 +79,7 @@ def test_one_command_prints_one_table_to_paste(capsys: pytest.CaptureFixture[str
     head, found = out.splitlines()[0], cells(out)
     assert f"{CARD} (test kernel ran), compute capability 8.6, 8 multiprocessors, 9 GB" in head
     assert "CUDA 12.4" in head
-    assert found["parity with NumPy, outputs"].startswith("1 of 1 within the tolerance")
+    assert found["parity with NumPy, outputs"].startswith("2 of 2 within the tolerance")
     assert found["two trainings, tiny, 96 steps"].startswith("the same bytes")
     assert re.fullmatch(r"said 0.0 MB, taken 0.0 MB; [1-9][\d,]* examples fit at a time", found[MEMORY_PART])
     assert "the processor predicts the same after" in found["fault drill"]
