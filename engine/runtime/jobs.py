@@ -406,12 +406,14 @@ JOBS: dict[type[AnyQuery], JobKind] = {
 RUN_QUERIES: Final[frozenset[AnyQuery]] = frozenset({TrainingQuery(), ReplayQuery()})
 
 
-def make_jobs(queries: frozenset[AnyQuery], context: JobContext) -> dict[AnyQuery, tuple[Job, Policy]]:
-    """The jobs of all queries that have an answer. Raises KeyError for a query of a kind that is not in JOBS."""
-    jobs: dict[AnyQuery, tuple[Job, Policy]] = {}
-    for query in queries:
-        kind = JOBS[type(query)]
-        job = kind.make(query, context) if context.predictions or not kind.needs_predictions else None
-        if job is not None:
-            jobs[query] = job, kind.policy(query)
-    return jobs
+def make_job(query: AnyQuery, context: JobContext) -> tuple[Job, Policy] | None:
+    """The job of a query, None where it has no answer. Raises KeyError for a kind of query that is not in JOBS."""
+    kind = JOBS[type(query)]
+    job = kind.make(query, context) if context.predictions or not kind.needs_predictions else None
+    return None if job is None else (job, kind.policy(query))
+
+
+def title_of(query: AnyQuery) -> str:
+    """What the query computes, for messages."""
+    kind = JOBS.get(type(query))
+    return type(query).__name__ if kind is None else kind.policy(query).title

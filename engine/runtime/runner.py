@@ -24,9 +24,10 @@ from engine.faults import PLAIN, Faults
 from engine.nn import Model, Prediction, Predictor
 from engine.runtime.file_reader import POLL_SECONDS, FileReader
 from engine.runtime.job_context import JobContext
-from engine.runtime.jobs import RUN_QUERIES, make_jobs
+from engine.runtime.jobs import RUN_QUERIES, make_job, title_of
 from engine.runtime.protocol import DeviceReport, Notice, Request, Snapshot
 from engine.runtime.scheduler import AnyQuery, Job, Policy, Scheduler
+from engine.runtime.training_jobs import TrainingQuery
 from engine.runtime.training_protocol import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import SAVE_INTERVAL, SavedRun, SaveThrottle
@@ -167,10 +168,12 @@ class Runner:
             self._tracers,
             None if request.training is None else self._run,
         )
-        none: dict[AnyQuery, tuple[Job, Policy]] = {}
-        guard = self.faults.guard
-        own = guard("Training", partial(make_jobs, RUN_QUERIES, context), none, self._fail_training)
-        jobs = {**own, **guard("Jobs", partial(make_jobs, request.queries, context), none)}
+        jobs: dict[AnyQuery, tuple[Job, Policy]] = {}
+        for query in RUN_QUERIES | request.queries:
+            fail = self._fail_training if isinstance(query, TrainingQuery) else None
+            job = self.faults.guard(title_of(query), partial(make_job, query, context), None, fail)
+            if job is not None:
+                jobs[query] = job
         self._scheduler.set_wanted(
             jobs, settled=request.settled, changing=training is not None and training.is_changing
         )

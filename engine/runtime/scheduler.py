@@ -31,7 +31,7 @@ class Policy:
 
     title: what the job computes, for messages.
     while_drawing: whether it may run during a stroke, as long as it takes at most QUICK_SECONDS.
-    share: of the time it may take during a stroke, or while training runs.
+    share: of the time it may take during a stroke, or, to repeat a result, while training runs.
     min_interval: seconds from a result to the start of the next one during a stroke, or while training changes the
         weights.
     rest: seconds without another input before it starts.
@@ -209,7 +209,9 @@ class Scheduler:
             now = perf_counter()
             if now >= started + seconds:
                 break
-        entry.next_at = now + (now - started) * (1 / entry.policy.share - 1) if beside else 0.0
+        # What has just been asked for has every turn until it is known; only what is repeated is held back.
+        is_repeated = beside and entry.result is not None
+        entry.next_at = now + (now - started) * (1 / entry.policy.share - 1) if is_repeated else 0.0
 
     def _update(self, query: AnyQuery, job: Job, policy: Policy) -> None:
         """Start the job, unless the one that runs has the same inputs, or may end first."""

@@ -12,9 +12,10 @@ from engine.explain import Query, StepQuery, StepTrace, StepTracer
 from engine.faults import PLAIN
 from engine.nn import RunPoint
 from engine.runtime.job_context import JobContext
+from engine.runtime.moments import ComingStep, Moment
 from engine.runtime.scheduler import Job
 from engine.runtime.training_protocol import TrainingReport
-from engine.runtime.training_run import ComingStep, Moment, TrainingRun
+from engine.runtime.training_run import TrainingRun
 from engine.training import (
     SLICE_SECONDS,
     Evaluator,
@@ -77,7 +78,8 @@ class ReplayJob(Job):
         self.source = replay
 
     def has_same_inputs(self, previous: ReplayJob) -> bool:
-        return True
+        """That to another point is left at once, and not continued while the timeline is dragged."""
+        return self._replay is previous._replay
 
     def run(self) -> Iterator[RunPoint | None]:
         while self._pool.progress < 1:

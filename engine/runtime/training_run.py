@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from time import perf_counter, sleep
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 import numpy as np
 
 from engine.backends import Backend
-from engine.data import Dataset, ExamplePool, kind_of
-from engine.explain import StepStart
+from engine.data import ExamplePool, kind_of
 from engine.faults import Faults
 from engine.nn import Model, Network, Parameters, RunPoint
 from engine.nn.layers import Arrays
 from engine.runtime.branch_data import SLICE_SECONDS, BranchData
+from engine.runtime.moments import ComingStep, Moment, Moments
 from engine.runtime.phases import (
     Diverged,
     Ended,
-    Failed,
     Idle,
     LiveBranch,
-    Paused,
     Phase,
     Preparing,
     Running,
@@ -45,15 +41,12 @@ from engine.training import (
     EvaluationCache,
     History,
     NormHistory,
-    ParameterChange,
     Replay,
     SavedRun,
     SaveThrottle,
     StepDone,
     Trainer,
-    TrainingConfig,
     TrainingError,
-    adapt_checkpoint,
     best_point,
     carry_checkpoint,
     describe_changes,
@@ -64,8 +57,6 @@ GRADIENT_COPY_INTERVAL: Final = 0.25  # seconds between two copies of the gradie
 MAX_TIMELINE_KEYFRAMES: Final = 12
 # Steps per second, at most, of which each is traced before it is made.
 SLOW_STEPS_PER_SECOND: Final = 1.0
-
-Value = TypeVar("Value")
 
 
 class TrainingRun:
@@ -90,10 +81,7 @@ class TrainingRun:
         self.evaluations, self.norms = EvaluationCache(), NormHistory()
         self._latest_gradients = LatestGradients()
         self._faults = faults or Faults(lambda _: None)
-        self._parameters = Kept[Parameters]()
-        self._moments = Kept[Moment](), Kept[Moment]()  # without the change of the step, and with it
-        self._moment_is_wanted = False
-        self._coming_step = Kept[ComingStep]()
+        self._moments = Moments(self._data)
         self._shows_slow_steps = False
 
     # -- requests ----------------------------------------------------------------------------------------------
@@ -109,8 +97,8 @@ class TrainingRun:
             self._phase = requested(self._phase, request, self._reconfigured(request, before))
         for number, name in request.branch_names.items():
             self._history.rename(number, name)
-        point, replay = request.shown_point, self._replay
-        if point is not None and not self._history.is_empty and (replay is None or replay.target != point):
+        point, replay = self._shown_point, self._replay
+        if point is not None and (replay is None or replay.target != point):
             self._replay = self._data.replay(self._history, point)
 
     def trains(self, network: Network) -> bool:
@@ -146,6 +134,7 @@ class TrainingRun:
     def set_aside(self) -> None:
         """Keep no more of the history than a saved run does, because another network trains."""
         self._history.thin_to(SAVED_KEYFRAME_BYTES)
+        self._moments.clear()
 
     @property
     def busy(self) -> bool:
@@ -184,8 +173,15 @@ class TrainingRun:
     @property
     def replay(self) -> Replay | None:
         """The replay to the point of the history that is to be shown, None for the last step made."""
+        replay, point = self._replay, self._shown_point
+        return replay if replay is not None and replay.target == point else None
+
+    @property
+    def _shown_point(self) -> RunPoint | None:
+        """The point requested; None for the last step made, also where the window knows another history so far."""
         request = self._phase.request
-        return None if request is None or request.shown_point is None else self._replay
+        point = None if request is None else request.shown_point
+        return point if point is not None and point in self._history else None
 
     def pool_of(self, point: RunPoint) -> ExamplePool:
         """The examples of the branch of a point, which may not be complete yet."""
@@ -198,11 +194,7 @@ class TrainingRun:
         if (replay := self._shown_replay()) is not None:
             return replay.parameters
         branch = branch_of(self._phase)
-        return None if branch is None else self._parameters_of(branch)
-
-    def _parameters_of(self, branch: LiveBranch) -> Parameters:
-        """The parameters after the last step, copied to the host once for each step."""
-        return self._parameters.get((branch, branch.trainer.steps_made), branch.trainer.parameters)
+        return None if branch is None else self._moments.parameters_of(branch)
 
     @property
     def _shown_network(self) -> Network | None:
@@ -243,7 +235,7 @@ class TrainingRun:
             steps_per_second=phase.pace.rate if isinstance(phase, Running) else None,
             branches=self._history.branches(),
             branch_origins=tuple(self._data.origins),
-            keyframes=self._timeline_keyframes((request.shown_point or current).branch),
+            keyframes=self._timeline_keyframes((self._shown_point or current).branch),
             restart_point=self._restart_point(),
             examples=pool.training if pool.progress >= 1 else None,
             held_out=shown_pool.held_out if shown_pool.progress >= 1 else None,
@@ -285,9 +277,8 @@ class TrainingRun:
     def _shown_replay(self) -> Replay | None:
         """The replay whose point is shown: to the one requested, or to the one that a branch begins from while it
         is prepared; None for the last step made."""
-        request = self._phase.request
-        if request is not None and request.shown_point is not None:
-            return self._replay
+        if (replay := self.replay) is not None:
+            return replay
         return origin_of(self._phase) if branch_of(self._phase) is None else None
 
     def _restart_point(self) -> RunPoint | None:
@@ -321,14 +312,18 @@ class TrainingRun:
         origin = request.origin if saved is None else saved.current_point
         if not isinstance(origin, RunPoint) or self._history.is_empty:
             return Preparing(request, None)
+        if origin not in self._history:
+            raise ValueError(
+                f"Training cannot continue from step {origin.step}: it is of another history than that of "
+                f"{request.model.name}; choose a point on the timeline."
+            )
         return Preparing(request, self._data.replay(self._history, origin))
 
     def _restore(self, saved: SavedRun | None) -> None:
         """Begin with the history of an earlier session, or an empty one."""
         self._restored, self._data.origins = saved, []
         self.evaluations, self.norms = EvaluationCache(), NormHistory()
-        for kept in (*self._moments, self._coming_step):
-            kept.clear()
+        self._moments.clear()
         self._save_throttle.reset()
         self._history = History(budget=self._budget)
         if saved is not None:
@@ -394,8 +389,7 @@ class TrainingRun:
         if isinstance(event, StepDone):
             self._record_step(branch, event)
             phase.pace.count(phase.request.speed_limit)
-            if self._moment_is_wanted:
-                self._moment_is_wanted = self.moment(with_change=True) is None
+            self._moments.on_step_end(phase, self._history)
         elif isinstance(event, Evaluated):
             self._record_evaluation(branch, event)
         return advanced(phase)
@@ -420,100 +414,13 @@ class TrainingRun:
     def moment(self, *, with_change: bool) -> Moment | None:
         """The point shown, or the one before until it is reached; None before there is any.
 
-        with_change: with the change that the step to it made. While a step is partly made the change is lost: the
-        moment is then kept at the end of the step.
+        with_change: with the change that the step to it made.
         """
-        kept, replay, branch = self._moments[with_change], self.replay, branch_of(self._phase)
-        if replay is not None and replay.is_exact:
-            kept.get(replay, partial(self._moment_at, replay))
-        elif replay is None and branch is not None and not isinstance(self._phase, Failed):
-            if with_change and isinstance(self._phase, Running) and branch.trainer.is_within_step:
-                self._moment_is_wanted = True
-            else:
-                key = branch, branch.trainer.steps_made
-                kept.get(key, partial(self._moment_of, branch, with_change=with_change))
-        return kept.value
-
-    def _moment_at(self, replay: Replay) -> Moment:
-        pool, change = self.pool_of(replay.point), partial(self._repeated_change, replay.target)
-        return Moment(replay.point, replay.network, replay.parameters, pool, change)
-
-    def _moment_of(self, branch: LiveBranch, *, with_change: bool) -> Moment:
-        trainer, point = branch.trainer, branch.point
-        change: Callable[[], Iterator[ParameterChange | None]] = partial(self._repeated_change, point)
-        if with_change and (known := trainer.last_change()) is not None:
-            change = partial(iter, (known,))
-        return Moment(point, trainer.network, self._parameters_of(branch), self.pool_of(point), change)
-
-    def _repeated_change(self, point: RunPoint) -> Iterator[ParameterChange | None]:
-        """The change made by the step to `point`, which is repeated; None after each slice."""
-        before = replace(point, step=point.step - 1)
-        while (pool := self.pool_of(self._history.nearest_keyframe(before)[0])).progress < 1:
-            pool.generate_next()
-            yield None
-        yield from self._data.replay(self._history, point, before).iter_last_change()
+        return self._moments.of(self._phase, self.replay, self._history, with_change=with_change)
 
     def coming_step(self) -> ComingStep | None:
         """The step after the point shown, or after the one before until it is reached; None before there is any."""
-        kept, replay, phase = self._coming_step, self.replay, self._phase
-        if isinstance(phase, Running | Paused | Ended):
-            branch, config = phase.branch, phase.request.config
-            if replay is None:
-                made = branch.trainer.steps_made
-                kept.get((branch, made, config), lambda: self._step_after(branch.point, branch.trainer, config))
-            elif replay.is_exact:
-                kept.get((replay, config), lambda: self._step_after(replay.target, replay, config))
-        return kept.value
-
-    def _step_after(self, point: RunPoint, made_by: Trainer | Replay, config: TrainingConfig) -> ComingStep:
-        checkpoint = made_by.checkpoint() if isinstance(made_by, Trainer) else made_by.checkpoint
-        start = StepStart(point, config, adapt_checkpoint(checkpoint, config))
-        return ComingStep(made_by.network, self._data.current.training, start)
-
-
-@dataclass(frozen=True, eq=False)
-class Moment:
-    """The state of a run between two steps.
-
-    parameters: of the network after the step to `point`. pool: the examples of its branch.
-    change: gives the change made by that step, None after each slice and where there is none.
-    """
-
-    point: RunPoint
-    network: Network
-    parameters: Parameters
-    pool: ExamplePool
-    change: Callable[[], Iterator[ParameterChange | None]]
-
-
-@dataclass(frozen=True, eq=False)
-class ComingStep:
-    """The step that would be made next, with batches of `examples`."""
-
-    network: Network
-    examples: Dataset
-    start: StepStart
-
-
-class Kept(Generic[Value]):
-    """The value made last.
-
-    value: None before the first.
-    """
-
-    def __init__(self) -> None:
-        self.value: Value | None = None
-        self._key: object = None
-
-    def get(self, key: object, make: Callable[[], Value]) -> Value:
-        """The value, made anew for another key."""
-        if self.value is None or key != self._key:
-            self.value, self._key = make(), key
-        return self.value
-
-    def clear(self) -> None:
-        """Keep none."""
-        self.value = None
+        return self._moments.coming_step(self._phase, self.replay)
 
 
 class LatestGradients:

@@ -307,6 +307,9 @@ class History:
         """The network of each branch."""
         return tuple(branch.network for branch in self._branches)
 
+    def __contains__(self, point: RunPoint) -> bool:
+        return 0 <= point.branch < len(self._branches) and point.step <= self._branches[point.branch].end
+
     @property
     def is_empty(self) -> bool:
         """Whether there is no branch."""

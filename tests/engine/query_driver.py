@@ -17,7 +17,7 @@ from engine.faults import Faults
 from engine.nn import Model, Prediction, Predictor, RunPoint
 from engine.runtime import AnyQuery
 from engine.runtime.job_context import JobContext
-from engine.runtime.jobs import make_jobs
+from engine.runtime.jobs import make_job
 from engine.runtime.scheduler import Scheduler
 from tests.samples import drawing_sample
 
@@ -77,7 +77,8 @@ class QueryDriver:
 
     def _set(self, query: AnyQuery | None, context: JobContext, settled: bool) -> None:
         self._query = query
-        jobs = make_jobs(frozenset() if query is None else frozenset({query}), context)
+        job = None if query is None else make_job(query, context)
+        jobs = {} if query is None or job is None else {query: job}
         self._scheduler.set_wanted(jobs, settled=settled, changing=context.is_changing)
 
     @property

@@ -20,6 +20,7 @@ from tests.engine.runtime.test_training_run import CPU, GOAL
 
 LOOK = StepQuery()
 RUN = replace(GOAL, running=True)
+ENDLESS = replace(RUN, config=replace(GOAL.config, epochs=10**6))
 
 
 def traced(run: TrainingRun, request: TrainingRequest, query: StepQuery | None = LOOK) -> StepTrace | None:
@@ -127,7 +128,7 @@ def test_a_slow_step_that_cannot_be_taken_apart_is_made_all_the_same(monkeypatch
 
 
 def test_while_it_goes_fast_a_step_is_taken_apart_now_and_then() -> None:
-    follower = Follower(TrainingRun(CPU), RUN)
+    follower = Follower(TrainingRun(CPU), ENDLESS)
     seen = set()
     while follower.point.step < 300:
         follower.advance()
@@ -138,10 +139,10 @@ def test_while_it_goes_fast_a_step_is_taken_apart_now_and_then() -> None:
 
 
 def test_another_example_or_value_of_the_same_step_is_shown_at_once_even_while_it_goes_fast() -> None:
-    follower = Follower(TrainingRun(CPU), RUN)
+    follower = Follower(TrainingRun(CPU), ENDLESS)
     for example in (3, 9):
         wanted = StepQuery(example, weight=("conv2d-1.weight", (1, 0, 2, 0)))
-        follower.ask(RUN, wanted)
+        follower.ask(ENDLESS, wanted)
         while (found := follower.show()) is None:
             follower.advance()
         assert found.example_pass is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pytest
@@ -16,11 +17,11 @@ from engine.documents.project_file import load_project
 from engine.drawings import Drawing, Stroke
 from engine.nn import Model, Network, RunPoint
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
-from engine.runtime import LayerStatisticsQuery, RunEvaluationQuery, TrainingRequest
+from engine.runtime import LayerStatisticsQuery, Request, RunEvaluationQuery, TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import SGD, Trainer, TrainingConfig, evaluate
 from engine.training.optimizers import Adam
-from tests.engine.run_driver import answered, following
+from tests.engine.run_driver import answered, following, runner_of
 from tests.samples import drawing_sample
 
 CPU = choose_backend("cpu")
@@ -97,6 +98,43 @@ def test_the_nearest_kept_moment_is_shown_at_once() -> None:
     assert not report.is_exact
     assert report.shown_point.step < 31
     assert run.shown_parameters() is not None
+
+
+def test_a_point_of_a_history_that_is_no_longer_this_one_is_not_looked_for() -> None:
+    """The window may ask for it while it still shows another network's run."""
+    run = TrainingRun(CPU)
+    request = replace(GOAL, running=True, stop_at_step=5)
+    for point in (RunPoint(2, 3), RunPoint(0, 6)):
+        report = following(run, replace(request, shown_point=point))
+        assert (report.state, report.shown_point, report.is_exact) == ("paused", RunPoint(0, 5), True)
+    assert following(run, replace(request, shown_point=RunPoint(0, 3))).shown_point == RunPoint(0, 3)
+    with pytest.raises(
+        ValueError, match="cannot continue from step 3: it is of another history than that of Small"
+    ):
+        run.set_request(replace(request, run_id=2, origin=RunPoint(2, 3)))
+
+
+def test_a_drag_on_the_timeline_leaves_the_replay_to_a_point_that_it_has_passed() -> None:
+    run = TrainingRun(CPU, budget=1)
+    request = replace(GOAL, running=True, stop_at_step=63)
+    following(run, request)
+    runner, passed = runner_of(run, request), replace(request, shown_point=RunPoint(0, 63))
+    look = Request(1, Document.blank(SUBJECT), training=passed, live=True)
+    runner.compute(look)
+    left = run.replay
+    assert left is not None
+    while left.trainer is None:
+        sleep(runner.seconds_until_busy or 0)
+        runner.run_for(0)
+    assert not left.is_exact
+    runner.compute(replace(look, training=replace(request, shown_point=RunPoint(0, 31))))
+    while runner.busy or runner.seconds_until_busy is not None:
+        sleep(runner.seconds_until_busy or 0)
+        runner.run_for(0)
+    assert not left.is_exact
+    assert run.replay is not None
+    assert run.replay.is_exact
+    assert_same(run.shown_parameters(), straight(31))
 
 
 def test_a_branch_goes_on_from_its_moment_and_overwrites_nothing() -> None:

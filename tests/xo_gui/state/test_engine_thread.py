@@ -164,7 +164,7 @@ STAGES = [
     "runner.TrainingRun.moment", "runner.TrainingRun.coming_step", "training_jobs.StepTraceJob.run",
     "training_jobs.StatisticsJob.run",
     "training_jobs.RunEvaluationJob.run", "training_jobs.ReplayJob.run",
-    "jobs.RobustnessJob.run", "jobs.RobustnessTest.advance", "runner.make_jobs",
+    "jobs.RobustnessJob.run", "jobs.RobustnessTest.advance", "runner.make_job",
     "jobs.Explainer.iter_results", "runner.Scheduler.set_wanted", "runner.Scheduler.busy",
     "runner.Scheduler.next_due", "runner.Scheduler.run_for", "runner.Scheduler.results",
     "runner.Runner.compute", "runner.Runner.busy", "runner.Runner.run_for",
