@@ -119,7 +119,7 @@ def test_the_processor_against_itself_is_fine(
     few = parity_of.LAYER_CASES[:2]
     monkeypatch.setattr(suite, "parity", lambda *sides: parity_of.parity(*sides, few, [TINY]))
     assert main([*QUICK, "--rows", "parity"]) == 0
-    assert "3 of 3" in capsys.readouterr().out
+    assert "4 of 4" in capsys.readouterr().out
 
 
 def test_without_a_gpu_it_says_in_one_sentence_why_not(
