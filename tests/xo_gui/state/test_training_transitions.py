@@ -401,7 +401,7 @@ class World(RuleBasedStateMachine):
 
     @rule()
     def save_and_restore(self) -> None:
-        document, before = Document.blank(self.model), self.state
+        document, before, looked = Document.blank(self.model), self.state, self.looked
         project = before.project(document, None)
         # A file is read into new objects.
         read, run = replace(project.document.models[0]), project.run and replace(project.run, run_id=0)
@@ -410,6 +410,7 @@ class World(RuleBasedStateMachine):
             self.points = {model for model in self.points if model.network not in project.run.networks}
         self.left.pop(self.model.network, None)
         self.happen(ProjectRestored(project))
+        self.looked = looked  # what was shown is shown again
         assert self.model is read
         assert not self.state.settings.running
         assert (self.state.settings.config.batch, self.state.speed_limit) == (
