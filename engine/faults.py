@@ -21,10 +21,16 @@ class Faults:
 
     say: called with one sentence for the user.
     refusals: the errors by which a stage refuses its input.
+    passed_on: the errors that are left to the caller, who repeats the stage.
     """
 
-    def __init__(self, say: Callable[[str], None], refusals: tuple[type[Exception], ...] = (ValueError,)) -> None:
-        self._say, self._refusal_types = say, refusals
+    def __init__(
+        self,
+        say: Callable[[str], None],
+        refusals: tuple[type[Exception], ...] = (ValueError,),
+        passed_on: tuple[type[Exception], ...] = (),
+    ) -> None:
+        self._say, self._refusal_types, self._passed_on = say, refusals, passed_on
         self._refused: dict[str, str] = {}  # the last one of a stage, until the stage succeeds
         self._seen: dict[tuple[object, ...], float] = {}  # when an unexpected fault occurred last
 
@@ -37,7 +43,7 @@ class Faults:
         *,
         refusal: str = "",
     ) -> Outcome:
-        """The result of the action, or `otherwise` if it fails. Never raises an Exception of the action.
+        """The result of the action, or `otherwise` if it fails. Raises no Exception but those passed on.
 
         An error is said once, however often the stage is repeated, and logged unless it is a refusal.
         then: called with the sentence each time, to stop what has failed.
@@ -45,6 +51,8 @@ class Faults:
         """
         try:
             result = action()
+        except self._passed_on:
+            raise
         except Exception as error:  # noqa: BLE001 - report() logs it
             if refusal and isinstance(error, self._refusal_types):
                 sentence = refusal.format(stage=stage, error=error)

@@ -2,6 +2,7 @@
 
 from engine.backends.backend import (
     Backend,
+    ComputeDevice,
     DeviceChoice,
     DeviceUnavailable,
     choose_backend,
@@ -30,6 +31,7 @@ __all__ = [
     "Array",
     "Backend",
     "Calls",
+    "ComputeDevice",
     "ConvSpec",
     "DeviceChoice",
     "DeviceUnavailable",

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -37,6 +37,7 @@ from engine.backends.ops import Calls, Ops, replay
 
 __all__ = [
     "Backend",
+    "ComputeDevice",
     "DeviceChoice",
     "DeviceFault",
     "DeviceUnavailable",
@@ -47,6 +48,7 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+Outcome = TypeVar("Outcome")
 DeviceChoice: TypeAlias = Literal["auto", "cpu", "gpu"]
 # Of the memory that is free on a GPU, for one plan; the rest is for other panels and programs.
 MEMORY_SHARE = 0.5
@@ -109,6 +111,46 @@ class Backend:
         rate = math.inf if self.card is None else self.card.slow_multiplies_per_second
         in_memory = self.memory_share * self.free_bytes() / image_bytes
         return max(1, min(in_memory, LONGEST_SUBMISSION * rate / max(1, multiplies)))
+
+
+class ComputeDevice:
+    """The device that computes, and the one place that replaces it after a fault: a GPU that lacks memory is tried
+    once more with less, and at last the processor computes.
+
+    backend: in use.
+    say: called with one sentence after a fault.
+    can_cut: whether what lacks memory can be computed in smaller parts.
+    moves: each is called with the new backend, and gives up what is on the one before; it does nothing on a device.
+    """
+
+    def __init__(
+        self, backend: Backend, say: Callable[[str], None], can_cut: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.backend = backend
+        self.moves: list[Callable[[Backend], None]] = []
+        self._say, self._can_cut = say, can_cut
+
+    def run(self, action: Callable[[], Outcome]) -> Outcome:
+        """The result of an action, which is repeated on the next backend after a fault of the device."""
+        while True:
+            try:
+                return action()
+            except DeviceFault as error:
+                if self.backend.name == "cpu":
+                    raise
+                # Without its traceback, whose frames hold memory of the device.
+                fault = DeviceFault(str(error), error.out_of_memory)
+            self._replace(fault)
+
+    def _replace(self, fault: DeviceFault) -> None:
+        if fault.out_of_memory and not self.backend.has_less_memory and self._can_cut():
+            self.backend = self.backend.with_less_memory()
+            self._say("The GPU lacks memory: it goes on in smaller parts.")
+        else:
+            self.backend = numpy_backend("the GPU failed")
+            self._say(f"{fault} The processor computes from now on.")
+        for move in self.moves:
+            move(self.backend)
 
 
 def numpy_backend(reason: str, notice: str = "") -> Backend:

@@ -6,32 +6,23 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
-from engine.backends import Backend, DeviceChoice, choose_backend, numpy_backend
-from engine.backends.cuda import DeviceFault
+from engine.backends import Backend, ComputeDevice, DeviceChoice, choose_backend
 
 T = TypeVar("T")
 
 
-class ChosenDevice:
-    """The device of --device; what it cannot do is said on stderr, one sentence each.
+class ChosenDevice(ComputeDevice):
+    """The device of --device; what it cannot do is said on stderr, one sentence each."""
 
-    backend: where the command computes now.
-    """
-
-    def __init__(self, choice: DeviceChoice) -> None:
-        """Raises DeviceUnavailable if the GPU is asked for and cannot be used."""
-        self.backend = choose_backend(choice)
+    def __init__(self, choice: DeviceChoice, say: Callable[[str], None] | None = None) -> None:
+        """say: says it otherwise. Raises DeviceUnavailable if the GPU is asked for and cannot be used."""
+        super().__init__(choose_backend(choice), say or _say)
         if self.backend.notice:
             _say(self.backend.notice)
 
     def compute(self, action: Callable[[Backend], T]) -> T:
-        """What the action returns; if the GPU fails in it, the processor does it anew, and all later ones."""
-        try:
-            return action(self.backend)
-        except DeviceFault as fault:
-            _say(f"{fault} The processor computes instead.")
-            self.backend = numpy_backend("the GPU failed")
-        return action(self.backend)
+        """What the action returns; if the GPU fails in it, this and all later ones are done on the next backend."""
+        return self.run(lambda: action(self.backend))
 
 
 def _say(sentence: str) -> None:

@@ -16,6 +16,7 @@ from time import perf_counter
 from types import FrameType, TracebackType
 from typing import Any, Final
 
+from engine.backends import Backend
 from engine.cli.device import ChosenDevice
 from engine.cli.train_options import MODEL_SUFFIX, TrainJob
 from engine.cli.train_output import EpochReport, RunOutcome, TrainingLog, save_result, train_result
@@ -91,26 +92,34 @@ def run_training(task: TrainJob, device: ChosenDevice, report: TrainingLog) -> i
     data, backend, interrupt = task.data, device.backend, InterruptHandler()
     source = _Interruptible(data.source, interrupt)
     stride = GPU_STRIDE if backend.name == "gpu" else 1
-    trainer = Trainer(
-        task.network, source, task.config, backend, task.start, data.held_out, task.checkpoint, stride
+    trainer = device.run(
+        lambda: Trainer(
+            task.network, source, task.config, device.backend, task.start, data.held_out, task.checkpoint, stride
+        )
     )
+    device.moves.append(trainer.move_to)
     report.begin(task, backend, trainer)
     for note in data.notes:
         print(f"xo: {note}", file=sys.stderr)
     with interrupt:
-        try:
-            _train(task, trainer, report, interrupt)
-        except TrainingError as error:
-            return _diverged(task, trainer, report, error)
-        if trainer.stop_reason is None:
-            return _interrupted(task, trainer, report)
-        device.backend, parameters = trainer.backend, trainer.final_parameters()
-        _say_messages(trainer, report)
-        result = device.compute(lambda backend: train_result(task, parameters, backend))
-        save_result(task, result, device.backend, trainer.steps_made, trainer.stop_reason)
-        # The checkpoints of a finished run are of no use.
-        for checkpoint in {task.checkpoint_path, task.resumed_from or task.checkpoint_path}:
-            checkpoint.unlink(missing_ok=True)
+        return device.run(lambda: _train_and_save(task, trainer, device.backend, report, interrupt))
+
+
+def _train_and_save(
+    task: TrainJob, trainer: Trainer, backend: Backend, report: TrainingLog, interrupt: InterruptHandler
+) -> int:
+    """As run_training, from where the trainer is. Raises DeviceFault too, after which it can be repeated."""
+    try:
+        _train(task, trainer, report, interrupt)
+    except TrainingError as error:
+        return _diverged(task, trainer, report, error)
+    if trainer.stop_reason is None:
+        return _interrupted(task, trainer, report)
+    result = train_result(task, trainer.final_parameters(), backend)
+    save_result(task, result, backend, trainer.steps_made, trainer.stop_reason)
+    # The checkpoints of a finished run are of no use.
+    for checkpoint in {task.checkpoint_path, task.resumed_from or task.checkpoint_path}:
+        checkpoint.unlink(missing_ok=True)
     report.end(RunOutcome(trainer.stop_reason, result, model=task.out), trainer)
     return DONE
 
@@ -124,7 +133,6 @@ def _train(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: Int
 def _steps(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: InterruptHandler) -> None:
     started, examples, saved_at = perf_counter(), 0, perf_counter()
     for event in trainer.iter_slices():
-        _say_messages(trainer, report)
         if isinstance(event, StepDone):
             examples += len(trainer.last_batch)
             report.step(event, trainer)
@@ -143,13 +151,6 @@ def _steps(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: Int
         if perf_counter() - saved_at >= SAVE_SECONDS:
             _save_checkpoint(task, trainer, report)
             saved_at = perf_counter()
-
-
-def _say_messages(trainer: Trainer, report: TrainingLog) -> None:
-    """Say what happened to the device, once."""
-    for sentence in trainer.messages:
-        report.say(sentence)
-    trainer.messages.clear()
 
 
 def _save_checkpoint(task: TrainJob, trainer: Trainer, report: TrainingLog) -> None:
@@ -311,4 +312,4 @@ def run(args: argparse.Namespace) -> int:
     from engine.cli.train_output import JsonLog, TerminalLog, TextLog
 
     report = JsonLog() if args.json else TerminalLog() if sys.stdout.isatty() else TextLog()
-    return run_training(train_job(args, report.prepare), ChosenDevice(args.device), report)
+    return run_training(train_job(args, report.prepare), ChosenDevice(args.device, report.say), report)

@@ -25,7 +25,7 @@ SLICE_SECONDS: Final = 0.010  # seconds of a slice of a step or evaluation
 class BranchData:
     """The examples of all branches, and the trainers on them.
 
-    backend: of new trainers; replaced when the device is lost. origins: of every branch, by number.
+    backend: of new trainers. origins: of every branch, by number.
     """
 
     def __init__(self, backend: Backend) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import ClassVar, Final, TypeAlias
 
+from engine.backends import Backend
 from engine.nn import RunPoint
 from engine.runtime.training_protocol import TrainingRequest, TrainingState
 from engine.training import STOP_MESSAGES, Evaluated, Replay, StepDone, StopReason, Trainer
@@ -219,6 +220,20 @@ def advanced(phase: Running) -> Trained:
     if (reason := phase.branch.trainer.stop_reason) is not None:
         return Ended(phase.request, phase.branch, reason)
     return _run_or_pause(phase)
+
+
+def moved(phase: Phase, backend: Backend) -> Phase:
+    """The phase after its trainers have moved to another backend, which may have set them back by some steps."""
+    if (origin := origin_of(phase)) is not None:
+        origin.move_to(backend)
+    if isinstance(phase, Idle | Preparing) or phase.branch is None:
+        return phase
+    trainer = phase.branch.trainer
+    trainer.move_to(backend)
+    branch = LiveBranch.begin(phase.branch.number, trainer)
+    if isinstance(phase, Ended) and trainer.stop_reason is None:
+        return _run_or_pause(Paused(phase.request, branch))
+    return replace(phase, branch=branch)
 
 
 def failed(phase: Phase, message: str) -> Phase:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
-from engine.backends import Backend, DeviceChoice, DeviceUnavailable, HostArray, choose_backend, numpy_backend
+from engine.backends import (
+    Backend,
+    ComputeDevice,
+    DeviceChoice,
+    DeviceUnavailable,
+    HostArray,
+    choose_backend,
+    numpy_backend,
+)
 from engine.backends.cuda import DeviceFault
 from engine.data import InputShape
 from engine.documents import OpenRequest, OpenResult, open_file
@@ -32,18 +41,21 @@ from engine.runtime.training_protocol import TrainingReport, TrainingRequest
 from engine.runtime.training_run import TrainingRun
 from engine.training import SAVE_INTERVAL, SavedRun, SaveThrottle
 
+Outcome = TypeVar("Outcome")
+
 
 @dataclass
 class Runner:
     """Keeps the backend and a Predictor for each model from one Request to the next.
 
-    Each stage of the work is guarded by `faults`: one that fails is reported, and the others go on.
+    Each stage of the work is guarded by `faults`: one that fails is reported, and the others go on. When the device
+    fails, a stage is repeated on the next one.
     save_interval: seconds of training between two copies of the run for autosave.
     """
 
     device: DeviceChoice = "auto"
     save_interval: float = SAVE_INTERVAL
-    _backend: Backend | None = None
+    _device: ComputeDevice | None = None
     _predictors: list[Predictor] = field(default_factory=list)
     _notices: list[Notice] = field(default_factory=list)
     _notice_count: int = 0
@@ -60,21 +72,21 @@ class Runner:
     _computed: tuple[Request, Snapshot] | None = None
 
     def __post_init__(self) -> None:
-        self.faults = Faults(self._notify, (ValueError, DeviceUnavailable))
-        self._scheduler = Scheduler(self.faults, self._fall_back)
+        self.faults = Faults(self._notify, (ValueError, DeviceUnavailable), (DeviceFault,))
+        self._scheduler = Scheduler(self.faults)
 
     def compute(self, request: Request) -> Snapshot:
         """The Snapshot for a Request. Never raises: an error becomes a notice, and what has failed is missing."""
         started = perf_counter()
         self._notices = [notice for notice in self._notices if notice.number > request.acknowledged]
-        guard = self.faults.guard
-        guard(
+        guard = self._guard
+        self.faults.guard(
             "Opening a file", lambda: self._open(request.open_request), None, partial(self._fail_opening, request)
         )
         set_training = partial(self._set_training, request.training, request.queries)
         guard("Start of training", set_training, None, self._fail_training, refusal=PLAIN)
         none: tuple[Prediction, ...] = ()
-        predictions = guard("Prediction", lambda: self._predict_with_fallback(request), none, refusal=PLAIN)
+        predictions = guard("Prediction", lambda: self._predict(request), none, refusal=PLAIN)
         report = partial(self._report_training, request)
         training = guard("Training report", report, None, self._fail_training)
         no_results: dict[AnyQuery, Any] = {}
@@ -85,7 +97,7 @@ class Runner:
             predictions=predictions,
             engine_seconds=perf_counter() - started,
             training=training,
-            comparison=guard("Template matching", lambda: _comparison(predictions), None),
+            comparison=self.faults.guard("Template matching", lambda: _comparison(predictions), None),
             results=results,
             notices=tuple(self._notices),
         )
@@ -114,7 +126,7 @@ class Runner:
     def saved_run(self) -> SavedRun | None:
         """The training run as it is now, to be saved. Never raises."""
         run = self._run
-        return None if run is None else self.faults.guard("Saving", lambda: run.saved_run(at_once=True), None)
+        return None if run is None else self._guard("Saving", lambda: run.saved_run(at_once=True), None)
 
     def close(self) -> None:
         """Give up what is read in the background."""
@@ -140,12 +152,19 @@ class Runner:
 
     def run_for(self, seconds: float) -> None:
         """Continue for about `seconds` with training or a job, in turn."""
-        self._scheduler.run_for(seconds)
-        run = self._run
-        if run is not None:
-            none: list[str] = []
-            for message in self.faults.guard("Training", run.take_messages, none):
-                self._notify(message)
+        self._guard("Jobs", lambda: self._scheduler.run_for(seconds), None)
+
+    def _guard(
+        self,
+        stage: str,
+        action: Callable[[], Outcome],
+        otherwise: Outcome,
+        then: Callable[[str], None] | None = None,
+        refusal: str = "",
+    ) -> Outcome:
+        """As Faults.guard, and the action is repeated on another device if that in use fails."""
+        guarded = partial(self.faults.guard, stage, lambda: self._get_device().run(action), otherwise, then)
+        return guarded(refusal=refusal)
 
     def _report_training(self, request: Request) -> TrainingReport | None:
         return None if self._run is None or request.training is None else self._run.report()
@@ -209,10 +228,26 @@ class Runner:
         if self._run is not None:
             self._run.fail(message)
 
+    def _get_device(self) -> ComputeDevice:
+        if self._device is None:
+            self._device = ComputeDevice(self._choose_backend(), self._notify, self._can_cut)
+            self._device.moves.append(self._move_to)
+        return self._device
+
     def _get_backend(self) -> Backend:
-        if self._backend is None:
-            self._backend = self._choose_backend()
-        return self._backend
+        return self._get_device().backend
+
+    def _can_cut(self) -> bool:
+        return self._run is None or self._run.can_cut
+
+    def _move_to(self, backend: Backend) -> None:
+        """Give up all that is on another device; predictors and jobs are made again when they are asked for."""
+        self._live = None
+        self._scheduler.drop_all()
+        for idle in (self._predictors, self._explainers, self._tracers):
+            idle.clear()
+        for run in self._runs:
+            run.move_to(backend)
 
     def _choose_backend(self) -> Backend:
         """Of a GPU that was not asked for, the report of the device says why it is not used; it is said once."""
@@ -233,20 +268,6 @@ class Runner:
     def _fail_opening(self, request: Request, message: str) -> None:
         if request.open_request is not None:
             self._opened = OpenResult(request.open_request, None, message)
-
-    def _predict_with_fallback(self, request: Request) -> tuple[Prediction, ...]:
-        """Predict on the current device; if it fails, on the CPU from now on."""
-        try:
-            return self._predict(request)
-        except DeviceFault as fault:
-            self._fall_back(fault)
-            return self._predict(request)
-
-    def _fall_back(self, fault: DeviceFault) -> None:
-        """Compute predictions and jobs on the CPU from now on."""
-        self._notify(f"{fault} The processor computes the predictions from now on.")
-        self._backend, self._live = numpy_backend("the GPU failed"), None
-        self._predictors.clear()
 
     def _predict(self, request: Request) -> tuple[Prediction, ...]:
         document = request.document
@@ -307,9 +328,9 @@ class Runner:
             self._notices.append(Notice(self._notice_count, text))
 
     def _device_report(self) -> DeviceReport:
-        if self._backend is None:
+        if self._device is None:
             return DeviceReport()
-        return DeviceReport(self._backend.title, self._backend.reason)
+        return DeviceReport(self._device.backend.title, self._device.backend.reason)
 
 
 def _comparison(predictions: tuple[Prediction, ...]) -> TemplateMatch | None:

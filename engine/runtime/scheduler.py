@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -11,7 +11,6 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from engine.backends.cuda import DeviceFault
 from engine.explain import Query
 from engine.faults import NAMED, Faults
 
@@ -130,12 +129,12 @@ class _Entry:
 class Scheduler:
     """Gives the engine's time to the jobs of all queries, of which training is one, in turn, by their policies.
 
-    A job that fails is reported and stops until it gets other inputs. A fault of the device is left to `fall_back`,
-    and all jobs are dropped, to be made again on another device.
+    A job that fails is reported and stops until it gets other inputs. After an error that `faults` passes on, the
+    caller drops all jobs, to be made again.
     """
 
-    def __init__(self, faults: Faults, fall_back: Callable[[DeviceFault], None]) -> None:
-        self._faults, self._fall_back = faults, fall_back
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
         self._entries: dict[AnyQuery, _Entry] = {}
         self._settled, self._changing = True, False
         self._turn = 0
@@ -192,7 +191,7 @@ class Scheduler:
 
     def run_for(self, seconds: float) -> None:
         """Continue one of the jobs that are ready, another at each call: training for about `seconds`, another one
-        for at most JOB_SLICE_SECONDS. Never raises an Exception."""
+        for at most JOB_SLICE_SECONDS. Raises no Exception but those that `faults` passes on."""
         now = perf_counter()
         ready = [entry for entry in self._entries.values() if self._is_ready(entry, now)]
         if not ready:
@@ -269,14 +268,8 @@ class Scheduler:
 
     def _step(self, entry: _Entry) -> None:
         assert entry.steps is not None
-        try:
-            with np.errstate(over="ignore", invalid="ignore"):  # weights of a diverged training overflow
-                result = next(entry.steps, entry)
-        except DeviceFault as fault:
-            self._fall_back(fault)
-            self.drop_all()
-            entry.steps = None
-            return
+        with np.errstate(over="ignore", invalid="ignore"):  # weights of a diverged training overflow
+            result = next(entry.steps, entry)
         if result is entry:
             entry.steps = None
         elif result is not None:

@@ -29,6 +29,7 @@ from engine.runtime.phases import (
     branch_of,
     failed,
     message_of,
+    moved,
     origin_of,
     requested,
 )
@@ -48,6 +49,7 @@ from engine.training import (
     Trainer,
     TrainingError,
     best_point,
+    can_cut,
     carry_checkpoint,
     describe_changes,
     last_stable_point,
@@ -155,16 +157,18 @@ class TrainingRun:
         elif isinstance(phase, Running):
             self._phase = self._train(phase)
 
-    def take_messages(self) -> list[str]:
-        """New messages about the device, one sentence each."""
-        branch, replay = branch_of(self._phase), self._replay
-        trainers = [None if branch is None else branch.trainer, None if replay is None else replay.trainer]
-        messages = [message for trainer in trainers if trainer is not None for message in trainer.messages]
-        for trainer in trainers:
-            if trainer is not None:
-                self._data.backend = trainer.backend
-                trainer.messages.clear()
-        return messages
+    def move_to(self, backend: Backend) -> None:
+        """Continue on another backend, at most about a second of training before the last step."""
+        self._data.backend = backend
+        if self._replay is not None:
+            self._replay.move_to(backend)
+        self._phase = moved(self._phase, backend)
+
+    @property
+    def can_cut(self) -> bool:
+        """Whether its batches can be cut into smaller parts."""
+        branch = branch_of(self._phase)
+        return branch is None or can_cut(branch.trainer.network)
 
     def fail(self, message: str) -> None:
         """Train no more until another branch is requested, and report why."""

@@ -54,7 +54,7 @@ from engine.training.layer_statistics import (
 )
 from engine.training.optimizers import OPTIMIZERS, SGD, Adam, AdamW, FormulaLine, Optimizer, UpdateTerms
 from engine.training.replay import Replay
-from engine.training.train_step import TrainStep, inference_batch_size
+from engine.training.train_step import TrainStep, can_cut, inference_batch_size
 from engine.training.trainer import (
     STOP_MESSAGES,
     Evaluated,
@@ -122,6 +122,7 @@ __all__ = [
     "ancestry",
     "best_point",
     "calibrate_threshold",
+    "can_cut",
     "carry_checkpoint",
     "check_compatible",
     "configs_up_to",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from engine.backends import Backend
 from engine.nn import Parameters, RunPoint
 from engine.training.checkpoint import Checkpoint
 from engine.training.config import TrainingConfig, without_stop_conditions
@@ -55,10 +56,18 @@ class Replay:
         if config is not self._config:
             self._set_config(config)
         assert self.trainer is not None
-        if isinstance(next(self._slices, None), StepDone):
-            self.point = replace(self.point, step=self.trainer.steps_made)
-            if self.is_exact:
+        next(self._slices, None)
+        # Not by the event: after a fault of the device, steps are repeated without any.
+        if (made := self.trainer.steps_made) > self.point.step:
+            if made >= self.target.step:
                 self.checkpoint = self.trainer.checkpoint()
+            self.point = replace(self.point, step=made)
+
+    def move_to(self, backend: Backend) -> None:
+        """Continue on another backend; see Trainer.move_to."""
+        if self.trainer is not None:
+            self.trainer.move_to(backend)
+            self._slices = self.trainer.iter_slices()
 
     def iter_last_change(self) -> Iterator[ParameterChange | None]:
         """Advances to the target, None after each slice; at last the change made by the step to it, None if the
@@ -72,9 +81,9 @@ class Replay:
         yield None if self.trainer is None else self.trainer.last_change()
 
     def _set_config(self, config: TrainingConfig) -> None:
-        self._config = config
         if self.trainer is not None:
             self.checkpoint = self.trainer.checkpoint()
         # The steps were made once, so no stop condition, such as the time, may end the replay.
         self.trainer = self._make_trainer(without_stop_conditions(config), self.checkpoint)
         self._slices = self.trainer.iter_slices()
+        self._config = config

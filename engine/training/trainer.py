@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property
 from time import perf_counter
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from engine.backends import Backend, HostArray, choose_backend, numpy_backend
-from engine.backends.cuda import DeviceFault
+from engine.backends import Backend, ComputeDevice, HostArray, choose_backend
 from engine.data import Dataset, DataSource, FixedSource
 from engine.nn import Model, Network, Parameters, targets
 from engine.nn.layers import Arrays
@@ -20,14 +20,14 @@ from engine.training.checkpoint import Checkpoint
 from engine.training.config import TrainingConfig
 from engine.training.evaluation import Evaluation, Evaluator, check_compatible
 from engine.training.layer_statistics import ParameterChange
-from engine.training.train_step import TrainStep, can_cut
+from engine.training.train_step import TrainStep
 
 # Seconds: the age at which the host copy that a run resumes from after a device fault is made anew.
 MAX_COPY_AGE = 1.0
 # The most of the time that these copies may take: those of large weights are made less often.
 COPY_SHARE = 0.05
 
-T = TypeVar("T")
+log = logging.getLogger(__name__)
 StopReason: TypeAlias = Literal["epochs", "steps", "patience", "target", "seconds"]
 
 # Shown to the user.
@@ -92,6 +92,7 @@ class Trainer:
     The same arguments give the same bytes on one machine if matrix products use one thread: train on the processor
     under backend.one_blas_thread().
 
+    All methods raise DeviceFault if the device fails; `move_to` another one then continues the run.
     Raises ShapeError if images or classes are not the network's, ValueError for an unknown frozen layer, a stop
     condition without the held-out examples it needs, or a checkpoint of another network or optimizer.
     """
@@ -114,13 +115,20 @@ class Trainer:
         start = at.parameters or self.initial_parameters or self._initialize()
         self._last_batch: HostArray = np.zeros(0, np.int64)
         self._reported: tuple[int, bool] = (at.steps, False)
-        self._restores = 0
-        self._fallback = DeviceFallback(self.backend, replace(at, parameters=dict(start)), can_cut(self.network))
-        self._with_fallback(lambda: self._restore(self._fallback.checkpoint))
-        self.stop_reason = self._stop_reason()
+        self._recent = RecentCopy(replace(at, parameters=dict(start)))
+        self._restore()
+        _ = self._stepper
 
-    def _restore(self, at: Checkpoint) -> None:
-        """Allocate everything on the current device and continue from the checkpoint. Raises DeviceFault."""
+    def move_to(self, backend: Backend) -> None:
+        """Continue on another backend from the recent copy on the host, with a new iterator of events, which does
+        not repeat those that were yielded. Nothing is done on the device before the next use."""
+        self.backend = backend
+        self._restore()
+
+    def _restore(self) -> None:
+        """Continue from the recent copy, and free all memory of the device."""
+        self.__dict__.pop("_stepper", None)
+        at = self._recent.checkpoint
         self._steps, self._seconds, self._loss_sum = at.steps, at.seconds, at.loss_sum
         self._evaluated_epochs, self._accuracy = at.evaluated_epochs, at.accuracy
         self._best_loss, self._epochs_since_best, self._best_parameters = (
@@ -128,30 +136,19 @@ class Trainer:
             at.epochs_since_best,
             at.best_parameters,
         )
-        self.backend, self._restores = self._fallback.backend, self._restores + 1
         self._evaluators: dict[int, Evaluator] = {}  # by the identity of the examples
         self._unreported = 0  # steps made together that are not yielded yet
         self.is_within_step = False
-        self._stepper = TrainStep(self.network, self.backend, self.config, at.parameters)
+        self.stop_reason = self._stop_reason()
+
+    @cached_property
+    def _stepper(self) -> TrainStep:
+        """The steps from the recent copy on."""
+        at = self._recent.checkpoint
+        stepper = TrainStep(self.network, self.backend, self.config, at.parameters)
         if at.optimizer_state:
-            self._stepper.restore(at.parameters, at.optimizer_state)
-
-    def _with_fallback(self, action: Callable[[], T]) -> T:
-        """Run an action on the device; after a fault repeat it on the fallback, at last the processor."""
-        while True:
-            try:
-                return action()
-            except DeviceFault as fault:
-                # Device memory is freed before anything is allocated again.
-                self.__dict__.pop("_stepper", None)
-                self._evaluators.clear()
-                at = self._fallback.recover(fault)
-            self._with_fallback(partial(self._restore, at))
-
-    @property
-    def messages(self) -> list[str]:
-        """Messages about the device, one sentence each; the reader clears the list."""
-        return self._fallback.messages
+            stepper.restore(at.parameters, at.optimizer_state)
+        return stepper
 
     def _check(self) -> None:
         config = self.config
@@ -206,23 +203,18 @@ class Trainer:
 
     def iter_slices(self) -> Iterator[StepDone | Evaluated | None]:
         """As `run`, but also yields None within a step or evaluation, so that the caller can do other work."""
-        events, restores = self._events(), self._restores
+        events = self._events()
         if self._unreported:  # an earlier iterator was dropped before all steps of a call were yielded
             self._unreported, self.stop_reason = 0, self._stop_reason()
         while self.stop_reason is None:
             started = perf_counter()
-            if self._restores != restores:
-                events, restores = self._events(), self._restores
-            event = self._with_fallback(partial(self._next, events, restores))
+            event = next(events)
             self._seconds += perf_counter() - started
             if not self._unreported:
-                self._with_fallback(lambda: self._fallback.update_copy(self._copy))
+                if self.backend.name != "cpu" and self._recent.is_old:
+                    self._recent.take(self._copy)
                 self.stop_reason = self._stop_reason()
             yield self._unless_reported(event)
-
-    def _next(self, events: Iterator[StepDone | Evaluated | None], restores: int) -> StepDone | Evaluated | None:
-        """The next event, None if the run was restored since these events began. Raises DeviceFault."""
-        return next(events) if self._restores == restores else None
 
     def _unless_reported(self, event: StepDone | Evaluated | None) -> StepDone | Evaluated | None:
         """The event, None if it was yielded before a fault set the run back."""
@@ -246,15 +238,15 @@ class Trainer:
 
     def parameters(self) -> Arrays:
         """Host copies of the parameters and buffers, by name."""
-        return self._with_fallback(lambda: self._stepper.parameters())
+        return self._stepper.parameters()
 
     def gradients(self) -> Arrays:
         """Host copies of the last step's gradients, by name."""
-        return self._with_fallback(lambda: self._stepper.gradients())
+        return self._stepper.gradients()
 
     def last_change(self) -> ParameterChange | None:
         """The change made by the last step; None before this trainer's first, and within a step."""
-        changes = self._with_fallback(lambda: self._stepper.changes())
+        changes = self._stepper.changes()
         return ParameterChange(self.gradients(), changes) if changes else None
 
     def final_parameters(self) -> Arrays:
@@ -264,10 +256,9 @@ class Trainer:
 
     def checkpoint(self) -> Checkpoint:
         """The state of the run; call it between steps."""
-        return self._with_fallback(self._copy)
+        return self._copy() if self.backend.name == "cpu" else self._recent.take(self._copy)
 
     def _copy(self) -> Checkpoint:
-        """The state of the run. Raises DeviceFault."""
         return Checkpoint(
             self._stepper.parameters(),
             self._stepper.optimizer_state(),
@@ -378,34 +369,28 @@ class Trainer:
         return None
 
 
-class DeviceFallback:
-    """Keeps a host copy of a run, at most MAX_COPY_AGE seconds old, and chooses where it continues after a device
-    fault: once on the same device in smaller chunks if memory was short, otherwise on the processor.
+class RecentCopy:
+    """A copy of a run on the host, from which it continues when its device has failed.
 
-    can_cut: whether batches can be cut. backend: the current device. messages: what has happened, a sentence each.
+    checkpoint: the copy. It is about MAX_COPY_AGE old, or older where copies would take more than COPY_SHARE of the
+        time.
     """
 
-    def __init__(self, backend: Backend, start: Checkpoint, can_cut: bool) -> None:
-        self.backend, self.checkpoint, self._can_cut = backend, start, can_cut
-        self.messages: list[str] = []
+    def __init__(self, start: Checkpoint) -> None:
+        self.checkpoint = start
         self._copied_at, self._interval = perf_counter(), MAX_COPY_AGE
 
-    def update_copy(self, checkpoint: Callable[[], Checkpoint]) -> None:
-        """Replace the copy if it is too old; on the processor none is needed. Raises DeviceFault."""
-        started = perf_counter()
-        if self.backend.name != "cpu" and started - self._copied_at >= self._interval:
-            self.checkpoint, self._copied_at = checkpoint(), perf_counter()
-            self._interval = max(MAX_COPY_AGE, (self._copied_at - started) / COPY_SHARE)
+    @property
+    def is_old(self) -> bool:
+        """Whether a new copy is due."""
+        return perf_counter() - self._copied_at >= self._interval
 
-    def recover(self, fault: DeviceFault) -> Checkpoint:
-        """Choose the device to continue on after a fault; returns the checkpoint to continue from."""
-        if fault.out_of_memory and self._can_cut and not self.backend.has_less_memory:
-            self.backend = self.backend.with_less_memory()
-            self.messages.append("The GPU lacks memory: training continues there in smaller parts.")
-        else:
-            self.backend = numpy_backend("the GPU failed")
-            self.messages.append(f"{fault} Training continues on the processor, from step {self.checkpoint.steps}.")
+    def take(self, checkpoint: Callable[[], Checkpoint]) -> Checkpoint:
+        """Replace the copy by a new one, and return it."""
+        started = perf_counter()
+        self.checkpoint = checkpoint()
         self._copied_at = perf_counter()
+        self._interval = max(MAX_COPY_AGE, (self._copied_at - started) / COPY_SHARE)
         return self.checkpoint
 
 
@@ -466,9 +451,15 @@ def train(
     Raises ValueError for settings or data that do not fit, TrainingError when the loss is not finite.
     """
     source = FixedSource(data) if isinstance(data, Dataset) else data
-    trainer = Trainer(
-        network, source, config or TrainingConfig(), backend or choose_backend("cpu"), held_out=held_out
+    device = ComputeDevice(backend or choose_backend("cpu"), log.warning)
+    trainer = device.run(
+        lambda: Trainer(network, source, config or TrainingConfig(), device.backend, held_out=held_out)
     )
-    for _ in trainer.run():
-        pass
-    return Model("trained", network, trainer.final_parameters())
+    device.moves.append(trainer.move_to)
+
+    def trained() -> Arrays:
+        for _ in trainer.run():
+            pass
+        return trainer.final_parameters()
+
+    return Model("trained", network, device.run(trained))

@@ -90,7 +90,8 @@ class Gpu:
     def call(self) -> None:
         self.calls += 1
         if self.lost:
-            raise LAUNCH_FAILURE
+            # A new one, because an error holds the frames that it passed through.
+            raise CUDARuntimeError(LAUNCH_FAILURE.status, str(LAUNCH_FAILURE))
         if self.calls in self.faults:
             raise self.faults[self.calls]
 
@@ -115,7 +116,8 @@ class Memory:
     def __del__(self) -> None:
         self._gpu.taken -= self.size
         if self._gpu.lost:
-            raise LAUNCH_FAILURE
+            # A new one, because an error holds the frames that it passed through.
+            raise CUDARuntimeError(LAUNCH_FAILURE.status, str(LAUNCH_FAILURE))
 
 
 class Capture:

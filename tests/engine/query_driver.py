@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from engine.backends import choose_backend
-from engine.backends.cuda import DeviceFault
 from engine.data import LabelledSample
 from engine.documents import Document
 from engine.drawings import Drawing
@@ -35,14 +34,11 @@ class QueryDriver:
 
     def __init__(self) -> None:
         self.said: list[str] = []
-        self._scheduler = Scheduler(Faults(self.said.append, (ValueError,)), self._fall_back)
+        self._scheduler = Scheduler(Faults(self.said.append, (ValueError,)))
         self._query: AnyQuery | None = None
         self._explainers: list[Explainer] = []
         self._steps = 0
         self._model: Model | None = None
-
-    def _fall_back(self, fault: DeviceFault) -> None:
-        raise AssertionError(fault)
 
     def set_query(
         self,

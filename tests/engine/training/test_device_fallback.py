@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.backends import Backend, Calls, choose_backend, replay
+from engine.backends import Backend, Calls, ComputeDevice, choose_backend, replay
 from engine.backends.cuda import DeviceFault
 from engine.backends.numpy import NumpyOps
 from engine.data import FixedSource, GeneratedSource
@@ -76,58 +76,91 @@ def failing(at: int, out_of_memory: bool) -> tuple[Failing, Backend]:
     return operations, Backend("gpu", "Stumbling GPU", "test", operations, operations.program, lambda: None)
 
 
-def finished(backend: Backend) -> tuple[Trainer, list[StepDone | Evaluated]]:
-    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), CONFIG, backend, held_out=EXAMPLES)
-    return trainer, list(trainer.run())
+@dataclass
+class Run:
+    """A run on a device, whose faults are told in `said`."""
+
+    backend: Backend
+    config: TrainingConfig = CONFIG
+    said: list[str] = field(default_factory=list)
+    events: list[StepDone | Evaluated] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.device = ComputeDevice(self.backend, self.said.append)
+        self.trainer = self.device.run(
+            lambda: Trainer(NETWORK, FixedSource(EXAMPLES), self.config, self.device.backend, held_out=EXAMPLES)
+        )
+        self.device.moves.append(self.trainer.move_to)
+
+    def advance(self, events: int = 10**6) -> list[int]:
+        """Make so many more events, or all; returns the numbers of all so far."""
+        wanted = len(self.events) + events
+
+        def go_on() -> None:
+            for event in self.trainer.run():
+                self.events.append(event)
+                if len(self.events) >= wanted:
+                    return
+
+        self.device.run(go_on)
+        return [event.number for event in self.events]
 
 
-STRAIGHT, STEPS = finished(CPU)
+def finished(backend: Backend) -> Run:
+    run = Run(backend)
+    run.advance()
+    return run
+
+
+STRAIGHT = finished(CPU)
+STEPS = STRAIGHT.events
 
 
 @pytest.mark.parametrize("out_of_memory", [False, True])
 def test_a_fault_at_any_call_loses_nothing_and_is_told(out_of_memory: bool) -> None:
     for at in range(1, 201):
         operations, backend = failing(at, out_of_memory)
-        trainer, events = finished(backend)
+        run = finished(backend)
         if not operations.failures:
             assert at > 100
             break
-        told = [(type(event), event.number) for event in events]
+        told = [(type(event), event.number) for event in run.events]
         assert told == [(type(event), event.number) for event in STEPS], at
-        assert len(trainer.messages) == 1, at
-        assert trainer.backend.name == ("gpu" if out_of_memory else "cpu"), at
-        for name, values in STRAIGHT.parameters().items():
-            np.testing.assert_allclose(trainer.parameters()[name], values, atol=1e-5, err_msg=str(at))
+        assert len(run.said) == 1, at
+        assert run.device.backend.name == run.trainer.backend.name == ("gpu" if out_of_memory else "cpu"), at
+        for name, values in STRAIGHT.trainer.parameters().items():
+            np.testing.assert_allclose(run.trainer.parameters()[name], values, atol=1e-5, err_msg=str(at))
 
 
 def test_the_second_lack_of_memory_hands_over_to_the_processor() -> None:
     operations, backend = failing(60, True)
-    operations.out_of_memory = True
-    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), CONFIG, backend)
-    events = trainer.run()
+    run = Run(backend)
     while not operations.failures:
-        next(events)
+        run.advance(1)
     operations.left = 3
-    rest = list(events)
-    assert rest[-1].number == 15
-    assert trainer.backend.name == "cpu"
-    assert trainer.messages[0].startswith("The GPU lacks memory")
-    assert trainer.messages[1].startswith("The GPU stumbled. Training continues on the processor, from step ")
+    assert run.advance()[-1] == 15
+    assert run.device.backend.name == "cpu"
+    assert run.said == [
+        "The GPU lacks memory: it goes on in smaller parts.",
+        "The GPU stumbled. The processor computes from now on.",
+    ]
 
 
 def test_a_copy_on_the_host_is_at_most_a_second_old(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [100.0]
     monkeypatch.setattr("engine.training.trainer.perf_counter", lambda: clock[0])
     operations, backend = failing(10**9, False)
-    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), CONFIG, backend)
-    events = trainer.run()
+    run = Run(backend)
     for _ in range(9):
-        next(events)
+        run.advance(1)
         clock[0] += 0.4
+    last = run.trainer.steps_made
     operations.left = 1
-    assert [event.number for event in events] == list(range(10, 16))
-    (words,) = trainer.messages
-    assert words.endswith("from step 9.") or words.endswith("from step 7.")
+    with pytest.raises(DeviceFault):
+        run.trainer.parameters()
+    run.trainer.move_to(CPU)
+    assert last - 3 <= run.trainer.steps_made < last
+    assert run.advance() == [event.number for event in STEPS]
 
 
 def test_copies_that_take_long_are_made_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +168,7 @@ def test_copies_that_take_long_are_made_less_often(monkeypatch: pytest.MonkeyPat
     clock = [100.0]
     monkeypatch.setattr("engine.training.trainer.perf_counter", lambda: clock[0])
     _, backend = failing(10**9, False)
-    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), replace(CONFIG, epochs=30), backend)
+    trainer = Run(backend, replace(CONFIG, epochs=30)).trainer
     copied: list[float] = []
     copy = trainer._copy
 
@@ -153,13 +186,11 @@ def test_copies_that_take_long_are_made_less_often(monkeypatch: pytest.MonkeyPat
 
 def test_a_fault_while_copying_does_not_lose_the_place() -> None:
     operations, backend = failing(10**9, False)
-    trainer = Trainer(NETWORK, FixedSource(EXAMPLES), CONFIG, backend, held_out=EXAMPLES)
-    events = trainer.run()
-    numbers = [next(events).number for _ in range(6)]
+    run = Run(backend)
+    run.advance(6)
     operations.left = 1
-    trainer.checkpoint()
-    numbers += [event.number for event in events]
-    assert numbers == [event.number for event in STEPS]
+    run.device.run(run.trainer.checkpoint)
+    assert run.advance() == [event.number for event in STEPS]
 
 
 def test_the_drawing_goes_on_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +204,6 @@ def test_the_drawing_goes_on_being_read(monkeypatch: pytest.MonkeyPatch) -> None
     assert operations.failures == 1
     assert all(snapshot.predictions for snapshot in snapshots)
     assert [notice.text for notice in snapshots[-1].notices] == [
-        "The GPU stumbled. The processor computes the predictions from now on."
+        "The GPU stumbled. The processor computes from now on."
     ]
     assert snapshots[-1].device.title == "CPU"
