@@ -72,7 +72,7 @@ class Bench:
         self.said: list[str] = []
         self.now = 0.0
         monkeypatch.setattr("engine.runtime.scheduler.perf_counter", lambda: self.now)
-        self.scheduler = Scheduler(Faults(self.said.append), lambda fault: None)
+        self.scheduler = Scheduler(Faults(self.said.append))
 
     def want(self, *jobs: ToyJob, policy: Policy = POLICY, settled: bool = True) -> None:
         wanted: dict[AnyQuery, tuple[Job, Policy]] = {ToyQuery(job._name): (job, policy) for job in jobs}
