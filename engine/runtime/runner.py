@@ -152,7 +152,7 @@ class Runner:
 
     def run_for(self, seconds: float) -> None:
         """Continue for about `seconds` with training or a job, in turn."""
-        self._guard("Jobs", lambda: self._scheduler.run_for(seconds), None)
+        self._get_device().run(lambda: self._scheduler.run_for(seconds))
 
     def _guard(
         self,

@@ -171,11 +171,11 @@ class Stream:
         self.capture, self.ends = Capture(self), set()
 
     def end_capture(self) -> SimpleNamespace:
-        self.gpu.call()
         capture = self.capture
         assert capture is not None
         for stream in capture.streams:
             stream.capture = None
+        self.gpu.call()
         done, ahead = set(), set(self.ends)
         while ahead:
             node = ahead.pop()
