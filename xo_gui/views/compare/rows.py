@@ -209,7 +209,7 @@ class DifferenceStripModel(StripModel):
 
     def update_layout(self, area: Box, ratio: float, folds: FoldState) -> StripLayout:
         """Lay out the columns that match, at the first network's horizontal positions."""
-        above = self._above.layout
+        above = self._above.unscrolled
         assert above is not None
         down = area.y - above.area.y
         columns = tuple(
@@ -218,11 +218,11 @@ class DifferenceStripModel(StripModel):
             if column.display.layer in self.difference.layers and column.display.kind != "group"
         )
         placed = Box(above.area.x, area.y, above.area.width, above.area.height)
-        self.layout = StripLayout(columns, placed, above.width, above.bottom + down, ratio)
+        self.unscrolled = StripLayout(columns, placed, above.width, above.bottom + down, ratio)
         self._atlases.clear()
         self._tiles.clear()
         self.set_visible_span(self.visible_span)
-        return self.layout
+        return self.unscrolled
 
     def limits(self, column: ColumnLayout) -> HostArray:
         """The colour limit of a column's layer, (1,)."""

@@ -21,6 +21,9 @@ MAX_RUNS, MAX_EXPANDED = 6, 8
 # Columns that are never collapsed: the input and the first features, and the votes.
 FIRST_COLUMNS, LAST_COLUMNS = 2, 1
 
+# The votes stay in view while columns are scrolled if the area is this many times as wide; the space before them.
+LEAST_AREA, COVER_GAP = 3.0, 12.0
+
 # The first and the last layer of an expanded run.
 LayerRange = tuple[int, int]
 
@@ -208,6 +211,8 @@ class StripLayout:
 
     area: the space that was available. width: of all columns, larger than the area if scrolling is needed.
     bottom: of the tiles. ratio: device pixels per logical pixel.
+    covered_from: where the votes lie over the columns before them, because their own place is scrolled out of view;
+        None if they are in their place.
     """
 
     columns: tuple[ColumnLayout, ...]
@@ -215,6 +220,30 @@ class StripLayout:
     width: float
     bottom: float
     ratio: float
+    covered_from: float | None = None
+
+    def with_votes_within(self, right: float) -> StripLayout:
+        """The layout with the votes moved to the left until they end at `right`; unchanged where they would take
+        more than a third of the area."""
+        votes = self._sticking_votes
+        if votes is None or votes.right <= right:
+            return self
+        left = math.floor((right - votes.width) * self.ratio) / self.ratio
+        moved = replace(votes, x=left, first_x=votes.first_x + left - votes.x)
+        return replace(self, columns=(*self.columns[:-1], moved), covered_from=left - COVER_GAP)
+
+    @property
+    def votes_room(self) -> float:
+        """The width that the votes take of the visible part, and the space before them; 0 where they scroll."""
+        votes = self._sticking_votes
+        return 0.0 if votes is None or self.width <= self.area.width + 0.5 else votes.width + COVER_GAP
+
+    @property
+    def _sticking_votes(self) -> ColumnLayout | None:
+        """The votes, if they leave enough of the area to the columns before them."""
+        votes = self.columns[-1] if self.columns else None
+        sticks = votes is not None and votes.display.kind == "votes" and LEAST_AREA * votes.width <= self.area.width
+        return votes if sticks else None
 
     @cached_property
     def column_indices(self) -> Mapping[int, int]:
@@ -237,7 +266,9 @@ class StripLayout:
 
     def column_at(self, x: float) -> ColumnLayout | None:
         """The column at x, header included, None between columns."""
-        return next((column for column in self.columns if column.x <= x < column.right), None)
+        is_votes = self.covered_from is not None and x >= self.covered_from
+        columns = self.columns[-1:] if is_votes else self.columns
+        return next((column for column in columns if column.x <= x < column.right), None)
 
 
 def collapse_runs(

@@ -73,8 +73,8 @@ class LayerStripView(LayerStripWidget):
             self._header = None
             self._lay_out()
             self._hover_at(*self._pointed)
-            layout = self._strips[header.model_index].layout
-            self._bar.scroll_to_column(layout.column_starting_at(header.layer) if layout else None, self.width())
+            strip = self._strips[header.model_index]
+            self._scroll_to_column(strip, strip.layout.column_starting_at(header.layer) if strip.layout else None)
 
     def search(self) -> None:
         """Open the layer search."""
@@ -89,7 +89,7 @@ class LayerStripView(LayerStripWidget):
             self._fold_state.reveal_match(layout, layer)
         self._lay_out()
         if layer is not None and (layout := self._strips[0].layout) is not None:
-            self._bar.scroll_to_column(layout.column_of(layer), self.width())
+            self._scroll_to_column(self._strips[0], layout.column_of(layer))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         self._hover_at(event.position().x() + self._bar.value(), event.position().y())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
@@ -28,6 +28,7 @@ HEADER_SPACE = draw.HEADER_HEIGHT + 8.0
 LEGEND_TOP, RULE_TOP, COST_BASE = 7.0, 25.0, 39.0
 FOOTER_SPACE = 41.0
 
+FAR = 1e6  # beyond every column, in logical pixels
 PLACE_WIDTH, VALUE_WIDTH, SUMMARY_GAP = 268.0, 56.0, 12.0
 
 # A smaller cell gets a ring around its centre instead of an outline.
@@ -64,28 +65,40 @@ class StripPainter:
 
     def paint_static(self, pointed: HeaderTarget | None, found: int | None = None) -> None:
         """Paint headers, outlines, legends and costs. pointed: the hovered header. found: the search match."""
-        around = self._strip.decorations
+        for column in self._clipped_columns():
+            self._static(column, pointed, found)
+
+    def _clipped_columns(self) -> Iterator[ColumnLayout]:
+        """The visible columns, each while the painter paints only what the votes do not cover."""
+        assert self._layout is not None
+        painter, edge = self._brush.painter, self._layout.covered_from
         for column in self._strip.visible_columns:
-            if around.header and found in column.display.layers:
-                draw.paint_search_match(self._brush, column, column.y - HEADER_SPACE)
-            is_pointed = pointed is not None and pointed.layer == column.display.layer
-            if around.header:
-                self._header(column, is_pointed, pointed.pager_part if pointed is not None and is_pointed else None)
-            if column.display.kind == "group":
-                draw.paint_collapsed_run(self._brush, column, is_pointed)
-                if around.cost:
-                    self._cost(column)
-                continue
-            if column.display.kind in ("maps", "picture"):
-                draw.paint_frames(self._brush, column, self._strip.visible_channels(column))
-            if around.legend:
-                self._legend(column)
-            if around.cost:
-                self._cost(column)
+            painter.save()
+            if edge is not None and column.display.kind != "votes":
+                clip_left_of(painter, edge)
+            yield column
+            painter.restore()
+
+    def _static(self, column: ColumnLayout, pointed: HeaderTarget | None, found: int | None) -> None:
+        around = self._strip.decorations
+        if around.header and found in column.display.layers:
+            draw.paint_search_match(self._brush, column, column.y - HEADER_SPACE)
+        is_pointed = pointed is not None and pointed.layer == column.display.layer
+        if around.header:
+            self._header(column, is_pointed, pointed.pager_part if pointed is not None and is_pointed else None)
+        if around.cost:
+            self._cost(column)
+        if column.display.kind == "group":
+            draw.paint_collapsed_run(self._brush, column, is_pointed)
+            return
+        if column.display.kind in ("maps", "picture"):
+            draw.paint_frames(self._brush, column, self._strip.visible_channels(column))
+        if around.legend:
+            self._legend(column)
 
     def paint_values(self) -> None:
         """Paint maps, kernels, bars and votes; columns whose values have not arrived stay empty."""
-        for column in self._strip.visible_columns:
+        for column in self._clipped_columns():
             if column.display.kind != "group":
                 self._values(column)
 
@@ -203,6 +216,11 @@ def paint_unfilled(painter: QPainter, layout: StripLayout, cell: CellRef, theme:
     painter.fillRect(qrect(tile.sub_box((height, width), range(cell.row + 1, height), range(width))), background)
     rest = tile.sub_box((height, width), range(cell.row, cell.row + 1), range(cell.column + 1, width))
     painter.fillRect(qrect(rest), background)
+
+
+def clip_left_of(painter: QPainter, edge: float) -> None:
+    """Paint only to the left of `edge` from now on."""
+    painter.setClipRect(QRectF(edge - FAR, -FAR / 2, FAR, FAR), Qt.ClipOperation.IntersectClip)
 
 
 def paint_ring(painter: QPainter, cell: Box, theme: Theme) -> None:

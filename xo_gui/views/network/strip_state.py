@@ -31,6 +31,7 @@ class StripModel:
     def __init__(self, prediction: Prediction) -> None:
         self.prediction = prediction
         self.layout: StripLayout | None = None
+        self.unscrolled: StripLayout | None = None  # with the votes in their own place
         self.visible_span = (0.0, 0.0)
         self.visible_columns: list[ColumnLayout] = []
         self.limit_mode: LimitMode = "shared"
@@ -73,17 +74,19 @@ class StripModel:
     def update_layout(self, area: Box, ratio: float, folds: FoldState) -> StripLayout:
         """Compute the layout of the columns for an area."""
         network = self.prediction.model.network
-        self.layout = fit_columns(
+        self.unscrolled = self.layout = fit_columns(
             network, area, ratio, header_width, folds.fold_choices, folds.page_starts, folds.expanded
         )
         self._atlases.clear()
         self._tiles.clear()
         self.set_visible_span(self.visible_span)
-        return self.layout
+        return self.unscrolled
 
     def set_visible_span(self, seen: tuple[float, float]) -> None:
         """Set the visible part of the strip, between two x."""
         self.visible_span = seen
+        if self.unscrolled is not None:
+            self.layout = self.unscrolled.with_votes_within(seen[1] - self.unscrolled.area.x)
         columns = self.layout.columns if self.layout and not self.is_collapsed else ()
         self.visible_columns = [column for column in columns if column.right > seen[0] and column.x < seen[1]]
 

@@ -37,6 +37,7 @@ from xo_gui.views.network.strip_painting import (
     HeaderTarget,
     StripPainter,
     click_hint,
+    clip_left_of,
     paint_cell_summary,
     paint_selection,
     predictions_text,
@@ -316,10 +317,26 @@ class LayerStripWidget(View):
             painter.translate(-self._bar.value(), 0)
             for strip in self._strips:
                 self._painter_of(painter, strip).paint_values()
+            self._clip_to_uncovered(painter)
             self._dead_marks.paint(painter, current_theme())
             self._paint_selection(painter)
             painter.restore()
             self._paint_readout(painter)
+
+    def _clip_to_uncovered(self, painter: QPainter) -> None:
+        """Paint nothing of other columns over votes that lie over them."""
+        cell, strip = self._selected_cell()
+        layout = (strip or self._strips[0]).layout if self._strips else None
+        of = layout.column_of(cell.layer) if cell is not None and layout is not None else None
+        is_vote = of is not None and of.display.kind == "votes"
+        if layout is not None and layout.covered_from is not None and not is_vote:
+            clip_left_of(painter, layout.covered_from)
+
+    def _scroll_to_column(self, strip: StripModel, column: ColumnLayout | None) -> None:
+        """Scroll a column of a strip into the view beside the votes, which are always in view."""
+        room = strip.layout.votes_room if strip.layout else 0.0
+        if not room or (column is not None and column.display.kind != "votes"):
+            self._bar.scroll_to_column(column, self.width() - room)
 
     def _painter_of(self, painter: QPainter, strip: StripModel) -> StripPainter:
         return StripPainter(painter, current_theme(), strip)
@@ -386,8 +403,8 @@ class LayerStripWidget(View):
         layout = self._strips[cell.model_index].layout
         if layout is not None and self._fold_state.reveal(layout, cell.layer, cell.channel):
             self._lay_out()
-        layout = self._strips[cell.model_index].layout
-        self._bar.scroll_to_column(layout.column_of(cell.layer) if layout else None, self.width())
+        strip = self._strips[cell.model_index]
+        self._scroll_to_column(strip, strip.layout.column_of(cell.layer) if strip.layout else None)
 
 
 class StripScrollBar(QScrollBar):

@@ -446,6 +446,32 @@ def test_what_does_not_fit_scrolls_and_keys_follow(view: NetworkView) -> None:
     assert view._bar.value() == 0
 
 
+def test_votes_stay_in_view_while_the_columns_before_them_scroll(view: NetworkView) -> None:
+    view.resize(700, 320)
+    view.set_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    bar, last = view._bar, len(DEFAULT_SUBJECT.network.layers)
+    pictures = []
+    for scrolled in (0, bar.maximum() // 2, bar.maximum()):
+        bar.setValue(scrolled)
+        votes = column(view, last)
+        left = votes.x - scrolled
+        assert (left >= 0, votes.right - scrolled) == (True, pytest.approx(684, abs=1))
+        point = QPoint(round(left) + 6, round(votes.tile(1).centre[1]))
+        QTest.mouseMove(view, point)
+        assert view._hovered == CellRef(last, 1), "what lies under the votes is not what is pointed at"
+        QTest.mouseMove(view, QPoint(2, 2))
+        pictures.append(image(view).copy(round(left) - 8, 30, round(votes.width) + 8, view.height() - 70))
+    assert bar.maximum() > 0
+    assert pictures[0] == pictures[1] == pictures[2], "and nothing is painted over them"
+    for layer in (1, 6):
+        view.set_selection(Selection(None, CellRef(layer, 0, 1, 1)))
+        shown = column(view, layer)
+        assert shown.right - bar.value() <= column(view, last).x - bar.value() or shown.x - bar.value() < 20
+    view.set_selection(Selection(None, None))
+    view.resize(300, 320)
+    assert column(view, last).right > 300, "where they would take most of the room, they scroll"
+
+
 def test_a_screen_reader_gets_the_prediction(view: NetworkView, qtbot: QtBot) -> None:
     assert view.accessibleName() == "Network"
     view.set_snapshot(snapshot(read(ARTICLE)))
