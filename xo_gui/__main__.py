@@ -171,11 +171,11 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     work = None
     try:
         model, error = _start_model(args.preset)
-        started, document = model, Document.blank(model)
+        started, document = model, Document.opening(model)
         for path in (args.file, args.drawing):
             opened = None if path is None else read_file(path, document.kind)
             if isinstance(opened, Model):
-                document = document.with_models((opened,))
+                document = Document.opening(opened)
             elif isinstance(opened, ProjectState):
                 work = opened
             elif isinstance(opened, InputSample):

@@ -220,6 +220,15 @@ class DataKind(ABC, Generic[Settings, Source]):
         Raises ValueError for an unknown label.
         """
 
+    def named_examples(self, input_shape: InputShape) -> Mapping[str, Mapping[str, ExampleInput[Source]]]:
+        """Examples that have a name, by class and name, "" for the plain one; empty where there are none."""
+        return {}
+
+    def opening_source(self, input_shape: InputShape) -> Source:
+        """What a network with this input opens on: the first named example, or else a blank source."""
+        examples = [one for named in self.named_examples(input_shape).values() for one in named.values()]
+        return examples[0].source if examples else self.blank()
+
     @abstractmethod
     def encode(self, source: Source, input_shape: InputShape) -> FloatArray:
         """The source as a network reads it, (C, H, W), -1 to 1."""

@@ -36,6 +36,12 @@ class Document:
         """A document of these models, with a blank input."""
         return cls(_blank(models), models)
 
+    @classmethod
+    def opening(cls, model: Model) -> Document:
+        """A document of this model, with what its kind of data opens on."""
+        document = cls.blank(model)
+        return document.with_source(document.kind.opening_source(model.network.input_shape))
+
     def with_input(self, sample: InputSample[Any]) -> Document:
         """Raises ValueError for a sample that the kind of the first model cannot encode."""
         return replace(self, input=sample)

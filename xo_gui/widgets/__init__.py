@@ -1,7 +1,6 @@
 """Widgets and text formats that several panels share."""
 
 from xo_gui.widgets.buttons import (
-    ButtonRows,
     CheckBox,
     CompactButton,
     FocusFrameWidget,
@@ -68,7 +67,6 @@ __all__ = [
     "MINUS",
     "NO_VALUE",
     "SYMBOL_COUNT",
-    "ButtonRows",
     "CheckBox",
     "ComboBox",
     "CompactButton",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QFocusEvent, QPainter, QPaintEvent, QPalette, QPen, QPolygonF, QResizeEvent
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QCheckBox, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from xo_gui.app import SMALL_PX, font
 
@@ -15,59 +15,6 @@ _BOX, _BOX_GAP = 15, 7
 _TICK = ((3.5, 7.2), (6.2, 10.0), (10.8, 4.2))
 _STYLE = "QPushButton { padding: 5px 7px; min-width: 10px; }"
 _FRAME = 1  # the border that the style sheet gives a button
-
-
-class ButtonRows(QWidget):
-    """Two groups of buttons, side by side or, in a narrow panel, one below the other."""
-
-    def __init__(self, first: Sequence[QPushButton], second: Sequence[QPushButton], parent: QWidget) -> None:
-        super().__init__(parent)
-        self._groups = (self._group(first), self._group(second))
-        self.setStyleSheet(_STYLE)
-        self.setMinimumWidth(max(group.sizeHint().width() for group in self._groups))
-        self._arrange()
-
-    def set_second(self, buttons: Sequence[QPushButton]) -> None:
-        """Replace the second group; its buttons are deleted."""
-        old, group = self._groups[1], self._group(buttons)
-        self._groups = (self._groups[0], group)
-        old.hide()
-        old.deleteLater()
-        self.setMinimumWidth(max(group.sizeHint().width() for group in self._groups))
-        group.show()
-        self._arrange()
-
-    def _group(self, buttons: Sequence[QPushButton]) -> QWidget:
-        group = QWidget(self)
-        row = QHBoxLayout(group)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(_GAP)
-        for button in buttons:
-            row.addWidget(button)
-        return group
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        self._arrange()
-        super().resizeEvent(event)
-
-    def changeEvent(self, event: QEvent) -> None:
-        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
-            self._arrange()
-        super().changeEvent(event)
-
-    def sizeHint(self) -> QSize:
-        first, second = (group.sizeHint() for group in self._groups)
-        return QSize(first.width() + _GROUP_GAP + second.width(), self.minimumHeight())
-
-    def _arrange(self) -> None:
-        first, second = self._groups
-        sizes = [group.sizeHint() for group in self._groups]
-        height = max(size.height() for size in sizes)
-        in_one_row = sizes[0].width() + _GROUP_GAP + sizes[1].width() <= self.width()
-        first.setGeometry(0, 0, sizes[0].width(), height)
-        left, top = (self.width() - sizes[1].width(), 0) if in_one_row else (0, height + _ROW_GAP)
-        second.setGeometry(left, top, sizes[1].width(), height)
-        self.setFixedHeight(top + height)
 
 
 class WrappingRow(QWidget):
@@ -84,6 +31,18 @@ class WrappingRow(QWidget):
         policy = QSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
+
+    def set_widgets(self, widgets: Sequence[QWidget]) -> None:
+        """Replace the widgets; those before are deleted."""
+        for widget in self._widgets:
+            widget.hide()
+            widget.deleteLater()
+        self._widgets = tuple(widgets)
+        for widget in widgets:
+            widget.setParent(self)
+            widget.show()
+        self.updateGeometry()
+        self._arrange()
 
     def sizeHint(self) -> QSize:
         line = self._shown

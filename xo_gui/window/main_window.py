@@ -429,7 +429,7 @@ class MainWindow(QMainWindow):
             shipped = shipped_model(name)
             left = self.training.returning_model(shipped.network)
             model = left or shipped
-            self.use_model(model)
+            self.use_model(model, opening=True)
             text = preset(name).untrained_reason
             if left is not None:
                 text = self.tr("{0} network, as you left it; choose it again for the weights that it came with.")
@@ -439,8 +439,10 @@ class MainWindow(QMainWindow):
         except (ValueError, OSError) as error:
             self.show_message(str(error))
 
-    def use_model(self, model: Model) -> None:
+    def use_model(self, model: Model, opening: bool = False) -> None:
         """Replace the first model, as one undo; a stroke in progress is ended before, as an undo of its own.
+
+        opening: whether what its kind of data opens on, if not blank, replaces a blank input or an example.
 
         Raises ValueError, and changes nothing, for a model that reads no drawings.
         """
@@ -448,7 +450,12 @@ class MainWindow(QMainWindow):
         self.input_view.end_stroke()
         document = self.session.document
         text = self.tr("{0} network").format(model.name)
-        self.session.edit(document.with_first_model(model), text)
+        changed = document.with_first_model(model)
+        source = changed.kind.opening_source(model.network.input_shape)
+        is_own = not (document.kind.is_empty(document.input.source) or self.input_view.shows_example)
+        if opening and not is_own and not changed.kind.is_empty(source):
+            changed = changed.with_source(source)
+        self.session.edit(changed, text)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept anything as a copy; what cannot be used is named once it is dropped."""

@@ -73,19 +73,29 @@ class XODrawings(DrawingKind[XOSettings]):
         self, label: str, input_shape: InputShape, rng: np.random.Generator, turn: int = 0
     ) -> ExampleInput[Drawing]:
         """Another drawing each time; for a network of 9 x 9, the article's pictures of an X or an O in turn."""
-        if input_shape[1] == SIDE and label in CLASSES:
-            names = [name for name in ARTICLE_PICTURES if name.split()[0] == label]
-            name = names[turn % len(names)]
-            return ExampleInput(
-                Drawing(image=ARTICLE_PICTURES[name]), f"The article's {name.replace(' ', ': ', 1)}"
-            )
+        if named := self.named_examples(input_shape).get(label):
+            return list(named.values())[turn % len(named)]
         drawing = generate_drawing(label, XOSettings(), rng)
         while drawing.is_empty:  # a blank image is "neither" too
             drawing = generate_drawing(label, XOSettings(), rng)
         return ExampleInput(drawing)
 
+    def named_examples(self, input_shape: InputShape) -> Mapping[str, Mapping[str, ExampleInput[Drawing]]]:
+        """For a network of 9 x 9, the article's X and O and the four variants of each."""
+        return _article_examples() if input_shape[1] == SIDE else {}
+
     def templates(self, input_shape: InputShape) -> FloatArray | None:
         return _templates(input_shape[1])
+
+
+@lru_cache(maxsize=1)
+def _article_examples() -> Mapping[str, Mapping[str, ExampleInput[Drawing]]]:
+    found: dict[str, dict[str, ExampleInput[Drawing]]] = {name: {} for name in CLASSES}
+    for full_name, picture in ARTICLE_PICTURES.items():
+        label, _, name = full_name.partition(" ")
+        caption = f"The article's {full_name.replace(' ', ': ', 1)}"
+        found[label][name] = ExampleInput(Drawing(image=picture), caption)
+    return found
 
 
 @lru_cache(maxsize=8)

@@ -32,6 +32,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from engine.data.xo import ARTICLE_PICTURES
 from engine.documents import save_model, shipped_model
 from engine.nn import Model, Network
 from engine.nn.layers import Dense, Flatten
@@ -489,3 +490,29 @@ def test_a_row_of_tabs_that_qt_has_forgotten_is_hidden_and_the_others_stay(
     assert sorted(row.tabText(0) for row in rows if row.isVisible()) == [
         "Curves", "Features over time", "Training", "Votes",
     ]  # fmt: skip
+
+
+def test_the_walk_through_opens_on_the_articles_x(hand: Hand, open_window: OpenWindow) -> None:
+    """In place of a blank canvas or an example, as one undo with the network; a drawing of the user's is kept."""
+    window, article = hand.window, ARTICLE_PICTURES["X"]
+
+    def choose(name: str) -> np.ndarray:
+        window.use_preset(name)
+        hand.settle()
+        return window.session.document.encoded(window.session.document.models[0])[0]
+
+    np.testing.assert_array_equal(choose("walkthrough"), article)
+    assert hand.votes_text == "X, 1.00; O, 0.56"
+    window.session.undo_stack.undo()
+    assert window.session.document.models[0].name == "Default"
+    assert window.session.document.input.source.is_empty
+    window.input_view.load_example("O")
+    np.testing.assert_array_equal(choose("walkthrough"), article)
+    window.use_preset("default")
+    window.input_view.clear()
+    hand.draw(X_ARMS)
+    drawn = window.session.document.input.source
+    choose("walkthrough")
+    assert window.session.document.input.source is drawn
+    started = open_window("--preset", "walkthrough")
+    np.testing.assert_array_equal(started.session.document.input.source.image, article)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
 
-from engine.data import NO_CLASS, LabelledSample
+from engine.data import NO_CLASS, ExampleInput, LabelledSample
 from engine.documents import Document
 from xo_gui.app import translate
 from xo_gui.state import Statement
@@ -32,6 +32,7 @@ class InputView(View):
         self._document: Document | None = None
         self._rng = np.random.default_rng(seed)
         self._turns: Counter[str] = Counter()  # examples shown, by label
+        self._example: object = None  # the source of the last one
 
     def set_document(self, document: Document) -> None:
         self._document = document if document.kind.input_view == self.name else None
@@ -63,7 +64,28 @@ class InputView(View):
         shape = document.models[0].network.input_shape
         example = document.kind.example(label, shape, self._rng, self._turns[label])
         self._turns[label] += 1
-        text = translate("InputView", "Example {}").format(label)
+        self._show_example(document, example, label)
+
+    def load_named_example(self, label: str, name: str) -> None:
+        """Make the input the example of a class that has this name."""
+        document = self._document
+        if document is not None:
+            named = document.kind.named_examples(document.models[0].network.input_shape)
+            self._turns[label] = 0  # so that the next example of the class is the plain one
+            self._show_example(document, named[label][name], f"{label} {name}".strip())
+
+    @property
+    def shows_example(self) -> bool:
+        """Whether the input is an example, unchanged."""
+        if self._document is None:
+            return False
+        kind, shape = self._document.kind, self._document.models[0].network.input_shape
+        named = (one.source for each in kind.named_examples(shape).values() for one in each.values())
+        return any(self._has_source(source) for source in (self._example, *named))
+
+    def _show_example(self, document: Document, example: ExampleInput[Any], name: str) -> None:
+        self._example = example.source
+        text = translate("InputView", "Example {}").format(name)
         self.edited.emit(document.with_source(example.source), text, "")
         if example.caption:
             self.stated.emit(Statement(example.caption, lambda: self._has_source(example.source)))

@@ -60,6 +60,7 @@ MAX_GRID = 16  # the largest input side that is drawn cell by cell
 DEFAULT_PEN, MIN_PEN, MAX_PEN = 0.08, 0.02, 0.3
 PEN_FACTOR = 1.2
 MIN_SIDE, PREFERRED_SIDE, MAX_SIDE = 140, 240, 360
+MIN_GRID_SIDE = 112  # in a grid, whose networks have further buttons under it
 _EDGE = 1
 _MIN_PRESSURE_FACTOR = 0.4
 
@@ -158,6 +159,8 @@ class Canvas(QWidget):
         """Show the Document's input, a drawing; one that did not come from this canvas ends the current stroke."""
         network, grid = document.models[0].network, self.grid
         self._side, self._fit = network.input_shape[1], document.fit_to_frame
+        if grid != self.grid:
+            self.updateGeometry()
         self._placeholder = self._placeholder_text(network.classes)
         drawing = document.input.source
         is_own = drawing is self._drawing or drawing is self._growing
@@ -189,7 +192,8 @@ class Canvas(QWidget):
         return QSize(PREFERRED_SIDE, MAX_SIDE)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(MIN_SIDE, MIN_SIDE)
+        side = MIN_GRID_SIDE if self.grid else MIN_SIDE
+        return QSize(side, side)
 
     def _placeholder_text(self, classes: tuple[str, ...]) -> str:
         phrases = [class_phrase(name) for name in classes]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QImage, QResizeEvent
+from PySide6.QtGui import QImage, QPalette, QResizeEvent
 from PySide6.QtWidgets import (
-    QAbstractButton,
-    QButtonGroup,
     QHBoxLayout,
+    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
-from engine.data import NO_CLASS, class_phrase
+from engine.data import NO_CLASS, ExampleInput, class_phrase
 from engine.documents import Document
 from engine.drawings import (
     WHOLE_FRAME,
@@ -28,14 +28,24 @@ from engine.drawings import (
 )
 from engine.explain import Explanation
 from engine.runtime import Snapshot
-from xo_gui.app import current_theme
-from xo_gui.views.data import InputView
+from xo_gui.app import TEXT_PX, current_theme
+from xo_gui.views.data import InputView, label_keys
 from xo_gui.views.drawing.attribution_overlay import AttributionOverlay
 from xo_gui.views.drawing.canvas import DEFAULT_PEN, MAX_PEN, MAX_SIDE, MIN_PEN, PEN_FACTOR, Canvas
 from xo_gui.views.drawing.canvas_painting import cell_image
-from xo_gui.widgets import ButtonRows, CheckBox, SliderRow, TransformSliders, slider_grid
+from xo_gui.widgets import (
+    CheckBox,
+    CompactButton,
+    SliderRow,
+    TransformSliders,
+    WrappingRow,
+    elided_text,
+    menu_text,
+    slider_grid,
+)
 
 _GAP, _SMALL_GAP = 10, 4
+_MAX_EXAMPLE_WIDTH = 110  # logical pixels of a class's name
 _PICTURE_SIDE = 576
 _PEN_STEPS = 500  # slider steps to the frame's side
 
@@ -53,8 +63,9 @@ class DrawingView(InputView):
         self._before: Document | None = None  # the last one without an unfinished stroke
         self._labels: tuple[str, ...] = ()
         self.example_buttons: dict[str, QPushButton] = {}
-        self._example_group = QButtonGroup(self)
-        self._example_group.buttonClicked.connect(self._load_example_of_button)
+        self._named_rows: list[WrappingRow] = []
+        self.named_buttons: dict[tuple[str, str], QPushButton] = {}
+        self._offered: tuple[str, tuple[str, ...], tuple[int, ...]] | None = None  # what the examples are of
         self.canvas = Canvas(self)
         self.overlay = AttributionOverlay(self.canvas)
         self._make_buttons()
@@ -90,33 +101,65 @@ class DrawingView(InputView):
             button.setProperty("action", action)
 
     def _make_example_buttons(self) -> None:
-        """Make a button for an example of each label, in the Tab order of those before."""
-        for button in self.example_buttons.values():
-            self._example_group.removeButton(button)
-        self.example_buttons = {}
-        for label in self._labels:
-            phrase = class_phrase(label)
-            if label == NO_CLASS:
-                text, name = "?", self.tr("Example of neither")
-                tip = self.tr("Put something on the canvas that is of none of the classes")
-            else:
-                text, name = label, self.tr("Example of {0}").format(phrase)
-                tip = self.tr("Put an example of {0} on the canvas, another one with each click").format(phrase)
-            button = self._button(text, tip, None, name)
-            self._example_group.addButton(button)
-            button.setObjectName(label)
-            self.example_buttons[label] = button
-        self.buttons.set_second(tuple(self.example_buttons.values()))
-        chain = [self.clear_button, *self.example_buttons.values(), self.pen_row.slider]
+        """Make a button for an example of each label and for each named one, in the Tab order of those before."""
+        document = self._document
+        assert document is not None
+        named = document.kind.named_examples(document.models[0].network.input_shape)
+        self.example_buttons = {label: self._example_button(label) for label in document.labels}
+        heading = QLabel(self.tr("Example:"))
+        heading.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.examples.set_widgets((heading, *self.example_buttons.values()))
+        self.named_buttons = {
+            (label, name): self._named_button(label, name, example)
+            for label, examples in named.items()
+            for name, example in examples.items()
+            if name
+        }
+        for row in self._named_rows:
+            row.hide()
+            row.deleteLater()
+        self._named_rows = []
+        for label in named:
+            mark = QLabel(label)
+            mark.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+            variants = [button for (of, _), button in self.named_buttons.items() if of == label]
+            self._named_rows.append(WrappingRow((mark, *variants), self, fills=False))
+            self._named_column.addWidget(self._named_rows[-1])
+        buttons = [*self.example_buttons.values(), *self.named_buttons.values()]
+        chain = [self.clear_button, *buttons, self.pen_row.slider]
         for before, after in pairwise(chain):
             self.setTabOrder(before, after)
+
+    def _example_button(self, label: str) -> QPushButton:
+        """Its text is a phrase, since a letter alone is the key that saves the drawing as this class."""
+        phrase, letter = class_phrase(label), label_keys(self._labels).get(label)
+        if label == NO_CLASS:
+            tip = self.tr("Put something on the canvas that is of none of the classes")
+        else:
+            tip = self.tr("Put an example of {0} on the canvas, another one with each click").format(phrase)
+        if letter is not None:
+            keys = self.tr("{0} (Ctrl+Shift+{1}). The key {1} alone saves your drawing as {2}.")
+            tip = keys.format(tip, letter, phrase)
+        text = menu_text(elided_text(phrase, _MAX_EXAMPLE_WIDTH, TEXT_PX))
+        button = self._button(text, tip, lambda: self.load_example(label), self.tr("Example of {0}").format(phrase))
+        button.setStyleSheet("padding: 5px 7px; min-width: 10px")
+        return button
+
+    def _named_button(self, label: str, name: str, example: ExampleInput[Any]) -> QPushButton:
+        tip = self.tr("{0}, on the canvas").format(example.caption)
+        button = CompactButton(name, tip, lambda: self.load_named_example(label, name), self, (3, 4), small=True)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setAccessibleName(example.caption)
+        return button
 
     def _make_sliders(self) -> None:
         self._pen_box = QWidget(self)
         self.pen_row = SliderRow(self.tr("pen size"), "\u221210.0 %", self._pen_box)
         self.pen_row.slider.setRange(round(MIN_PEN * _PEN_STEPS), round(MAX_PEN * _PEN_STEPS))
         self.pen_row.set_help(self.tr("How wide the pen and the eraser draw ([ and ])"))
-        self.pen_row.add_to_grid(slider_grid(self._pen_box), 0)
+        grid = slider_grid(self._pen_box)
+        grid.setContentsMargins(0, 0, 0, _GAP)
+        self.pen_row.add_to_grid(grid, 0)
         self.pen_row.slider.valueChanged.connect(self._pen_slid)
         self.pen_row.reset.connect(self._reset_pen)
         self.sliders = TransformSliders(self)
@@ -143,11 +186,10 @@ class DrawingView(InputView):
         self.pixels_box.toggled.connect(self.canvas.set_pixels_shown)
 
     def _lay_out(self) -> None:
-        self.buttons = ButtonRows(
-            (self.pen_button, self.eraser_button, self.clear_button),
-            (),
-            self,
-        )
+        tools = (self.pen_button, self.eraser_button, self.clear_button)
+        self.buttons = WrappingRow(tools, self, fills=False)
+        self.examples, self._named_column = WrappingRow((), self, fills=False), QVBoxLayout()
+        self._named_column.setSpacing(_SMALL_GAP)
         self.picture_box = QWidget(self)
         row = QHBoxLayout(self.picture_box)
         row.setContentsMargins(0, _SMALL_GAP, 0, 0)
@@ -164,10 +206,13 @@ class DrawingView(InputView):
         column.addWidget(self.canvas, 1)
         column.addSpacing(_GAP)
         column.addWidget(self.buttons)
+        column.addSpacing(_SMALL_GAP)
+        column.addWidget(self.examples)
+        column.addSpacing(_SMALL_GAP)
+        column.addLayout(self._named_column)
         column.addWidget(self.picture_box)
         column.addSpacing(_GAP)
         column.addWidget(self._pen_box)
-        column.addSpacing(_GAP)
         column.addWidget(self.sliders)
         column.addSpacing(_GAP)
         column.addLayout(last)
@@ -201,8 +246,9 @@ class DrawingView(InputView):
             self.canvas.drop_stroke()
             return
         drawing = self._drawing
-        if document.labels != self._labels:
-            self._labels = document.labels
+        offered = document.kind.name, document.labels, document.models[0].network.input_shape
+        if offered != self._offered:
+            self._offered, self._labels = offered, document.labels
             self._make_example_buttons()
         self.canvas.set_document(document)
         if not self.canvas.is_drawing or drawing is not self.canvas.current_drawing:
@@ -210,13 +256,13 @@ class DrawingView(InputView):
         transform = drawing.transform
         self.sliders.show_transform(transform)
         self.reset_button.setVisible(not transform.is_identity)
-        self.picture_box.setVisible(drawing.image is not None)
+        self.picture_box.setVisible(drawing.image is not None and not self.shows_example)
         self._show_picture_buttons()
         before = self.fit_box.blockSignals(True)
         self.fit_box.setChecked(document.fit_to_frame)
         self.fit_box.blockSignals(before)
-        self._pen_box.setEnabled(not self.canvas.grid)
-        self.pixels_box.setEnabled(not self.canvas.grid or document.fit_to_frame)
+        self._pen_box.setVisible(not self.canvas.grid)
+        self.pixels_box.setVisible(not self.canvas.grid or document.fit_to_frame)
 
     def set_snapshot(self, snapshot: Snapshot) -> None:
         """Show the attribution map, and describe the prediction for screen readers."""
@@ -240,9 +286,6 @@ class DrawingView(InputView):
     def end_stroke(self) -> None:
         """Finish the current stroke as an edit of its own, before another edit."""
         self.canvas.finish_stroke()
-
-    def _load_example_of_button(self, button: QAbstractButton) -> None:
-        self.load_example(button.objectName())
 
     def use_pen(self) -> None:
         self.canvas.set_erasing(False)

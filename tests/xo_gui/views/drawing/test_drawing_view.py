@@ -19,6 +19,7 @@ from engine.nn import Model
 from engine.runtime import Runner
 from xo_gui.app import DARK
 from xo_gui.state import Session
+from xo_gui.views.data import label_keys
 from xo_gui.views.drawing import DrawingView
 from xo_gui.widgets.sliders import signed_with_unit
 
@@ -325,6 +326,44 @@ def test_on_the_pixel_canvas_examples_are_the_articles(make: Callable[[Model], D
     assert desk.said[1] == "The article's X: translation"
     QTest.mouseClick(desk.view.example_buttons["O"], LEFT)
     np.testing.assert_array_equal(render(desk.drawing, 9), ARTICLE_PICTURES["O"])
+
+
+def test_the_variants_of_the_article_are_named_buttons_of_one_undo_each(make: Callable[[Model], Desk]) -> None:
+    desk = make(PIXELS)
+    buttons = desk.view.named_buttons
+    assert [button.text() for button in buttons.values()] == 2 * ["translation", "scaling", "rotation", "weight"]
+    for (label, name), button in buttons.items():
+        QTest.mouseClick(button, LEFT)
+        np.testing.assert_array_equal(render(desk.drawing, 9), ARTICLE_PICTURES[f"{label} {name}"])
+        assert desk.edits[-1] == (f"Example {label} {name}", "")
+        desk.session.undo_stack.undo()
+        assert desk.drawing.is_empty
+        QTest.mouseClick(desk.view.example_buttons[label], LEFT)
+        np.testing.assert_array_equal(render(desk.drawing, 9), ARTICLE_PICTURES[label], "the plain one is near")
+        desk.session.undo_stack.undo()
+    desk.session.edit(desk.session.document.with_models((SMOOTH,)), "network")
+    assert desk.view.named_buttons == {}
+
+
+@pytest.mark.parametrize("width", [240, 256])
+def test_named_buttons_have_room(make: Callable[[Model], Desk], width: int) -> None:
+    view = make(PIXELS).view
+    view.resize(width, 560)
+    QApplication.processEvents()
+    for button in (*view.example_buttons.values(), *view.named_buttons.values()):
+        assert button.width() >= button.sizeHint().width()
+        assert view.rect().contains(button.mapTo(view, button.rect().bottomRight()))
+
+
+def test_no_button_shows_a_letter_that_is_a_key_of_something_else(desk: Desk) -> None:
+    """The letter of a class alone is the key that saves the drawing; its example is a phrase and says both keys."""
+    keys = label_keys(desk.session.document.labels)
+    texts = [button.text() for button in desk.view.findChildren(QPushButton)]
+    assert not {text.upper() for text in texts} & {*keys.values(), "?"}
+    assert [button.text() for button in desk.view.example_buttons.values()] == ["an X", "an O", "neither"]
+    for label, button in desk.view.example_buttons.items():
+        assert f"(Ctrl+Shift+{keys[label]})" in button.toolTip()
+        assert f"The key {keys[label]} alone saves" in button.toolTip()
 
 
 def test_put_image_replaces_the_drawing_as_one_undo(desk: Desk) -> None:
