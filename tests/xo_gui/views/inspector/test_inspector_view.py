@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
@@ -66,7 +68,8 @@ class InspectorDriver:
         self.network._scroll_to(cell)
         rows, columns = range(cell.row, cell.row + 1), range(cell.column, cell.column + 1)
         x, y = column.tile(cell.channel).sub_box(column.cells, rows, columns).centre
-        return QPointF(x - self.network._bar.value(), y).toPoint()
+        # Half a pixel rounds down: a cell may be one pixel.
+        return QPoint(math.ceil(x - self.network._bar.value() - 0.5), math.ceil(y - 0.5))
 
     def click(self, cell: CellRef) -> None:
         # The first click opens the panel, and the columns move to make room for it.
