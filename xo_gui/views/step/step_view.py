@@ -30,7 +30,7 @@ from xo_gui.views.step.phases import STEP_PHASES, PhaseStep, phase_step_at, phas
 from xo_gui.views.step.step_strip import StepStrip
 from xo_gui.views.step.weight_panel import WeightPanel
 from xo_gui.views.view import View
-from xo_gui.widgets import ThinSlider, four_digit_text
+from xo_gui.widgets import ThinSlider, WrappingRow, four_digit_text
 
 # Training at this many steps per second or fewer is followed step by step.
 MAX_FOLLOWED_PACE: Final = 1.0
@@ -449,17 +449,16 @@ class StepTransport(QWidget):
         self._group.idClicked.connect(self.phase_chosen)
         self.slider = ThinSlider(self)
         self.slider.setPageStep(1)
-        self.slider.setMinimumWidth(70)
+        self.slider.setMinimumWidth(100)
         self.slider.setMaximumWidth(220)
         self.slider.setAccessibleName(self.tr("Position in the step"))
         self.slider.setToolTip(self.tr("Move through the step, layer by layer"))
         self.slider.valueChanged.connect(self.slider_moved)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(3)
         row.addStretch(1)
-        for each in (self.play_button, self.next_button, *self.phase_buttons, self.slider):
-            row.addWidget(each)
+        buttons = (self.play_button, self.next_button, *self.phase_buttons, self.slider)
+        row.addWidget(WrappingRow(buttons, self, fills=False))
         self.show_playing(False)
 
     def set_length(self, count: int) -> None:
