@@ -53,7 +53,7 @@ THROTTLE_SECONDS = 0.5
 # Less height would cut the tools under the canvas when the prediction's sentence takes three lines.
 MIN_SIZE = (900, 640)
 MENU_PADDING, MENU_SPACING = 10, 6  # at each side of a menu's name, and between two of them
-MIN_HEIGHT_OF_TWO = 664  # the height with the votes of two networks
+MIN_HEIGHT_OF_TWO = 680  # the height with the votes of two networks
 
 
 class MainWindow(QMainWindow):
