@@ -12,7 +12,7 @@ from engine.training import StepDone, Trainer
 from tests.conftest import Effort
 from xo_gui.state.training_state import DEFAULT_CONFIG
 
-BATCHES, STEPS, EPOCH = 52, 50, 125  # an epoch of the window has 125 steps
+BATCHES, STEPS, EPOCH = 52, 50, 250  # an epoch of the window has 250 steps
 
 
 def first_losses(seed: int) -> list[float]:
