@@ -182,7 +182,7 @@ def test_what_ran_away_offers_the_last_good_moment_and_nothing_revives_it(coach:
     coach.stand()
     assert not coach.panel.restart_button.isVisible()
     config = coach.window.training.settings.config
-    coach.window.training.execute(SetConfig(replace(config, optimizer=SGD(1e7))))
+    coach.window.training.execute(SetConfig(replace(config, optimizer=SGD(1e20))))
     coach.click(coach.panel.main_button)
     report = coach.until(lambda training: training.state == "diverged")
     coach.qtbot.waitUntil(coach.panel.restart_button.isVisible)
