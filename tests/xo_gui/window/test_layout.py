@@ -16,8 +16,11 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.conftest import Effort
+from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.window.layout_faults import TextRecorder, faults_in, longer
 from tests.xo_gui.window.layout_screens import SCREENS
+from xo_gui.state import CellRef
+from xo_gui.window import MainWindow
 
 ROOT = Path(__file__).parents[3]
 WIDTHS, SCALES, LANGUAGES = (900, 1024, 1280, 1920), ("1", "1.5", "2"), ("plain", "longer")
@@ -137,3 +140,16 @@ def test_the_longer_language_keeps_what_is_filled_in() -> None:
     assert longer("feature") == "feaatuure"
     for text in ("Train from scratch", "Continue training from the last step of the selected branch"):
         assert 1.3 < len(longer(text)) / len(text) < 1.5
+
+
+def test_legends_of_narrow_columns_keep_off_each_other(window: MainWindow, hand: Hand, qtbot: QtBot) -> None:
+    """With the inspector open the columns of the default network get as narrow as they are with ReLU unfolded."""
+    hand.draw(X_ARMS)
+    window.session.pin(CellRef(len(window.session.document.models[0].network.layers), 0))
+    with TextRecorder() as recorder:
+        for width in range(1280, 1700, 40):
+            window.resize(width, 900)
+            qtbot.wait(20)
+            recorder.look_at(window)
+            faults = [one for one in faults_in(window.network_view, recorder) if "paints" in one]
+            assert not faults, f"{width}: {faults}"

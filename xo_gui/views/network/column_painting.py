@@ -243,6 +243,12 @@ def paint_name_after(brush: Brush, index: int, name: str, x: float, line: float,
     paint_class_name(brush.painter, brush.theme, index, name, box)
 
 
+def least_legend_width(legend: Legend) -> float:
+    """The width that the legend of a signed column needs with one text for both limits."""
+    text = legend.texts(True)[1] if legend.limit is None else legend.shared_text
+    return float(cached_font(SMALL_PX)[1].horizontalAdvance(text)) + 5 + MIN_COLOUR_BAR
+
+
 def paint_legend(
     painter: QPainter,
     theme: Theme,

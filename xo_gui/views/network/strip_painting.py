@@ -141,11 +141,13 @@ class StripPainter:
         assert self._layout is not None
         left, top = column.x, self._layout.bottom + LEGEND_TOP
         if column.kernels is not None:
-            # The limit of the kernels' colours, under the kernels.
+            # The limit of the kernels' colours, under the kernels, where it leaves room for that of the maps.
             text = f"±{limit_text(self._strip.kernel_limit(column))}"
             end = left + draw.cached_font(SMALL_PX)[1].horizontalAdvance(text)
-            self._brush.text(left, top + 11, text, self._theme.secondary_text)
-            left = max(left + column.kernels.width + KERNEL_GAP, end + 8)
+            beside = max(left + column.kernels.width + KERNEL_GAP, end + 8)
+            if column.right - beside >= draw.least_legend_width(self._strip.legend(column)):
+                self._brush.text(left, top + 11, text, self._theme.secondary_text)
+                left = beside
         if column.display.kind != "votes":
             legend = self._strip.legend(column)
             paint_legend(self._brush.painter, self._theme, column.display, legend, left, top, column.right - left)
