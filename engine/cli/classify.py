@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,11 +150,15 @@ class PictureSource:
 
     def entries(self) -> Iterator[PictureEntry]:
         """Every readable picture, in order; prints a sentence to stderr for each file that is not."""
-        for path in self._paths:
-            try:
-                yield from self._of_npz(path) if _is_npz(path) else self._of_image(path)
-            except ValueError as error:
-                self._fail(str(error))
+        for are_npz, paths in groupby(self._paths, _is_npz):
+            if not are_npz:
+                yield from self._of_files(list(paths))
+                continue
+            for path in paths:
+                try:
+                    yield from self._of_npz(path)
+                except ValueError as error:
+                    self._fail(str(error))
 
     def _expanded(self, path: Path) -> list[Path]:
         """The path itself, or the files below a folder that hold such an input, sorted."""
@@ -170,14 +175,14 @@ class PictureSource:
             self._fail(f"{quoted(path)} contains no files that can be read; name another folder.")
         return found
 
-    def _of_image(self, path: Path) -> Iterator[PictureEntry]:
-        try:
-            source = self._kind.read_source(path, print_note)
-        except ValueError as error:
-            from engine.documents import command_sentence
+    def _of_files(self, paths: list[Path]) -> Iterator[PictureEntry]:
+        from engine.documents import command_sentence
 
-            raise ValueError(command_sentence(path) or str(error)) from error
-        yield PictureEntry(str(path), self._input(source))
+        for path, source in zip(paths, self._kind.read_sources(paths, print_note), strict=True):
+            if isinstance(source, ValueError):
+                self._fail(command_sentence(path) or str(source))
+            else:
+                yield PictureEntry(str(path), self._input(source))
 
     def _of_npz(self, path: Path) -> Iterator[PictureEntry]:
         from engine.formats import read_npz

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -266,6 +266,14 @@ class DataKind(ABC, Generic[Settings, Source]):
         note: called with a sentence on a flaw that is no error. proceed: called now and then; an exception from it
         stops the reading. Raises FileError.
         """
+
+    def read_sources(self, paths: Sequence[Path], note: Note | None = None) -> Iterator[Source | ValueError]:
+        """The sources in many files, or what is wrong with each, in order; note: as of `read_source`."""
+        for path in paths:
+            try:
+                yield self.read_source(path, note)
+            except ValueError as error:
+                yield error
 
     @abstractmethod
     def sources_to_arrays(self, sources: Sequence[Source]) -> Mapping[str, HostArray]:

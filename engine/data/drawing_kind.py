@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -21,7 +21,7 @@ from engine.drawings import (
     fit_to_frame,
     render,
 )
-from engine.formats import InvalidFile, Note, read_picture
+from engine.formats import InvalidFile, Note, read_picture, read_pictures
 from engine.nn import Network, is_blank_picture
 from engine.nn.layers import ShapeError, shape_text
 
@@ -87,6 +87,10 @@ class DrawingKind(DataKind[Settings, Drawing]):
         self, path: Path, note: Note | None = None, proceed: Callable[[], None] | None = None
     ) -> Drawing:
         return Drawing(image=read_picture(path, note, proceed))
+
+    def read_sources(self, paths: Sequence[Path], note: Note | None = None) -> Iterator[Drawing | ValueError]:
+        for read in read_pictures(paths, note):
+            yield read if isinstance(read, ValueError) else Drawing(image=read)
 
     def sources_to_arrays(self, sources: Sequence[Drawing]) -> Mapping[str, HostArray]:
         return drawings_to_arrays(sources)

@@ -26,7 +26,14 @@ from engine.formats.atomic_file import (
 from engine.formats.ink import as_ink, to_input
 from engine.formats.other_programs import first_bytes, other_program
 from engine.formats.packed_files import count_zip_entries
-from engine.formats.pictures import PICTURE_SUFFIXES, Note, decode_picture, pixels_as_ink, read_picture
+from engine.formats.pictures import (
+    PICTURE_SUFFIXES,
+    Note,
+    decode_picture,
+    pixels_as_ink,
+    read_picture,
+    read_pictures,
+)
 from engine.formats.safetensors_file import (
     HEADER_LIMIT,
     Json,
@@ -76,6 +83,7 @@ __all__ = [
     "read_idx",
     "read_npz",
     "read_picture",
+    "read_pictures",
     "reason_text",
     "remove_leftovers",
     "resolve_classes",

@@ -10,7 +10,9 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, BinaryIO, Final, TypeAlias, cast
 
 import numpy as np
@@ -54,6 +56,7 @@ _RAW_PIXELS_PER_BYTE = 8  # uncompressed, at one bit each
 _DEFLATED_BITS_PER_BYTE = 8 * 1040  # deflate compresses at most 1,032 bytes into one
 
 _MAX_READS: Final = 200_000
+_BATCH, _SMALL_PIXELS = 64, 65_536  # pictures that are read together, and pixels of each at most
 _SMALL_DATA: Final = MEBIBYTE  # packed pixels of a PNG that are read before its size is checked
 _JPEG_START: Final = b"\xff\xd8"
 _JPEG_END: Final = b"\xff\xd9"
@@ -97,6 +100,45 @@ def read_picture(path: FilePath, note: Note | None = None, proceed: Callable[[],
     size = checked_size(path, FILE_LIMIT)
     with _file_errors(path), open(path, "rb") as file:
         return _to_ink(_decode(file, size, path, note, proceed))
+
+
+def read_pictures(paths: Iterable[FilePath], note: Note | None = None) -> Iterator[Array | FileError]:
+    """Reads many picture files as `read_picture` does each: yields its ink, or what is wrong with it, in order.
+
+    Small pictures of one size are separated from their background together, which takes a third of the time.
+    """
+    remaining = iter(paths)
+    while batch := list(islice(remaining, _BATCH)):
+        read = [_read_small(path, note) for path in batch]
+        by_shape: dict[tuple[int, ...], list[int]] = {}
+        for at, one in enumerate(read):
+            if isinstance(one, _Grey):
+                by_shape.setdefault(one.values.shape, []).append(at)
+        inks: dict[int, Array] = {}
+        for same in by_shape.values():
+            greys = np.stack([one.values for one in (read[at] for at in same) if isinstance(one, _Grey)])
+            inks.update(zip(same, as_ink(greys), strict=True))
+        for at, one in enumerate(read):
+            yield inks[at] if isinstance(one, _Grey) else one
+
+
+@dataclass(frozen=True, eq=False)
+class _Grey:
+    """The luminance (H, W) of an opaque picture, 0 to 1, not separated into ink and background yet."""
+
+    values: Array
+
+
+def _read_small(path: FilePath, note: Note | None) -> _Grey | Array | FileError:
+    """The luminance of a small opaque picture, the ink of another one, or what is wrong with the file."""
+    try:
+        size = checked_size(path, FILE_LIMIT)
+        with _file_errors(path), open(path, "rb") as file:
+            image = _decode(file, size, path, note)
+            is_small = image.width * image.height <= _SMALL_PIXELS
+            return _Grey(_luminance(image)) if is_small and not image.has_transparency_data else _to_ink(image)
+    except FileError as error:
+        return error
 
 
 def decode_picture(data: bytes, name: FilePath, note: Note | None = None) -> Array:

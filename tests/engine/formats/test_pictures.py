@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.formats import FileError, as_ink, read_picture, to_input
+from engine.formats import FileError, as_ink, read_picture, read_pictures, to_input
 from tests.engine.formats.mutants import claimed_bmp, claimed_png, with_png_sums
 
 # An F: it looks different however it is turned.
@@ -41,6 +41,29 @@ def refused(path: Path) -> str:
     assert sentence.endswith(".")
     assert "\n" not in sentence
     return sentence.removeprefix(str(path))
+
+
+# --- many files
+
+
+def test_many_files_are_read_as_each_alone_in_order(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    files = []
+    for at in range(150):
+        pixels = np.kron(DARK_ON_LIGHT if at % 2 else LIGHT_ON_DARK, np.ones((1 + at % 3, 1), np.uint8))
+        pixels = np.clip(pixels + rng.integers(-9, 9, pixels.shape), 0, 255).astype(np.uint8)
+        files.append(written(tmp_path / f"{at}.png", pixels, (None, "RGB", "LA")[at % 3]))
+    files[40].write_bytes(files[40].read_bytes()[:30])
+    files[41] = tmp_path / "missing.png"
+    files[42] = written(tmp_path / "large.png", np.full((300, 300), 255, np.uint8))
+    read = list(read_pictures(files))
+    assert len(read) == len(files)
+    for path, one in zip(files, read, strict=True):
+        if isinstance(one, FileError):
+            assert str(one) == str(path) + refused(path)
+        else:
+            np.testing.assert_array_equal(one, read_picture(path))
+    assert [at for at, one in enumerate(read) if isinstance(one, FileError)] == [40, 41]
 
 
 # --- formats
