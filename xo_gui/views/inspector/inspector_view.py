@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QLabel, QStackedWidget, QTabBar, QVBoxLayout, QWid
 
 from engine.backends import HostArray
 from engine.documents import Document
-from engine.explain import Explanation, ExplanationQuery, has_value_formula
+from engine.explain import Explanation, ExplanationQuery
 from engine.nn import Model, Prediction
 from engine.runtime import AnyQuery, Snapshot
 from xo_gui.app import SMALL_PX, font
@@ -19,7 +19,7 @@ from xo_gui.views.inspector.feature_profile_page import FeatureProfilePage
 from xo_gui.views.inspector.sheet_blocks import Paragraph
 from xo_gui.views.inspector.value_page import ValuePage
 from xo_gui.views.inspector.value_text import ValueContext
-from xo_gui.views.network import MODEL_LETTERS, cell_summary, has_cell
+from xo_gui.views.network import explained_cell, lettered_place
 from xo_gui.views.view import View
 from xo_gui.widgets import fixed_text
 
@@ -156,11 +156,7 @@ class InspectorView(View):
         return next(filter(None, map(self._with_prediction, self._selection.cells)), None)
 
     def _with_prediction(self, cell: CellRef | None) -> tuple[CellRef, Prediction] | None:
-        if cell is None or cell.model_index >= len(self._predictions):
-            return None
-        prediction = self._predictions[cell.model_index]
-        known = has_cell(prediction.model.network, cell) and has_value_formula(prediction, cell.layer, cell.channel)
-        return (cell, prediction) if known else None
+        return explained_cell(self._predictions, cell)
 
     def _refresh(self) -> None:
         pinned = self._with_prediction(self._selection.pinned)
@@ -169,7 +165,9 @@ class InspectorView(View):
         if not self.is_on_screen:
             return
         shown = self._shown_cell()
-        self.place_label.setText(self._place_text(*shown) if shown else self.tr("nothing selected"))
+        self.place_label.setText(
+            lettered_place(self._predictions, shown[0]) if shown else self.tr("nothing selected")
+        )
         self.value_label.setText(
             fixed_text(ValueContext(shown[1], shown[0]).value, self.value_page.truncate) if shown else ""
         )
@@ -192,11 +190,6 @@ class InspectorView(View):
             self.value_page.show_cell(prediction, cell, pinned is not None and cell == pinned[0], result)
         if not self._description_timer.isActive():
             self._description_timer.start()
-
-    def _place_text(self, cell: CellRef, prediction: Prediction) -> str:
-        """The position of the value, with the letter of its network if there are two."""
-        place = cell_summary(prediction, cell).place
-        return place if len(self._predictions) == 1 else f"{MODEL_LETTERS[cell.model_index]} · {place}"
 
     def _model_to_edit(self, pinned: tuple[CellRef, Prediction]) -> Model | None:
         """The model that an edit starts from: the Document's, or as it is in training; None until the prediction of

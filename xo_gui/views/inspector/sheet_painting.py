@@ -257,7 +257,8 @@ def _paint_grid(grid: NumberGrid, x: float, y: float, room: float, context: Pain
             context.targets.append(ClickTarget(QRectF(x + column * wide, top + row * tall, wide, tall), cell))
     for place in grid.outlined:
         row, column = divmod(place, across)
-        _outline(QRectF(x + column * wide, top + row * tall, wide - gap, tall - gap), context)
+        cell_box = QRectF(x + column * wide, top + row * tall, wide - gap, tall - gap)
+        paint_outline(painter, theme, cell_box)
 
 
 def _grid_title(grid: NumberGrid) -> str:
@@ -296,11 +297,12 @@ def _static_number(text: str) -> QStaticText:
     return static
 
 
-def _outline(box: QRectF, context: PaintContext) -> None:
-    context.painter.setBrush(Qt.BrushStyle.NoBrush)
-    for colour, width in ((context.theme.background, 3.4), (context.theme.text, 1.8)):
-        context.painter.setPen(QPen(QColor(colour), width))
-        context.painter.drawRect(box)
+def paint_outline(painter: QPainter, theme: Theme, box: QRectF, scale: float = 1.0) -> None:
+    """A light line on a dark one, or the other way round, visible on every colour."""
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for colour, width in ((theme.background, 3.4), (theme.text, 1.8)):
+        painter.setPen(QPen(QColor(colour), width * scale))
+        painter.drawRect(box)
 
 
 def _heat_map_size(block: HeatMap, width: float) -> tuple[float, float]:

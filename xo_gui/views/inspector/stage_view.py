@@ -16,17 +16,23 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from engine.explain import has_value_formula
 from engine.nn import Prediction
 from engine.runtime import Snapshot
 from xo_gui.app import colours, current_theme, font, theme_service, to_qimage
 from xo_gui.state import CellRef, Selection
 from xo_gui.views.inspector.sheet_blocks import Paragraph, SheetBlock
-from xo_gui.views.inspector.sheet_painting import ClickTarget, PaintContext, block_height, least_width, paint_block
+from xo_gui.views.inspector.sheet_painting import (
+    ClickTarget,
+    PaintContext,
+    block_height,
+    least_width,
+    paint_block,
+    paint_outline,
+)
 from xo_gui.views.inspector.sliding import SlidingControls
 from xo_gui.views.inspector.stage_scene import STAGE_ROWS, StageMap, StageScene, stage_scene
 from xo_gui.views.inspector.value_text import ValueContext
-from xo_gui.views.network import MODEL_LETTERS, cell_summary, has_cell
+from xo_gui.views.network import explained_cell, has_cell, lettered_place
 from xo_gui.views.view import View
 from xo_gui.widgets import FocusFrameWidget, cell_text, elided_text, fixed_text, needs_black_text
 
@@ -41,6 +47,7 @@ _LEAST_NUMBER, _NUMBER_SHARE, _LARGEST_NUMBER = 9, 0.36, 24
 # The longest list whose values are written below their bars.
 _MOST_NUMBERS = 12
 _SPARE = 4.0
+_MARK_SCALE = 1.4  # of the lines that mark cells of the maps
 # Values per second up to which the arithmetic of each is revealed part by part.
 _SLOW = 2.5
 _DIRECTIONS = {
@@ -150,13 +157,8 @@ class StageView(View):
         self._refresh()
 
     def _shown(self) -> tuple[CellRef, Prediction] | None:
-        """The pinned value, with its prediction, once that holds what its formula needs."""
-        cell = self._selection.pinned
-        if cell is None or cell.model_index >= len(self._predictions):
-            return None
-        prediction = self._predictions[cell.model_index]
-        known = has_cell(prediction.model.network, cell) and has_value_formula(prediction, cell.layer, cell.channel)
-        return (cell, prediction) if known else None
+        """The pinned value, with its prediction."""
+        return explained_cell(self._predictions, self._selection.pinned)
 
     def _refresh(self) -> None:
         shown = self._shown()
@@ -172,10 +174,7 @@ class StageView(View):
         context = ValueContext(prediction, cell, self._selected_map, max_rows=STAGE_ROWS, expands=False)
         scene = stage_scene(context, self._phase, self._selection.animating)
         self._phases = scene.phases
-        summary = cell_summary(prediction, cell)
-        place = (
-            f"{MODEL_LETTERS[cell.model_index]} · {summary.place}" if len(self._predictions) > 1 else summary.place
-        )
+        place = lettered_place(self._predictions, cell)
         is_whole = self._phase is None or self._phase >= self._phases - 1
         self.place_label.setText(place)
         self.value_label.setText(fixed_text(context.value) if is_whole else "?")
@@ -258,7 +257,6 @@ class StageControls(SlidingControls):
     def __init__(self, stage: StageView) -> None:
         super().__init__(stage)
         self._stage = stage
-        self.animation.speed = 2.0
         self.speed_slider.setValue(12)
         self.step_button.setToolTip(self.tr("Reveal the next part of the arithmetic, and then move on"))
 
@@ -412,13 +410,10 @@ def _paint_map(painter: QPainter, one: StageMap, room: QRectF) -> QRectF:
             cell = QRectF(box.left() + column * side, box.top() + row * side, side, side)
             painter.drawText(cell, Qt.AlignmentFlag.AlignCenter, cell_text(value))
     if one.window is not None:
-        rows, columns = one.window
-        _outline(painter, QRectF(
-            box.left() + columns.start * side, box.top() + rows.start * side, len(columns) * side, len(rows) * side
-        ))  # fmt: skip
+        _mark(painter, box, *one.window, side, side)
     if one.current is not None:
         row, column = divmod(one.current, wide)
-        _outline(painter, QRectF(box.left() + column * side, box.top() + row * side, side, side))
+        _mark(painter, box, range(row, row + 1), range(column, column + 1), side, side)
     return box
 
 
@@ -444,16 +439,13 @@ def _paint_list(painter: QPainter, one: StageMap, room: QRectF) -> QRectF:
                 name = elided_text(one.names[at], step, _PLACE_PX)
                 painter.drawText(below.translated(0, _TITLE), Qt.AlignmentFlag.AlignCenter, name)
     if one.window is not None:
-        columns = one.window[1]
-        _outline(painter, QRectF(box.left() + columns.start * step, box.top(), len(columns) * step, box.height()))
+        _mark(painter, box, *one.window, step, box.height())
     if one.current is not None:
-        _outline(painter, QRectF(box.left() + one.current * step, box.top(), step, box.height()))
+        _mark(painter, box, range(1), range(one.current, one.current + 1), step, box.height())
     return box
 
 
-def _outline(painter: QPainter, box: QRectF) -> None:
-    """A light line on a dark one, visible on every colour."""
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    for colour, width in ((current_theme().background, 5.0), (current_theme().text, 2.5)):
-        painter.setPen(QPen(QColor(colour), width))
-        painter.drawRect(box)
+def _mark(painter: QPainter, box: QRectF, rows: range, columns: range, wide: float, tall: float) -> None:
+    """Outline cells of a map whose cells, `wide` x `tall`, begin at the upper left corner of `box`."""
+    left, top = box.left() + columns.start * wide, box.top() + rows.start * tall
+    paint_outline(painter, current_theme(), QRectF(left, top, len(columns) * wide, len(rows) * tall), _MARK_SCALE)

@@ -27,7 +27,14 @@ from xo_gui.views.network.strip_painting import (
 from xo_gui.views.network.strip_state import StripDecorations, StripModel
 from xo_gui.views.network.strip_widget import MARGIN, READOUT_HEIGHT, TOP, UNDER_TABS, WeightRef
 from xo_gui.views.network.trace import has_cell, unflattened
-from xo_gui.views.network.value_text import CellSummary, cell_summary, place_text, weight_summary
+from xo_gui.views.network.value_text import (
+    CellSummary,
+    cell_summary,
+    explained_cell,
+    lettered_place,
+    place_text,
+    weight_summary,
+)
 
 __all__ = [
     "FOOTER_SPACE",
@@ -59,8 +66,10 @@ __all__ = [
     "cached_font",
     "cell_summary",
     "display_columns",
+    "explained_cell",
     "has_cell",
     "layer_names",
+    "lettered_place",
     "model_label",
     "model_labels",
     "paint_dead_mark",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.explain import receptive_field, receptive_runs
+from engine.explain import has_value_formula, receptive_field, receptive_runs
 from engine.nn import Network, Prediction
 from xo_gui.app import translate
 from xo_gui.state import CellRef
 from xo_gui.views.network.layer_labels import layer_names
-from xo_gui.views.network.trace import unflattened
+from xo_gui.views.network.model_names import MODEL_LETTERS
+from xo_gui.views.network.trace import has_cell, unflattened
 from xo_gui.widgets import NO_VALUE, fixed_text, integer_text, range_text, vote_text
 
 # Of more runs of rows or columns than this only the first and the last are listed.
@@ -23,6 +25,21 @@ class CellSummary:
     place: str
     value: str
     detail: str = ""
+
+
+def explained_cell(predictions: Sequence[Prediction], cell: CellRef | None) -> tuple[CellRef, Prediction] | None:
+    """The cell with its prediction; None for no cell, or until the engine has sent what its formula needs."""
+    if cell is None or cell.model_index >= len(predictions):
+        return None
+    prediction = predictions[cell.model_index]
+    known = has_cell(prediction.model.network, cell) and has_value_formula(prediction, cell.layer, cell.channel)
+    return (cell, prediction) if known else None
+
+
+def lettered_place(predictions: Sequence[Prediction], cell: CellRef) -> str:
+    """The place of a cell, with the letter of its network if there are two."""
+    place = cell_summary(predictions[cell.model_index], cell).place
+    return place if len(predictions) == 1 else f"{MODEL_LETTERS[cell.model_index]} · {place}"
 
 
 def cell_summary(prediction: Prediction, cell: CellRef) -> CellSummary:
