@@ -8,7 +8,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from engine.backends import Backend
 from engine.cli.device import ChosenDevice
+from engine.cli.recording import RunRecorder
 from engine.cli.train_options import MODEL_SUFFIX, TrainJob
 from engine.cli.train_output import EpochReport, RunOutcome, TrainingLog, save_result, train_result
 from engine.data import Dataset, DataSource
@@ -86,6 +87,10 @@ class _Interruptible:
         with self.interrupt.raise_at_once():
             return self.source.epoch(number)
 
+    def epoch_in_slices(self, number: int) -> Generator[None, None, Dataset]:
+        yield from ()
+        return self.epoch(number)
+
 
 def run_training(task: TrainJob, device: ChosenDevice, report: TrainingLog) -> int:
     """Train and write the model; returns the exit code. Raises ValueError and OSError."""
@@ -98,25 +103,33 @@ def run_training(task: TrainJob, device: ChosenDevice, report: TrainingLog) -> i
         )
     )
     device.moves.append(trainer.move_to)
+    recorder = None if task.project is None else RunRecorder(task, trainer)
     report.begin(task, backend, trainer)
     for note in data.notes:
         print(f"xo: {note}", file=sys.stderr)
     with interrupt:
-        return device.run(lambda: _train_and_save(task, trainer, device.backend, report, interrupt))
+        return device.run(lambda: _train_and_save(task, trainer, device.backend, report, interrupt, recorder))
 
 
 def _train_and_save(
-    task: TrainJob, trainer: Trainer, backend: Backend, report: TrainingLog, interrupt: InterruptHandler
+    task: TrainJob,
+    trainer: Trainer,
+    backend: Backend,
+    report: TrainingLog,
+    interrupt: InterruptHandler,
+    recorder: RunRecorder | None,
 ) -> int:
     """As run_training, from where the trainer is. Raises DeviceFault too, after which it can be repeated."""
     try:
-        _train(task, trainer, report, interrupt)
+        _train(task, trainer, report, interrupt, recorder)
     except TrainingError as error:
         return _diverged(task, trainer, report, error)
     if trainer.stop_reason is None:
         return _interrupted(task, trainer, report)
     result = train_result(task, trainer.final_parameters(), backend)
-    save_result(task, result, backend, trainer.steps_made, trainer.stop_reason)
+    model = save_result(task, result, backend, trainer.steps_made, trainer.stop_reason)
+    if recorder is not None and task.project is not None:
+        recorder.save(task.project, model)
     # The checkpoints of a finished run are of no use.
     for checkpoint in {task.checkpoint_path, task.resumed_from or task.checkpoint_path}:
         checkpoint.unlink(missing_ok=True)
@@ -124,15 +137,29 @@ def _train_and_save(
     return DONE
 
 
-def _train(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: InterruptHandler) -> None:
+def _train(
+    task: TrainJob,
+    trainer: Trainer,
+    report: TrainingLog,
+    interrupt: InterruptHandler,
+    recorder: RunRecorder | None,
+) -> None:
     """Make all steps until the run ends or is interrupted."""
     with contextlib.suppress(KeyboardInterrupt):  # raised while examples are generated: the run is unchanged
-        _steps(task, trainer, report, interrupt)
+        _steps(task, trainer, report, interrupt, recorder)
 
 
-def _steps(task: TrainJob, trainer: Trainer, report: TrainingLog, interrupt: InterruptHandler) -> None:
+def _steps(
+    task: TrainJob,
+    trainer: Trainer,
+    report: TrainingLog,
+    interrupt: InterruptHandler,
+    recorder: RunRecorder | None,
+) -> None:
     started, examples, saved_at = perf_counter(), 0, perf_counter()
     for event in trainer.iter_slices():
+        if recorder is not None:
+            recorder.record(event)
         if isinstance(event, StepDone):
             examples += len(trainer.last_batch)
             report.step(event, trainer)
@@ -229,6 +256,13 @@ def add(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--out", metavar="FILE", type=Path, help="the model file to write, ending in .safetensors; required"
+    )
+    parser.add_argument(
+        "--project",
+        metavar="FILE",
+        type=Path,
+        help="also write the run with its curves and some of its steps, as a project that the window opens, ending "
+        "in .session; of generated drawings, and not of a run that is resumed",
     )
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"], help="where to compute")
     parser.add_argument("--json", action="store_true", help="print one JSON object per epoch, and one at the end")

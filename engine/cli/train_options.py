@@ -30,7 +30,7 @@ from engine.data import (
     make_source,
     read_dataset,
 )
-from engine.documents import DEFAULT, PRESETS, FileData, InterruptedRun, load_checkpoint, load_model, preset
+from engine.documents import DEFAULT, PRESETS, SUFFIX, FileData, InterruptedRun, load_checkpoint, load_model, preset
 from engine.form_fields import form_fields_of, settings_from
 from engine.formats import quoted
 from engine.nn import Network
@@ -169,6 +169,7 @@ class TrainJob:
     start: initial parameters, None for fresh ones.
     checkpoint: the state to resume from.
     resumed_from: the checkpoint file.
+    project: the project file to write, None for none.
     """
 
     name: str
@@ -180,6 +181,7 @@ class TrainJob:
     start: Arrays | None = None
     checkpoint: Checkpoint | None = None
     resumed_from: Path | None = None
+    project: Path | None = None
 
     @property
     def checkpoint_path(self) -> Path:
@@ -198,6 +200,8 @@ def train_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJob:
 
 def _new_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJob:
     _check_writable(args.out)
+    if args.project is not None:
+        _check_writable(args.project, SUFFIX, "project", "--project")
     checkpoint = args.out.with_suffix(CHECKPOINT_SUFFIX)
     if checkpoint.exists():
         raise ValueError(
@@ -227,7 +231,8 @@ def _new_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJob:
         share = _check_share(DEFAULT_HELD_OUT if args.hold_out is None else args.hold_out)
         data = _files(FileData(os.path.abspath(args.data), share, ""), network, config, progress)
     network, start = _for_classes(network, data.classes, start, config.seed)
-    return TrainJob(name, network, config, data, (_command(args, config),), args.out, start)
+    commands = (_command(args, config),)
+    return TrainJob(name, network, config, data, commands, args.out, start, project=args.project)
 
 
 def _resumed_job(args: argparse.Namespace, progress: ProgressCallback) -> TrainJob:
@@ -377,16 +382,14 @@ def _check_share(share: float) -> float:
     return share
 
 
-def _check_writable(out: Path) -> None:
-    """Raises ValueError, before hours of training, if a model cannot be written there."""
-    if out.suffix != MODEL_SUFFIX:
-        raise ValueError(
-            f"{quoted(out)} is no name of a model file: give --out a name that ends in {MODEL_SUFFIX}."
-        )
+def _check_writable(out: Path, suffix: str = MODEL_SUFFIX, what: str = "model", option: str = "--out") -> None:
+    """Raises ValueError, before hours of training, if such a file cannot be written there."""
+    if out.suffix != suffix:
+        raise ValueError(f"{quoted(out)} is no name of a {what} file: give {option} a name that ends in {suffix}.")
     if out.is_dir():
-        raise ValueError(f"{quoted(out)} is a folder; give --out the name of a file.")
+        raise ValueError(f"{quoted(out)} is a folder; give {option} the name of a file.")
     if out.exists() and not out.is_file():
-        raise ValueError(f"{quoted(out)} is not an ordinary file; give --out another name.")
+        raise ValueError(f"{quoted(out)} is not an ordinary file; give {option} another name.")
     if not out.parent.is_dir():
         raise ValueError(f"{quoted(out)} cannot be written: its folder does not exist; create it first.")
     if not os.access(out.parent, os.W_OK):

@@ -113,11 +113,13 @@ def train_result(task: TrainJob, parameters: Arrays, backend: Backend) -> TrainR
     return TrainResult(parameters, evaluation.metrics, calibration)
 
 
-def save_result(task: TrainJob, result: TrainResult, backend: Backend, steps: int, ended: str) -> None:
-    """Write the model file. Raises FileError."""
+def save_result(task: TrainJob, result: TrainResult, backend: Backend, steps: int, ended: str) -> Model:
+    """Write the model file, and return the model. Raises FileError."""
     threshold = None if result.calibration is None else result.calibration.threshold
     origin = _origin(task, result, backend, steps, ended)
-    save_model(task.out, Model(task.name, task.network, result.parameters, threshold, origin))
+    model = Model(task.name, task.network, result.parameters, threshold, origin)
+    save_model(task.out, model)
+    return model
 
 
 def _origin(task: TrainJob, result: TrainResult, backend: Backend, steps: int, ended: str) -> dict[str, Any]:

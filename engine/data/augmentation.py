@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Final
 
@@ -64,6 +65,10 @@ class AugmentedSource:
         maps = original.images.reshape(-1, *original.images.shape[2:])
         warped = warp_affine(maps, np.repeat(matrices, channels, axis=0)).reshape(original.images.shape)
         return Dataset(warped, original.labels, original.classes)
+
+    def epoch_in_slices(self, number: int) -> Generator[None, None, Dataset]:
+        yield from ()
+        return self.epoch(number)
 
 
 def make_source(examples: Dataset, augmentation: Augmentation | None, seed: int) -> FixedSource | AugmentedSource:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -178,6 +178,13 @@ class DataKind(ABC, Generic[Settings, Source]):
     @abstractmethod
     def generate(self, settings: Settings, count: int, seed: int | Sequence[int]) -> Dataset:
         """`count` examples; the same settings, count and seed give the same bytes."""
+
+    def generate_in_slices(
+        self, settings: Settings, count: int, seed: int | Sequence[int]
+    ) -> Generator[None, None, Dataset]:
+        """As `generate`, which it returns; yields where other work may be done, for a kind that takes long."""
+        yield from ()
+        return self.generate(settings, count, seed)
 
     @abstractmethod
     def class_counts(self, settings: Settings, count: int) -> tuple[int, ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Protocol
 
 import numpy as np
@@ -34,6 +35,10 @@ class DataSource(Protocol):
         """The examples of epoch `number`, from 0; deterministic."""
         ...
 
+    def epoch_in_slices(self, number: int) -> Generator[None, None, Dataset]:
+        """As `epoch`, which it returns; yields where other work may be done."""
+        ...
+
 
 @dataclass(frozen=True)
 class GeneratedSource:
@@ -45,6 +50,10 @@ class GeneratedSource:
 
     def epoch(self, number: int) -> Dataset:
         return kind_of(self.settings).generate(self.settings, self.count, (self.seed, TRAINING_STREAM, number))
+
+    def epoch_in_slices(self, number: int) -> Generator[None, None, Dataset]:
+        seed = self.seed, TRAINING_STREAM, number
+        return (yield from kind_of(self.settings).generate_in_slices(self.settings, self.count, seed))
 
     def held_out(self, count: int) -> Dataset:
         """`count` examples that occur in no epoch."""
@@ -64,16 +73,48 @@ class FixedSource:
     def epoch(self, number: int) -> Dataset:
         return self.examples
 
+    def epoch_in_slices(self, number: int) -> Generator[None, None, Dataset]:
+        yield from ()
+        return self.examples
+
+
+class FreshSource:
+    """The examples of a GeneratedSource, new in each epoch, followed by the same further ones; it keeps those of
+    the epoch that was asked for last."""
+
+    def __init__(self, generated: GeneratedSource, further: Dataset | None) -> None:
+        self._generated, self._further = generated, further
+        self._last: tuple[int, Dataset] | None = None
+
+    @property
+    def count(self) -> int:
+        return self._generated.count + (0 if self._further is None else len(self._further))
+
+    def epoch(self, number: int) -> Dataset:
+        if self._last is None or self._last[0] != number:
+            self._last = number, self._joined(self._generated.epoch(number))
+        return self._last[1]
+
+    def epoch_in_slices(self, number: int) -> Generator[None, None, Dataset]:
+        if self._last is None or self._last[0] != number:
+            examples = yield from self._generated.epoch_in_slices(number)
+            self._last = number, self._joined(examples)
+        return self._last[1]
+
+    def _joined(self, generated: Dataset) -> Dataset:
+        return generated if self._further is None else _join([generated, self._further])
+
 
 @dataclass(frozen=True)
 class PoolSettings:
     """Settings of the generated examples of a pool; the same settings give the same bytes, in the window and in
-    `xo train --fixed`.
+    `xo train`.
 
     generator: the settings of their kind
-    count: number of training examples
+    count: number of training examples of an epoch
     held_out: number of held-out examples for evaluation
     seed: of the generator
+    fresh: every epoch has new training examples, those of a GeneratedSource, instead of the same ones
 
     Raises ValueError for counts below 1.
     """
@@ -82,6 +123,7 @@ class PoolSettings:
     count: int = 16_000
     held_out: int = 2_000
     seed: int = 1
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         for name in ("count", "held_out"):
@@ -126,7 +168,7 @@ class TrainingData:
 
 
 class ExamplePool:
-    """A fixed set of examples, generated in chunks.
+    """The held-out examples and, unless every epoch has new ones, the training examples, generated in chunks.
 
     Each `generate_next` adds a chunk until `progress` is 1. labelled: drawings appended to the training
     examples, each repeated by its weight.
@@ -138,11 +180,15 @@ class ExamplePool:
         self._rendered: list[Dataset] = []
         self._generated = 0
         self._joined: dict[int, Dataset] = {}
+        self._counts = {
+            TRAINING_STREAM: 0 if settings.fresh else settings.count,
+            HELD_OUT_STREAM: settings.held_out,
+        }
 
     @property
     def progress(self) -> float:
         """The fraction of the examples that is generated, 0 to 1."""
-        return self._generated / (self.settings.count + self.settings.held_out + len(self._labelled))
+        return self._generated / (sum(self._counts.values()) + len(self._labelled))
 
     def generate_next(self) -> None:
         """Generates one more chunk, if any is missing. Raises ValueError for a drawing with an unknown label."""
@@ -153,7 +199,7 @@ class ExamplePool:
             return
         if self.progress == 1:
             return
-        for stream, count in ((TRAINING_STREAM, self.settings.count), (HELD_OUT_STREAM, self.settings.held_out)):
+        for stream, count in self._counts.items():
             chunks = self._chunks[stream]
             if sum(map(len, chunks)) < count:
                 chunks.append(generate_chunk(self.settings, stream, len(chunks)))
@@ -167,8 +213,19 @@ class ExamplePool:
 
     @property
     def training(self) -> Dataset:
-        """The training examples, labelled drawings last. Raises ValueError while some are missing."""
+        """The training examples, labelled drawings last. Raises ValueError while some are missing, and where every
+        epoch has new ones."""
         return self._join(TRAINING_STREAM, self._rendered)
+
+    @cached_property
+    def source(self) -> DataSource:
+        """The training examples of each epoch, labelled drawings last. Raises ValueError while some are missing."""
+        if not self.settings.fresh:
+            return FixedSource(self.training)
+        if self.progress < 1:
+            raise ValueError("The examples are not all generated yet.")
+        generated = GeneratedSource(self.settings.generator, self.settings.count, self.settings.seed)
+        return FreshSource(generated, _join(self._rendered) if self._rendered else None)
 
     @property
     def held_out(self) -> Dataset:
@@ -179,12 +236,18 @@ class ExamplePool:
         if self.progress < 1:
             raise ValueError("The examples are not all generated yet.")
         if stream not in self._joined:
-            chunks = self._chunks[stream] + more
-            images = np.concatenate([chunk.images for chunk in chunks])
-            labels = np.concatenate([chunk.labels for chunk in chunks])
-            self._joined[stream] = Dataset(images, labels, chunks[0].classes)
+            if stream == TRAINING_STREAM and self.settings.fresh:
+                raise ValueError("Every epoch has new examples: there is no set of all.")
+            self._joined[stream] = _join(self._chunks[stream] + more)
             self._chunks[stream] = []  # frees the copies
         return self._joined[stream]
+
+
+def _join(parts: Sequence[Dataset]) -> Dataset:
+    """The examples of all parts, at least one, in their order."""
+    images = np.concatenate([part.images for part in parts])
+    labels = np.concatenate([part.labels for part in parts])
+    return Dataset(images, labels, parts[0].classes)
 
 
 def generate_chunk(settings: PoolSettings, stream: int, number: int) -> Dataset:

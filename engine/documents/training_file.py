@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypedDict, TypeVar
 
 import msgspec
 import numpy as np
@@ -71,8 +71,6 @@ _CURVE_KEYS: Final = (
     "steps", "losses", "rates", "judged", "held_out_losses", "accuracies", "recalled", "training_accuracies",
 )  # fmt: skip
 _KEYFRAME_COLUMNS: Final = 7  # as in _keyframe_row
-# The settings of a pool beside those of its generator.
-_POOL_COUNTS: Final = ("count", "held_out", "seed")
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 _Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Text = Annotated[str, msgspec.Meta(max_length=20_000)]
@@ -109,6 +107,15 @@ class InterruptedRun:
     checkpoint: Checkpoint
     commands: tuple[str, ...] = ()
     data: FileData | None = None
+
+
+class _PoolEntry(TypedDict, total=False):
+    """The settings of a pool beside those of its generator; files of earlier versions lack some."""
+
+    count: int
+    held_out: int
+    seed: int
+    fresh: bool
 
 
 class _CheckpointHeader(msgspec.Struct, forbid_unknown_fields=True):
@@ -476,7 +483,7 @@ def training_data_to_json(training_data: TrainingData, labelled_indices: Sequenc
     pool = training_data.generated
     settings = {
         "drawing": data_settings_to_json(pool.generator),
-        **{key: getattr(pool, key) for key in _POOL_COUNTS},
+        **{key: getattr(pool, key) for key in _PoolEntry.__annotations__},
     }
     return {"data": settings, "own": list(labelled_indices)}
 
@@ -496,8 +503,8 @@ def parse_training_data(value: object, labelled: Sequence[LabelledSample]) -> Tr
     settings = value["data"]
     try:
         generator = data_settings_from_json(settings.get("drawing"))
-        counts = {key: settings[key] for key in _POOL_COUNTS if key in settings}
-        pool_settings = PoolSettings(generator, **msgspec.convert(counts, dict[str, int]))
+        counts = {key: settings[key] for key in _PoolEntry.__annotations__ if key in settings}
+        pool_settings = PoolSettings(generator, **msgspec.convert(counts, _PoolEntry))
         indices = msgspec.convert(value["own"], list[_Count])
     except (ValueError, OverflowError) as error:
         raise InvalidFile(f"has invalid training data: {one_line(error)}") from error

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from engine.backends import HostArray
+from engine.data import Dataset
 from engine.explain.queries import Query
 from engine.nn import Network, RunPoint
 from engine.nn.layers import Arrays, GradientTerms
@@ -136,6 +137,7 @@ class StepTrace:
     """The step after `run_point` by `config`, read-only.
 
     epoch: from 0.
+    examples: the training examples of that epoch.
     indices: (N,), its batch among the examples.
     errors: (N,), of each example before the step.
     message: why there is nothing else, one sentence.
@@ -145,6 +147,7 @@ class StepTrace:
     config: TrainingConfig
     network: Network
     epoch: int
+    examples: Dataset
     indices: HostArray
     errors: HostArray
     update: ParameterUpdate | None

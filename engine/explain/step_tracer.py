@@ -56,7 +56,7 @@ class StepTracer:
             return None
         images, labels = self.examples.images[batch.indices], self.examples.labels[batch.indices]
         shares = targets(labels, len(self.network.classes))
-        head = start.run_point, start.config, self.network, batch.epoch, batch.indices
+        head = start.run_point, start.config, self.network, batch.epoch, self.examples, batch.indices
         trace = StepTrace(*head, np.zeros(0), None, None, None)
         try:
             update = yield from self._update(start, batch, images, shares)

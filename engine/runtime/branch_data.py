@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from engine.backends import Backend
-from engine.data import Dataset, ExamplePool, FixedSource, PoolCache, TrainingData
+from engine.data import Dataset, ExamplePool, PoolCache, TrainingData
 from engine.nn import Network, Parameters, RunPoint
 from engine.training import (
     BranchOrigin,
@@ -75,7 +75,9 @@ class BranchData:
 
         The optimizer state of the checkpoint is dropped if it belongs to another optimizer.
         """
-        sample = training_sample(self.current.training)
+        pool = self.current
+        # Examples of which every epoch has new ones are learnt no better than those held out.
+        sample = None if pool.settings.fresh else training_sample(pool.training)
         return self._trainer(network, config, checkpoint, self._current, values, sample)
 
     def _trainer(
@@ -90,7 +92,7 @@ class BranchData:
         pool = self._pools.get(training_data)
         return Trainer(
             network,
-            FixedSource(pool.training),
+            pool.source,
             config,
             self.backend,
             values,

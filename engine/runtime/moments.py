@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
-from engine.data import Dataset, ExamplePool
+from engine.data import DataSource, ExamplePool
 from engine.explain import StepStart
 from engine.nn import Network, Parameters, RunPoint
 from engine.runtime.branch_data import BranchData
@@ -34,10 +34,11 @@ class Moment:
 
 @dataclass(frozen=True, eq=False)
 class ComingStep:
-    """The step that would be made next, with batches of `examples`."""
+    """The step that would be made next, with batches of the examples of epoch number `epoch` of `source`."""
 
     network: Network
-    examples: Dataset
+    source: DataSource
+    epoch: int
     start: StepStart
 
 
@@ -121,8 +122,9 @@ class Moments:
 
     def _step_after(self, point: RunPoint, made_by: Trainer | Replay, config: TrainingConfig) -> ComingStep:
         checkpoint = made_by.checkpoint() if isinstance(made_by, Trainer) else made_by.checkpoint
-        start = StepStart(point, config, adapt_checkpoint(checkpoint, config))
-        return ComingStep(made_by.network, self._data.current.training, start)
+        start, source = StepStart(point, config, adapt_checkpoint(checkpoint, config)), self._data.current.source
+        epoch = checkpoint.steps // -(-source.count // config.batch)
+        return ComingStep(made_by.network, source, epoch, start)
 
 
 class _Kept(Generic[Value]):

@@ -183,8 +183,11 @@ def step_is_wanted(request: TrainingRequest, steps_made: int) -> bool:
 # -- transitions
 
 
-def begun(request: TrainingRequest, branch: LiveBranch) -> Running | Paused:
-    """The phase of a branch that is prepared."""
+def begun(request: TrainingRequest, branch: LiveBranch) -> Trained:
+    """The phase of a branch that is prepared: it has ended if a stop condition is met, as in a run that was saved
+    after its end."""
+    if (reason := branch.trainer.stop_reason) is not None:
+        return Ended(request, branch, reason)
     wanted = step_is_wanted(request, branch.trainer.steps_made)
     return Running(request, branch) if wanted else Paused(request, branch)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from engine.backends import Backend
-from engine.data import ExamplePool
+from engine.data import Dataset, ExamplePool
 from engine.explain import Query, StepQuery, StepTrace, StepTracer
 from engine.faults import PLAIN
 from engine.nn import RunPoint
@@ -233,7 +233,7 @@ class StepTraceJob(Job):
 
     def has_same_inputs(self, previous: StepTraceJob) -> bool:
         one, other = self._step, previous._step
-        is_same = one.start.config == other.start.config and one.examples is other.examples
+        is_same = one.start.config == other.start.config and one.source is other.source
         is_traced = one is other and previous._is_done
         return is_same and one.network == other.network and (is_traced or self.goes_first == previous.goes_first)
 
@@ -249,16 +249,17 @@ class StepTraceJob(Job):
 
     def run(self) -> Iterator[StepTrace | None]:
         step = self._step
-        fitting = [tracer for tracer in self._idle if self._fits(tracer)]
-        self._tracer = fitting[0] if fitting else StepTracer(step.network, step.examples, self._backend)
+        examples = yield from step.source.epoch_in_slices(step.epoch)
+        fitting = [tracer for tracer in self._idle if self._fits(tracer, examples)]
+        self._tracer = fitting[0] if fitting else StepTracer(step.network, examples, self._backend)
         self._idle.clear()
         trace = yield from self._tracer.trace_in_slices(step.start, self._query)
         self._is_done = True
         if trace is not None:
             yield trace
 
-    def _fits(self, tracer: StepTracer) -> bool:
-        is_same = tracer.examples is self._step.examples and tracer.backend is self._backend
+    def _fits(self, tracer: StepTracer, examples: Dataset) -> bool:
+        is_same = tracer.examples is examples and tracer.backend is self._backend
         return is_same and tracer.network == self._step.network
 
 

@@ -96,7 +96,8 @@ class TrainingReport:
     restart_point: the last stable point after divergence, the best one after early stopping.
     branches, branch_origins: all branches of the history.
     keyframes: some stored points from the start of the branch to the current step.
-    examples, held_out: the training set, and the held-out examples at `shown_point`.
+    examples, held_out: the training set, of the last step's epoch where each has new examples, and the held-out
+        examples at `shown_point`.
     batch: (n,) indices into `examples` of the last step's batch.
     gradients: of the last step, by parameter name.
     saved_run: everything needed to resume in another session; up to 10 s of training old, current when paused.

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from engine.backends import Backend
-from engine.data import ExamplePool, kind_of
+from engine.data import Dataset, ExamplePool, kind_of
 from engine.faults import Faults
 from engine.nn import Model, Network, Parameters, RunPoint
 from engine.nn.layers import Arrays
@@ -241,7 +241,7 @@ class TrainingRun:
             branch_origins=tuple(self._data.origins),
             keyframes=self._timeline_keyframes((self._shown_point or current).branch),
             restart_point=self._restart_point(),
-            examples=pool.training if pool.progress >= 1 else None,
+            examples=_training_examples(pool, trainer),
             held_out=shown_pool.held_out if shown_pool.progress >= 1 else None,
             batch=trainer.last_batch if trainer is not None else np.zeros(0, np.int64),
             gradients=self._latest_gradients.get(trainer),
@@ -425,6 +425,14 @@ class TrainingRun:
     def coming_step(self) -> ComingStep | None:
         """The step after the point shown, or after the one before until it is reached; None before there is any."""
         return self._moments.coming_step(self._phase, self.replay)
+
+
+def _training_examples(pool: ExamplePool, trainer: Trainer | None) -> Dataset | None:
+    """The training examples, those of the epoch of the last step where each has new ones; None before there are
+    any."""
+    if pool.settings.fresh:
+        return None if trainer is None else trainer.examples
+    return pool.training if pool.progress >= 1 else None
 
 
 class LatestGradients:

@@ -39,6 +39,7 @@ from engine.training.history import (
     ancestry,
     best_point,
     configs_up_to,
+    keyframe_bytes,
     last_stable_point,
 )
 from engine.training.layer_statistics import (
@@ -129,6 +130,7 @@ __all__ = [
     "describe_changes",
     "evaluate",
     "inference_batch_size",
+    "keyframe_bytes",
     "last_stable_point",
     "next_batch",
     "train",

@@ -363,12 +363,17 @@ class History:
         return RunPoint(branch.number, step), branch.keyframes[step]
 
     def spread_keyframes(self, number: int, most: int) -> tuple[tuple[RunPoint, Checkpoint], ...]:
-        """At most `most` keyframes of a branch and its ancestors, evenly spread over the steps, the first and the
-        last included. A point before the branch's start is named as one of this branch."""
-        stored = self._keyframe_steps(number)
-        targets = np.linspace(stored[0], stored[-1], min(most, len(stored)))
-        steps = sorted({_nearest(stored, target) for target in targets.tolist()})
-        points = [RunPoint(number, step) for step in steps]
+        """All keyframes of a branch and its ancestors, or `most` at most that are evenly spread over the steps, the
+        first and the last included; of two that lie so close that they look the same, the later. A point before the
+        branch's start is named as one of this branch."""
+        steps = stored = self._keyframe_steps(number)
+        if len(stored) > most:
+            targets = np.linspace(stored[0], stored[-1], most)
+            steps = sorted({_nearest(stored, target) for target in targets.tolist()})
+        following = [*steps[1:], math.inf]
+        points = [
+            RunPoint(number, step) for step, after in zip(steps, following, strict=True) if _differ(step, after)
+        ]
         return tuple((point, self.nearest_keyframe(point)[1]) for point in points)
 
     def _keyframe_steps(self, number: int) -> list[int]:
@@ -422,6 +427,11 @@ class History:
                 off = [step for step in branch.keyframes if step % self.spacing and step not in branch.pinned]
                 for step in off:
                     del branch.keyframes[step]
+
+
+def _differ(step: int, after: float) -> bool:
+    """Whether a keyframe may look other than the one after it: more than a hundredth of the steps lies between."""
+    return step < 0.99 * after
 
 
 def _nearest(steps: list[int], target: float) -> int:

@@ -114,6 +114,7 @@ class Trainer:
         at = self.resume_from or Checkpoint({}, {})
         start = at.parameters or self.initial_parameters or self._initialize()
         self._last_batch: HostArray = np.zeros(0, np.int64)
+        self._examples: Dataset | None = None
         self._reported: tuple[int, bool] = (at.steps, False)
         self._recent = RecentCopy(replace(at, parameters=dict(start)))
         self._restore()
@@ -186,6 +187,11 @@ class Trainer:
         return self._last_batch
 
     @property
+    def examples(self) -> Dataset | None:
+        """The examples of the epoch of the last step; None before the first."""
+        return self._examples
+
+    @property
     def seconds(self) -> float:
         """Seconds trained, without pauses."""
         return self._seconds
@@ -232,7 +238,8 @@ class Trainer:
                 yield from self._evaluate(self.held_out, epoch)
                 continue
             if row == 0 or not loaded:
-                self._load_epoch(epoch, row)
+                examples = yield from self.source.epoch_in_slices(epoch)
+                self._load_epoch(epoch, row, examples)
                 loaded = True
             yield from self._make_steps(epoch, row)
 
@@ -281,10 +288,11 @@ class Trainer:
             values |= self.network.fit_input_statistics(first.images)
         return values
 
-    def _load_epoch(self, epoch: int, row: int) -> None:
+    def _load_epoch(self, epoch: int, row: int, examples: Dataset) -> None:
         """Load an epoch's examples, their order and the learning rates, and go to `row`."""
-        examples, config = self.source.epoch(epoch), self.config
+        config = self.config
         check_compatible(self.network, examples)
+        self._examples = examples
         order, rates = epoch_order(config, len(examples), epoch), epoch_rates(config, len(examples), epoch)
         self._order, self._rates = order, rates
         shares = targets(examples.labels, len(self.network.classes))

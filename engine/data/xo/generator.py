@@ -5,7 +5,7 @@ Pen strokes are generated first, for many pictures at once, and then rendered.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Final
 
 import numpy as np
@@ -39,6 +39,19 @@ def generate_dataset(settings: XOSettings, count: int, seed: int | Sequence[int]
     The images are (count, 1, side, side) float32. The same settings, count and seed give the same bytes.
     Raises ValueError for a count below 0.
     """
+    slices = generate_in_slices(settings, count, seed)
+    while True:
+        try:
+            next(slices)
+        except StopIteration as end:
+            dataset: Dataset = end.value
+            return dataset
+
+
+def generate_in_slices(
+    settings: XOSettings, count: int, seed: int | Sequence[int]
+) -> Generator[None, None, Dataset]:
+    """As generate_dataset, which it returns; yields after every _CHUNK pictures."""
     if count < 0:
         raise ValueError(f"The number of examples must be at least 0, not {count}.")
     rng = np.random.default_rng(seed)
@@ -49,6 +62,7 @@ def generate_dataset(settings: XOSettings, count: int, seed: int | Sequence[int]
         chunk = slice(start, min(start + _CHUNK, count))
         kinds = [(*CLASSES, "neither")[label] for label in labels[chunk]]
         images[chunk, 0] = _render(kinds, settings, rng)
+        yield
     return Dataset(images, labels, CLASSES)
 
 

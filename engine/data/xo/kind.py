@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import ClassVar, Final
@@ -21,7 +21,13 @@ from engine.data.data_kind import (
 from engine.data.dataset import Dataset
 from engine.data.drawing_kind import DrawingKind
 from engine.data.xo.article import ARTICLE_PICTURES, SIDE
-from engine.data.xo.generator import CLASSES, class_counts, generate_dataset, generate_drawing
+from engine.data.xo.generator import (
+    CLASSES,
+    class_counts,
+    generate_dataset,
+    generate_drawing,
+    generate_in_slices,
+)
 from engine.data.xo.settings import XOSettings
 from engine.data.xo.variations import DrawingVariations, baseline, drawing_properties, measure_drawing
 from engine.drawings import Drawing, FloatArray, Stroke, render
@@ -55,6 +61,11 @@ class XODrawings(DrawingKind[XOSettings]):
 
     def generate(self, settings: XOSettings, count: int, seed: int | Sequence[int]) -> Dataset:
         return generate_dataset(settings, count, seed)
+
+    def generate_in_slices(
+        self, settings: XOSettings, count: int, seed: int | Sequence[int]
+    ) -> Generator[None, None, Dataset]:
+        return (yield from generate_in_slices(settings, count, seed))
 
     def class_counts(self, settings: XOSettings, count: int) -> tuple[int, ...]:
         return class_counts(settings, count)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from engine.backends import choose_backend
-from engine.data import ExamplePool, FixedSource, LabelledSample, PoolSettings
+from engine.data import ExamplePool, FixedSource, GeneratedSource, LabelledSample, PoolSettings, encode_labelled
+from engine.data.pool import FreshSource
 from engine.data.xo import XOSettings
 from engine.documents import Document, ProjectState, save_project
 from engine.documents.project_file import load_project
@@ -510,3 +511,35 @@ def test_a_network_of_other_classes_is_refused_before_anything_is_drawn(monkeypa
 def test_an_empty_pool_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} of at least 1"):
         replace(DATA, **{name: 0})
+
+
+def test_drawings_that_are_new_in_every_epoch_train_as_xo_train_does_and_are_replayed_exactly() -> None:
+    data, own = replace(DATA, fresh=True), OWN
+    run, request = TrainingRun(CPU, budget=1), replace(GOAL, data=data, labelled_samples=own)
+    following(run, replace(request, running=True, stop_at_step=20))  # 8 steps an epoch
+    drawn = encode_labelled(own, data.generator)
+    trainer = Trainer(NETWORK, FreshSource(GeneratedSource(data.generator, 150, 3), drawn), GOAL.config, CPU)
+    weights = {step.number: trainer.parameters() for step, _ in zip(trainer.run(), range(20), strict=False)}
+    assert_same(run.shown_parameters(), weights[20])
+    report = following(run, replace(request, running=True, stop_at_step=20, shown_point=RunPoint(0, 11)))
+    assert report.is_exact
+    assert_same(run.shown_parameters(), weights[11])
+
+
+def test_a_fresh_run_of_the_generator_alone_has_the_weights_of_xo_train() -> None:
+    data = replace(DATA, fresh=True)
+    run = TrainingRun(CPU)
+    following(run, replace(GOAL, data=data, running=True, stop_at_step=20))
+    trainer = Trainer(NETWORK, GeneratedSource(data.generator, data.count, data.seed), GOAL.config, CPU)
+    for step in trainer.run():
+        if step.number == 20:
+            break
+    assert_same(run.shown_parameters(), trainer.parameters())
+
+
+def test_a_run_that_was_saved_after_its_last_epoch_has_ended_when_it_is_restored() -> None:
+    first, request = TrainingRun(CPU), replace(GOAL, config=replace(GOAL.config, epochs=2), running=True)
+    assert following(first, request).state == "ended"
+    saved = first.saved_run(at_once=True)
+    kept = replace(request, run_id=2, origin="kept", saved_run=saved, running=False)
+    assert following(TrainingRun(CPU), kept).stop_reason == "epochs"

@@ -148,7 +148,7 @@ class StepView(View):
 
     def _show_trace(self) -> None:
         """Show the latest trace if it is of the shown network."""
-        report, trace = self._report, self._latest
+        trace = self._latest
         live = self._settings is not None and self._settings.live
         if trace is not None and (not live or trace.network != self._network):
             trace = None
@@ -156,7 +156,7 @@ class StepView(View):
         if trace is before:
             self._update_text()
             return
-        if trace is None or trace.example_pass is None or report is None or report.examples is None:
+        if trace is None or trace.example_pass is None:
             self._update_text()
             return
         self.strip.set_step(trace, MAX_MAPS)
@@ -169,7 +169,7 @@ class StepView(View):
             )
             self.transport.set_length(len(positions))
         self._deselect_missing(trace)
-        self.batch_strip.set_batch(report.examples, trace.indices, trace.errors, trace.example_pass.example)
+        self.batch_strip.set_batch(trace.examples, trace.indices, trace.errors, trace.example_pass.example)
         self.weight_panel.set_network(trace.network)
         self.weight_panel.set_weight(self._query.weight)
         self.weight_panel.set_weight_trace(trace.weight_trace)
