@@ -18,6 +18,7 @@ from xo_gui.own_engine import foreign_engine_message
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
+    from engine.documents import ProjectState
     from engine.nn import Model
     from xo_gui.window import MainWindow
 
@@ -170,7 +171,7 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     settings = Preferences(app)
     work = None
     try:
-        model, error = _start_model(args.preset)
+        model, recorded, error = _start_model(args.preset)
         started, document = model, Document.opening(model)
         for path in (args.file, args.drawing):
             opened = None if path is None else read_file(path, document.kind)
@@ -196,6 +197,8 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
         window.show_message(sentence)
     if error:
         window.show_message(Statement(error, partial(window.session.has_model, started)))
+    if recorded is not None:
+        window.training.add_shipped_run(recorded)
     thread.start()
     try:
         if not args.screenshot and not args.animation:
@@ -211,19 +214,23 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
     return window
 
 
-def _start_model(name: str | None) -> tuple[Model, str]:
-    """The model of a preset, and a message if its shipped weights could not be read or do not exist.
+def _start_model(name: str | None) -> tuple[Model, ProjectState | None, str]:
+    """The model of a preset, the run that made its weights if one is shipped, and a message if its shipped weights
+    could not be read or do not exist.
 
     Raises ValueError or OSError if the preset named cannot be opened.
     """
-    from engine.documents import preset, shipped_model
+    from engine.documents import preset, shipped_model, shipped_run
 
     try:
-        return shipped_model(name or "default"), preset(name or "default").untrained_reason
+        chosen = preset(name or "default")
+        recorded = shipped_run(chosen.name)
+        model = shipped_model(chosen.name) if recorded is None else recorded.document.models[0]
+        return model, recorded, chosen.untrained_reason
     except (ValueError, OSError) as error:
         if name is not None:
             raise
-        return shipped_model("walkthrough"), f"The walk-through network is shown instead: {error}"
+        return shipped_model("walkthrough"), None, f"The walk-through network is shown instead: {error}"
 
 
 def save_screenshot(app: QApplication, window: MainWindow, path: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -50,9 +51,10 @@ class RunRecorder:
         held_out = min(config.held_out, PoolSettings.held_out) if config.fresh else config.held_out
         pool = PoolSettings(config.data, config.examples, max(1, held_out), config.example_seed, config.fresh)
         self._origin = BranchOrigin(TrainingData(pool), None if job.start is None else job.name)
-        start, steps = trainer.checkpoint(), config.epochs * trainer.steps_per_epoch
+        first, steps = trainer.checkpoint(), config.epochs * trainer.steps_per_epoch
         steps = steps if config.steps is None else min(steps, config.steps)
-        count = (budget - _CURVE_BYTES * steps) // keyframe_bytes(start)
+        start = replace(first, optimizer_state={})  # before the first step it is zero
+        count = 1 + (budget - _CURVE_BYTES * steps - keyframe_bytes(start)) // keyframe_bytes(first)
         self._targets = deque(keyframe_steps(steps, min(max(count, MIN_KEYFRAMES), MAX_KEYFRAMES)))
         self._history = History()
         self._history.spacing = _NO_SPACING
@@ -89,7 +91,7 @@ class RunRecorder:
         run = SavedRun(self._history.records(), (self._origin,), at, spacing=1)
         live = self._trainer.stop_reason != "patience"
         if live:
-            model = Model(model.name, model.network, model.parameters, model.threshold, model.origin, at)
+            model = replace(model, run_point=at)
         data = self._origin.training_data.generated
         document = Document.opening(model)
         save_project(

@@ -423,7 +423,6 @@ _OPTIONAL: Final = ("l2", "clip", "steps", "patience", "target", "seconds")
 def command_arguments(config: TrainingConfig, start: Sequence[str]) -> list[str]:
     """The arguments of `xo train` for a run of the window.
 
-    config: with a pool's drawings, whatever `fresh` is.
     start: the network and weights to start from: --preset NAME, or --model FILE, optionally with --from-scratch.
     Raises ValueError for a configuration without a limit that the preset's configuration has: no option removes it.
     """
@@ -431,7 +430,7 @@ def command_arguments(config: TrainingConfig, start: Sequence[str]) -> list[str]
     words = [*start, "--seed", str(config.seed)]
     if config.data_seed is not None:
         words += ["--data-seed", str(config.data_seed)]
-    words += ["--fixed"]
+    words += [] if config.fresh else ["--fixed"]
     words += ["--examples", str(config.examples), "--hold-out", repr(config.held_out / config.examples)]
     words += _data_arguments(config.data, default.data)
     words += ["--optimizer", _part_text(config.optimizer), "--schedule", _part_text(config.schedule)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -53,6 +54,7 @@ from engine.formats import (
     unpack,
     write_atomically,
 )
+from engine.installation import asset_path
 from engine.nn import Model, Network, RunPoint
 from engine.training import SavedRun, TrainingConfig
 
@@ -197,6 +199,20 @@ def load_project(path: FilePath) -> ProjectState:
         return _parse_project(data)
     except ValueError as error:
         raise FileError(f"{quoted(path)} cannot be restored: it {reason_text(error)}.") from error
+
+
+@lru_cache
+def shipped_run(name: str) -> ProjectState | None:
+    """The recorded training of the shipped weights of the preset called `name`, whose last point they are; None
+    where none is shipped.
+
+    Raises FileError if its file is damaged.
+    """
+    try:
+        path = asset_path(f"{name}{SUFFIX}")
+    except FileNotFoundError:
+        return None
+    return load_project(path)
 
 
 def read_project_summary(path: FilePath) -> ProjectSummary:

@@ -203,7 +203,7 @@ class History:
     @classmethod
     def from_records(cls, records: Sequence[BranchRecord], spacing: int, budget: int = HISTORY_BYTES) -> History:
         """A history restored from `records`."""
-        history = cls(max(keyframe_bytes(record.keyframes[record.branch.start]) for record in records), budget)
+        history = cls(_largest_keyframe(records), budget)
         history.spacing = spacing
         for record in records:
             branch, curves = record.branch, record.branch.curves
@@ -533,9 +533,8 @@ def thin_keyframes(
     records: Sequence[BranchRecord], current: RunPoint, spacing: int, budget: int
 ) -> tuple[BranchRecord, ...]:
     """The branches with as many evenly spread keyframes as the budget allows: those at multiples of `spacing`, of
-    twice that, and so on, and always the start of each branch and the current step."""
-    largest = max(keyframe_bytes(record.keyframes[record.branch.start]) for record in records)
-    most = max(1, budget // max(largest, 1))
+    twice that, and so on, and always the pinned ones, such as the start of each branch, and the current step."""
+    most = max(1, budget // max(_largest_keyframe(records), 1))
     thin = [_thinned(record, current, spacing) for record in records]
     while sum(len(record.keyframes) for record in thin) > most and spacing < 2**30:
         spacing *= 2
@@ -543,8 +542,14 @@ def thin_keyframes(
     return tuple(thin)
 
 
+def _largest_keyframe(records: Sequence[BranchRecord]) -> int:
+    """Bytes of the largest keyframe: that of a start may have no optimizer state."""
+    return max(keyframe_bytes(keyframe) for record in records for keyframe in record.keyframes.values())
+
+
 def _thinned(record: BranchRecord, current: RunPoint, spacing: int) -> BranchRecord:
     ends = {record.branch.start} | ({current.step} if current.branch == record.branch.number else set())
-    keyframes = {step: at for step, at in record.keyframes.items() if not step % spacing or step in ends}
+    kept = ends | record.pinned
+    keyframes = {step: at for step, at in record.keyframes.items() if not step % spacing or step in kept}
     branch = replace(record.branch, keyframes=tuple(sorted(keyframes)))
     return replace(record, branch=branch, keyframes=keyframes, pinned=record.pinned & keyframes.keys())

@@ -11,6 +11,7 @@ from dataclasses import replace
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
+import engine.documents
 from engine.drawings import Drawing, Stroke
 from tests.xo_gui.lessons import DATA, STROKES
 from xo_gui.__main__ import build_window, parse_arguments
@@ -53,6 +54,7 @@ def close(window: MainWindow) -> None:
 
 def main(close_after: float | None) -> int:
     app = QApplication([])
+    engine.documents.shipped_run = lambda _: None  # its own training begins at step 0
     window = build_window(app, parse_arguments(["--device", "cpu", "--theme", "dark", "--keep-every", KEEP_EVERY]))
     GarbageCollector(window)
     SignalHandler(window)

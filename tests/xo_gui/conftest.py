@@ -110,8 +110,18 @@ def no_button_held() -> Iterator[None]:
 
 
 @pytest.fixture
-def open_window(qapp, qtbot, monkeypatch) -> Iterator[OpenWindow]:
+def has_shipped_run() -> bool:
+    """Whether the shipped network brings its recorded training. Most tests begin without a run; those that look at
+    the past of the shipped network override this."""
+    return False
+
+
+@pytest.fixture
+def open_window(qapp, qtbot, monkeypatch, has_shipped_run) -> Iterator[OpenWindow]:
     """A function that opens the window with the given command line."""
+    if not has_shipped_run:
+        for module in ("engine.documents", "xo_gui.window.main_window"):
+            monkeypatch.setattr(f"{module}.shipped_run", lambda _: None)
     opened: list[MainWindow] = []
 
     def opener(*arguments: str) -> MainWindow:

@@ -29,6 +29,7 @@ from xo_gui.state.selection import CellRef, Selection
 from xo_gui.state.session import Session
 from xo_gui.state.statement import Statement
 from xo_gui.state.training_controller import TrainingController
+from xo_gui.state.training_state import has_done_all_epochs
 from xo_gui.state.training_transitions import stop_reason_text
 from xo_gui.state.visible_values import MAX_TRACED_VALUES
 
@@ -63,6 +64,7 @@ __all__ = [
     "TrainFromCurrentWeights",
     "TrainingController",
     "TrainingSettings",
+    "has_done_all_epochs",
     "session_folder",
     "stop_reason_text",
 ]

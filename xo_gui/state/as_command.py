@@ -82,7 +82,7 @@ def _command_line(
         config = replace(without_stop_conditions(config), steps=step)
     data = origin.training_data.generated
     _check(model, data)
-    config = replace(config, data=data.generator, examples=data.count, held_out=data.held_out, fresh=False)
+    config = replace(config, data=data.generator, examples=data.count, held_out=data.held_out, fresh=data.fresh)
     config = replace(config, data_seed=None if data.seed == config.seed else data.seed)
     start, missing = _start(model, origin)
     arguments = [

@@ -216,7 +216,7 @@ class Autosave(QObject):
 
     @property
     def _is_worth_saving(self) -> bool:
-        return self._session.settled is not self._first or self._controller.request is not None
+        return self._session.settled is not self._first or not self._controller.is_untouched
 
     def finish(self, run: SavedRun | None) -> None:
         """Save a last time when the window closes, as `last.session`. run: the final state of training."""

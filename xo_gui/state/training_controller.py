@@ -3,6 +3,8 @@ weights to the Document when training pauses."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from PySide6.QtCore import QObject, Signal
 
 from engine.documents import ProjectState
@@ -24,6 +26,7 @@ from xo_gui.state.training_transitions import (
     Publish,
     ReplaceDocument,
     ReplaceModel,
+    RunShipped,
     Say,
     SayUntilRunning,
     SnapshotArrived,
@@ -133,6 +136,25 @@ class TrainingController(QObject):
         its run; None if its weights were not those of a run."""
         self._happened(NetworkChosen(network))
         return self._state.returning
+
+    def add_shipped_run(self, project: ProjectState) -> None:
+        """Have the weights of a shipped network be the last point of the run that made them."""
+        self._happened(RunShipped(project))
+
+    def shipped_model(self, project: ProjectState) -> Model:
+        """The shipped weights, to be made the first model: the last point of their run, unless the network has
+        another history by now."""
+        self.add_shipped_run(project)
+        model = replace(project.document.models[0])
+        if not self._state.may_show(project):
+            return replace(model, run_point=None)
+        self._happened(ModelCopied(model))
+        return model
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing was trained: there is no run, or only that of the shipped weights."""
+        return self._state.is_untouched
 
     def restore(self, work: ProjectState) -> None:
         """Continue a saved project, as one undo."""

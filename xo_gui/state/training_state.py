@@ -72,6 +72,11 @@ class NetworkRuns:
         return NetworkRuns(config, data, trained=model)
 
 
+def has_done_all_epochs(training: TrainingReport, config: TrainingConfig) -> bool:
+    """Whether the run has made all epochs of this configuration, so that Train begins one from scratch."""
+    return training.stop_reason == "epochs" and training.request.config == config
+
+
 @dataclass(frozen=True, eq=False)
 class ControllerState:
     """All that the TrainingController knows.
@@ -83,6 +88,7 @@ class ControllerState:
     known: models that are points of their network's history, to which undo may return; weakly, as those that undo
         has forgotten take memory.
     returning: as the first model it continues its network's runs.
+    recorded: by network, the shipped run that made its shipped weights.
     painted: the last Snapshot with predictions, and the first model then.
     """
 
@@ -95,12 +101,34 @@ class ControllerState:
     known: frozenset[ReferenceType[Model]] = frozenset()
     returning: Model | None = None
     painted: tuple[Snapshot, Model] | None = None
+    recorded: Mapping[Network, ProjectState] = field(default_factory=dict)
 
     @classmethod
     def initial(cls, document: Document) -> ControllerState:
         """The state before anything was trained."""
         model, settings = document.models[0], NetworkRuns(DEFAULT_CONFIG, PoolSettings(DEFAULT_CONFIG.data))
         return cls(model, document.labelled_samples, settings.of_new(model))
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing was trained of the first model's network: there is no run but the shipped one."""
+        request, recorded = self.runs.request, self.recorded.get(self.model.network)
+        if request is None:
+            return True
+        is_shipped = recorded is not None and request.saved_run is recorded.run and request.origin == "kept"
+        return is_shipped and recorded is not None and request.config == recorded.config
+
+    @property
+    def settings_from_scratch(self) -> tuple[TrainingConfig, PoolSettings]:
+        """The settings of a run that begins with step 0: those of the form, but while these are the ones of the
+        shipped run, which takes minutes, the start values of the window, with the seed of the form."""
+        runs, recorded = self.runs, self.recorded.get(self.model.network)
+        if recorded is None or replace(runs.config, seed=recorded.config.seed) != recorded.config:
+            return runs.config, runs.data
+        seed = runs.data.seed
+        is_own = replace(runs.data, seed=recorded.data.seed) != recorded.data
+        data = runs.data if is_own else default_data(self.model.network, seed)
+        return replace(DEFAULT_CONFIG, seed=runs.config.seed), data
 
     @property
     def settings(self) -> TrainingSettings:
@@ -186,6 +214,12 @@ class ControllerState:
         at = ancestry(training.branches, training.shown_point)[0].branch
         named = training.branch_origins[at].initial_model is not None
         return None if named else training.branches[at].configs[0][1].seed
+
+    def may_show(self, project: ProjectState) -> bool:
+        """Whether the last point of a shipped run is one of its network's history: there is no other history."""
+        network = project.document.models[0].network
+        runs = self.runs if network == self.model.network else self.left.get(network)
+        return runs is None or runs.request is None or runs.restored_run is project.run
 
     def is_known(self, model: Model) -> bool:
         """Whether the model is a point of its network's history."""

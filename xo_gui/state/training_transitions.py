@@ -12,7 +12,7 @@ from engine.data import LabelledSample, TrainingData
 from engine.documents import Document, ProjectState
 from engine.nn import Model, Network, RunPoint
 from engine.runtime import Snapshot, TrainingReport, TrainingRequest
-from engine.training import SavedRun, TrainingConfig
+from engine.training import SavedRun, TrainingConfig, ancestry, configs_up_to
 from xo_gui.app import translate
 from xo_gui.state.commands import (
     BranchWithNewData,
@@ -30,7 +30,13 @@ from xo_gui.state.commands import (
     Start,
     TrainFromCurrentWeights,
 )
-from xo_gui.state.training_state import STOPPED_STATES, BranchNames, ControllerState, NetworkRuns
+from xo_gui.state.training_state import (
+    STOPPED_STATES,
+    BranchNames,
+    ControllerState,
+    NetworkRuns,
+    has_done_all_epochs,
+)
 
 # What is trained before the next pause: nothing, a step, the rest of an epoch, or None for everything.
 Span: TypeAlias = Literal["nothing", "step", "epoch"] | None
@@ -70,13 +76,22 @@ class ModelCopied:
 
 
 @dataclass(frozen=True, eq=False)
+class RunShipped:
+    """A network's shipped weights come with the run that made them: as the first model they are its last point."""
+
+    project: ProjectState
+
+
+@dataclass(frozen=True, eq=False)
 class ProjectRestored:
     """A saved project takes the place of the work."""
 
     project: ProjectState
 
 
-Event: TypeAlias = Command | DocumentChanged | SnapshotArrived | NetworkChosen | ModelCopied | ProjectRestored
+Event: TypeAlias = (
+    Command | DocumentChanged | SnapshotArrived | NetworkChosen | ModelCopied | RunShipped | ProjectRestored
+)
 
 
 # -- effects ---------------------------------------------------------------------------------------------------
@@ -140,6 +155,8 @@ def step(state: ControllerState, event: Event) -> Step:
             return replace(state, returning=returning), ()
         case ModelCopied(model):
             return state.with_known(model), ()
+        case RunShipped(project):
+            return _shipped(state, project)
         case ProjectRestored(project):
             return _restored(state, project)
     return _executed(state, event)
@@ -252,6 +269,9 @@ def _left(state: ControllerState) -> ControllerState:
 def _entered(state: ControllerState, model: Model) -> ControllerState:
     """With the runs of the network of a model, as they were left."""
     if model.network not in state.left:
+        recorded = state.recorded.get(model.network)
+        if recorded is not None and recorded.run is not None and model.run_point == recorded.run.current_point:
+            return _with_shipped_run(state, model, recorded, recorded.run)
         return replace(state, runs=state.runs.of_new(model))
     left = {network: runs for network, runs in state.left.items() if network != model.network}
     runs, number, returns = state.left[model.network], state.last_run_id + 1, model is state.returning
@@ -266,6 +286,26 @@ def _entered(state: ControllerState, model: Model) -> ControllerState:
     runs = replace(runs, request=request, trained=model if returns else None)
     state = replace(state, runs=runs, left=left, last_run_id=number)
     return state.with_known(model) if returns and model.run_point is not None else state
+
+
+def _shipped(state: ControllerState, project: ProjectState) -> Step:
+    """With a shipped run, at once that of the first model where that is its last point."""
+    model, run = project.document.models[0], project.run
+    if run is None or model.network in state.recorded:
+        return state, ()
+    state = replace(state, recorded={**state.recorded, model.network: project})
+    is_first = state.model.network == model.network and state.model.run_point == run.current_point
+    if is_first and state.runs.request is None:
+        return _with_shipped_run(state, state.model, project, run), (Publish(),)
+    return state, ()
+
+
+def _with_shipped_run(
+    state: ControllerState, model: Model, project: ProjectState, run: SavedRun
+) -> ControllerState:
+    """With the shipped run as that of the first model, which is a point of it."""
+    document = replace(project.document, models=(model,))
+    return _with_run(state, replace(project, document=document, speed_limit=state.speed_limit), run)
 
 
 # -- commands --------------------------------------------------------------------------------------------------
@@ -336,6 +376,8 @@ def _train(state: ControllerState, span: Span) -> Step:
     if request is None or not state.live:
         return _begin(state, "fresh", span)
     point = request.shown_point
+    if point is None and training is not None and has_done_all_epochs(training, request.config):
+        return _begin(state, "fresh", span)
     if training is None:  # the engine has not reported yet
         return _resume(state, request, span) if point is None else _begin(state, point, span)
     if point is None and training.stop_reason is not None and training.request.config == request.config:
@@ -345,8 +387,20 @@ def _train(state: ControllerState, span: Span) -> Step:
         # Without a branch it failed before its first one began.
         return _begin(state, request.origin if point.branch < 0 else point, span)
     if point is not None and point != training.current_point:
-        return _begin(state, point, span)
+        return _begin(_with_settings_of(state, point), point, span)
     return _resume(state, request, span)
+
+
+def _with_settings_of(state: ControllerState, point: RunPoint) -> ControllerState:
+    """With the settings by which the run went on from a point, where those of the form leave nothing to do."""
+    runs, training = state.runs, state.runs.training
+    per_epoch = -(-TrainingData(runs.data, state.labelled_samples).count // runs.config.batch)
+    if training is None or point.step < runs.config.epochs * per_epoch:
+        return state
+    branch = ancestry(training.branches, point)[-1].branch
+    config = configs_up_to(training.branches, point)[-1][1]
+    data = training.branch_origins[branch].training_data.generated
+    return replace(state, runs=replace(runs, config=config, data=data))
 
 
 def _resume(state: ControllerState, request: TrainingRequest, span: Span) -> Step:
@@ -387,6 +441,9 @@ def _branch_with_new_data(state: ControllerState) -> Step:
 def _begin(state: ControllerState, origin: Origin, span: Span) -> Step:
     """Request a new branch."""
     runs, number = state.runs, state.last_run_id + 1
+    if not isinstance(origin, RunPoint):
+        config, data = state.settings_from_scratch
+        runs = replace(runs, config=config, data=data)
     made = origin.step if isinstance(origin, RunPoint) else 0
     until = _last_step(runs.config, span, made, TrainingData(runs.data, state.labelled_samples))
     request = TrainingRequest(

@@ -12,7 +12,7 @@ from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent, QStatusTipEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QMainWindow, QToolButton, QWidget
 
-from engine.documents import PRESETS, check_input, preset, shipped_model
+from engine.documents import PRESETS, check_input, preset, shipped_model, shipped_run
 from engine.nn import Model, Network
 from engine.runtime import AnyQuery, Notice, Snapshot
 from xo_gui.app import Preferences, SavedLayout, call_all, resolve_theme, theme_service
@@ -426,12 +426,13 @@ class MainWindow(QMainWindow):
         """Use the preset `name` as the first model: as it was left, if it was trained before another network was
         chosen, or as it is shipped."""
         try:
-            shipped = shipped_model(name)
+            recorded = shipped_run(name)
+            shipped = shipped_model(name) if recorded is None else self.training.shipped_model(recorded)
             left = self.training.returning_model(shipped.network)
             model = left or shipped
             self.use_model(model, opening=True)
             text = preset(name).untrained_reason
-            if left is not None:
+            if left is not None and left.parameters is not shipped.parameters:
                 text = self.tr("{0} network, as you left it; choose it again for the weights that it came with.")
                 text = text.format(left.name)
             if text:

@@ -62,7 +62,7 @@ def some(kinds: dict[str, type]) -> st.SearchStrategy:
         data=st.builds(
             XOSettings, neither=shares, size=st.tuples(st.floats(0.3, 0.5), st.floats(0.5, 2)), side=st.just(32)
         ),
-        fresh=st.just(False),
+        fresh=st.booleans(),
         seed=st.integers(0, 2**40),
         data_seed=st.none() | st.integers(0, 2**40),
     )
@@ -81,7 +81,7 @@ def test_whatever_may_be_set_in_the_window_has_a_word(name: str) -> None:
 
 
 def test_what_is_as_usual_is_not_said() -> None:
-    config = TrainingConfig(SGD(0.01), data=DEFAULT.config.data, examples=100, held_out=25)
+    config = TrainingConfig(SGD(0.01), data=DEFAULT.config.data, examples=100, held_out=25, fresh=False)
     words = "--preset default --seed 1 --fixed --examples 100 --hold-out 0.25 --optimizer sgd --schedule constant"
     assert command_arguments(config, PRESET) == [*words.split(), "--batch", "64", "--epochs", "10"]
 

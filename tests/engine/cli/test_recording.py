@@ -116,3 +116,18 @@ def test_a_project_that_cannot_be_written_is_said_before_training(
     monkeypatch.chdir(tmp_path)
     assert main(["train", *SHORT, "--out", "a.safetensors", *words]) == 1
     assert sentence in capsys.readouterr().err
+
+
+def test_the_whole_run_replayed_from_its_first_step_gives_the_weights_that_were_written(
+    project: ProjectState,
+) -> None:
+    assert project.run is not None
+    (record,) = project.run.branches
+    shorter = replace(record, keyframes={0: record.keyframes[0]})
+    run = replace(project.run, branches=(shorter,), current_point=RunPoint(0, 0))
+    engine = TrainingRun(choose_backend("cpu"))
+    assert following(engine, replace(kept(project), saved_run=run, shown_point=RunPoint(0, STEPS))).is_exact
+    shown = engine.shown_parameters()
+    assert shown is not None
+    for name, values in project.document.models[0].parameters.items():
+        np.testing.assert_array_equal(shown[name], values)

@@ -23,6 +23,7 @@ from xo_gui.state import (
     ShowPoint,
     Start,
     TrainingSettings,
+    has_done_all_epochs,
     stop_reason_text,
 )
 from xo_gui.views.view import View
@@ -101,6 +102,8 @@ class TrainingView(View):
             self.main_button.setText(self.tr("▶ Continue from here"))
         elif training.state == "diverged" and training.restart_point is not None:
             self.main_button.setText(self.tr("▶ Continue from step {0}").format(training.restart_point.step))
+        elif settings is not None and has_done_all_epochs(training, settings.config):
+            self.main_button.setText(self.tr("▶ Train from scratch"))
         else:
             self.main_button.setText(self.tr("▶ Resume"))
         self.status_label.setText(self._sentence(training))
@@ -118,7 +121,7 @@ class TrainingView(View):
     def _sentence(self, training: TrainingReport | None) -> str:
         if training is None:
             return self.tr("Train from scratch, and see features form.")
-        if training.state == "preparing":
+        if training.state == "preparing" and self._settings is not None and self._settings.running:
             return self.tr("Generating examples: {0} %").format(f"{100 * training.data_progress:.0f}")
         if training.state == "diverged":
             text = self.tr(
