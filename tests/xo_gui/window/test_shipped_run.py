@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
 
 from engine.documents import save_project, shipped_run
 from engine.nn import RunPoint
 from tests.xo_gui.conftest import OpenWindow
 from xo_gui.state import OneStep, Pause, Restart, ShowPoint, Start
 from xo_gui.state.training_state import DEFAULT_CONFIG
-from xo_gui.views.training import FeatureHistoryView, TrainingView
+from xo_gui.views.training import FeatureHistoryView, TimelineView, TrainingView
 from xo_gui.window import MainWindow
 
 
@@ -50,7 +52,11 @@ def test_the_first_start_shows_the_recorded_run_and_changes_nothing(
     assert training.current_point == training.shown_point == end
     assert training.branches[0].end == end.step
     assert button(window) == "▶ Train from scratch"
-    assert len(window._view(FeatureHistoryView).strip.keyframe_boxes()) >= 4
+    strip = window._view(FeatureHistoryView).strip
+    boxes = [each.box for each in strip.keyframe_boxes()]
+    assert len(boxes) >= 4
+    # The images are as large as the panel allows, in width or in height.
+    assert boxes[-1].right() > 0.9 * strip.width() or boxes[-1].height() > 0.9 * strip.height()
     shown = window.last.predictions[0].model.parameters
     for name, values in recorded.document.models[0].parameters.items():
         np.testing.assert_array_equal(shown[name], values)
@@ -58,6 +64,13 @@ def test_the_first_start_shows_the_recorded_run_and_changes_nothing(
     assert window.training.is_untouched
     assert window.autosave is not None
     assert not window.autosave._is_worth_saving
+    # A drag of the timeline stops where the network is at once, as the next keyframe is thousands of steps away.
+    line, stored = window._view(TimelineView), training.branches[0].keyframes
+    QTest.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPoint(round(0.6 * line.width()), 10))
+    wait_for(window, qtbot, lambda training: training.shown_point == RunPoint(0, stored[-3]) and training.is_exact)
+    assert button(window) == "▶ Continue from here"
+    QTest.keyClick(line, Qt.Key.Key_Right)  # a key goes to any step
+    wait_for(window, qtbot, lambda training: training.shown_point == RunPoint(0, stored[-3] + 1))
 
 
 def test_training_from_scratch_begins_with_the_quick_settings_and_the_past_stays(

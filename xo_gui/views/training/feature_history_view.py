@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, QSizeF, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QComboBox, QToolTip, QVBoxLayout, QWidget
 
@@ -22,7 +22,7 @@ from xo_gui.views.view import View
 from xo_gui.widgets import kernel_atlas
 
 _GAP, _TEXT_HEIGHT, _MIN_WIDTH, _PAD = 8.0, 16.0, 44.0, 4.0
-_MAX_ASPECT = 2.4  # height of a keyframe by its width
+_MAX_SCALE = 14.0  # logical pixels of a weight
 _MAX_CHANNELS = 16  # input channels of a kernel that are drawn
 
 
@@ -124,6 +124,7 @@ class KeyframeStrip(QWidget):
         self._examples = 0
         self._keyframes: tuple[Keyframe, ...] = ()
         self._images: dict[RunPoint, QImage] = {}
+        self._columns = 1
         self._limit = 1.0
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -168,8 +169,17 @@ class KeyframeStrip(QWidget):
         most = max(2, int((self.width() + _GAP) // (_MIN_WIDTH + _GAP)))
         if len(keyframes) > most:
             keyframes = [keyframes[round(index)] for index in np.linspace(0, len(keyframes) - 1, most)]
-        width = min((self.width() + _GAP) / max(len(keyframes), 1) - _GAP, 84.0)
-        height = min(float(self.height()), width * _MAX_ASPECT + _TEXT_HEIGHT)
+        if not keyframes:
+            return []
+        width = (self.width() + _GAP) / len(keyframes) - _GAP
+        room = QSizeF(width - 2 * _PAD, self.height() - _TEXT_HEIGHT - 2 * _PAD)
+        columns, scale = _largest_layout(keyframes[0].parameters[self._layer].shape, room)
+        if columns != self._columns:
+            self._columns = columns
+            self._images.clear()
+        size = _atlas_size(keyframes[0].parameters[self._layer].shape, columns)
+        width = min(width, max(size.width() * scale + 2 * _PAD, _MIN_WIDTH))
+        height = min(float(self.height()), size.height() * scale + 2 * _PAD + _TEXT_HEIGHT)
         boxes = (QRectF(index * (width + _GAP), 0, width, height) for index in range(len(keyframes)))
         return [KeyframeBox(box, keyframe) for box, keyframe in zip(boxes, keyframes, strict=True)]
 
@@ -263,7 +273,7 @@ class KeyframeStrip(QWidget):
         shape = keyframe.parameters[self._layer].shape
         if len(shape) < 4:
             return
-        columns = _column_count(shape)
+        columns = self._columns
         height = target.height() / -(-shape[0] // columns)
         for channel in self._dead:
             down, right = divmod(channel, columns)
@@ -277,7 +287,7 @@ class KeyframeStrip(QWidget):
 
     def _image(self, keyframe: Keyframe) -> QImage:
         if keyframe.point not in self._images:
-            weights = _kernel_grid(keyframe.parameters[self._layer])
+            weights = _kernel_grid(keyframe.parameters[self._layer], self._columns)
             self._images[keyframe.point] = kernel_atlas(weights, self._limit, current_theme())
         return self._images[keyframe.point]
 
@@ -292,17 +302,34 @@ class KeyframeStrip(QWidget):
         self.update()
 
 
-def _kernel_grid(weights: HostArray) -> HostArray:
+def _kernel_grid(weights: HostArray, columns: int) -> HostArray:
     """Weights as (rows, columns, height, width) for kernel_atlas, with a margin of zeros after each kernel.
 
-    Kernels of one channel are in two columns; the weights of a dense layer are one image.
+    Kernels of one channel are in so many columns; the weights of a dense layer are one image.
     """
     if weights.ndim == 2:
         return weights[None, None]
     padded = np.pad(weights[:, :_MAX_CHANNELS], ((0, 0), (0, 0), (0, 1), (0, 1)))
-    return padded.reshape(-1, 2, *padded.shape[2:]) if _column_count(weights.shape) == 2 else padded
+    return padded.reshape(-1, columns * padded.shape[1], *padded.shape[2:])
 
 
-def _column_count(shape: tuple[int, ...]) -> int:
-    """The number of kernels side by side."""
-    return 2 if shape[1] == 1 and shape[0] % 2 == 0 else 1
+def _atlas_size(shape: tuple[int, ...], columns: int) -> QSizeF:
+    """The size of the image of a layer's weights, in weights, with so many features side by side."""
+    if len(shape) == 2:
+        return QSizeF(shape[1], shape[0])
+    channels = min(shape[1], _MAX_CHANNELS)
+    return QSizeF(columns * channels * (shape[3] + 1), shape[0] // columns * (shape[2] + 1))
+
+
+def _largest_layout(shape: tuple[int, ...], room: QSizeF) -> tuple[int, float]:
+    """How many features side by side make the image the largest in this room, and logical pixels of a weight."""
+    choices = [
+        count for count in range(1, shape[0] + 1) if shape[0] % count == 0 and len(shape) == 4 and shape[1] == 1
+    ]
+
+    def scale(columns: int) -> float:
+        size = _atlas_size(shape, columns)
+        return min(room.width() / size.width(), room.height() / size.height(), _MAX_SCALE)
+
+    columns = max(choices or [1], key=scale)
+    return columns, max(scale(columns), 0.0)

@@ -28,6 +28,7 @@ from xo_gui.views.view import View
 from xo_gui.widgets import short_text
 
 _LINE_Y, _HANDLE, _TEXT_Y = 10.0, 6.0, 30.0
+_MAX_REPLAY = 1_000  # steps from a keyframe that a drag waits for: some seconds
 
 
 class TimelineView(View):
@@ -121,8 +122,20 @@ class TimelineView(View):
         )
 
     def _step_at(self, x: float, branch: Branch) -> int:
+        """The step at a position, or the nearest keyframe where it takes too many steps from the one before it."""
         share = (x - _HANDLE) / max(self.width() - 2 * _HANDLE, 1)
-        return round(min(max(share, 0.0), 1.0) * branch.end)
+        step = round(min(max(share, 0.0), 1.0) * branch.end)
+        stored = self._keyframes(branch)
+        before = max((at for at in stored if at <= step), default=0)
+        return step if step - before <= _MAX_REPLAY else min(stored, key=lambda at: abs(at - step))
+
+    def _keyframes(self, branch: Branch) -> list[int]:
+        """The steps of the keyframes of a branch and its ancestors, and of its end."""
+        stored = {branch.end, *branch.keyframes}
+        while branch.parent is not None and self._training is not None:
+            start, branch = branch.parent.step, self._training.branches[branch.parent.branch]
+            stored |= {at for at in branch.keyframes if at < start}
+        return sorted(stored)
 
     def _show_step_at(self, x: float) -> None:
         branch = self._branch()
@@ -147,6 +160,7 @@ class TimelineView(View):
             if training is not None and branch is not None and branch.end:
                 x = self._x(self._shown_step(training), branch)
                 self._paint_path(painter, branch, x)
+                self._paint_keyframes(painter, branch)
                 self._paint_marks(painter, branch)
                 painter.setPen(Qt.PenStyle.NoPen)
                 painter.setBrush(QColor(theme.text))
@@ -172,6 +186,16 @@ class TimelineView(View):
         painter.drawLine(QPointF(_HANDLE, _LINE_Y), QPointF(start, _LINE_Y))
         painter.setPen(branch_pen(current_theme(), branch.number, 3))
         painter.drawLine(QPointF(start, _LINE_Y), QPointF(x, _LINE_Y))
+
+    def _paint_keyframes(self, painter: QPainter, branch: Branch) -> None:
+        """A dot at each keyframe, where a drag goes from one to the next."""
+        stored = self._keyframes(branch)
+        if max(np.diff(stored), default=0) <= _MAX_REPLAY:
+            return
+        painter.setPen(QPen(QColor(current_theme().text), 1.5))
+        painter.setBrush(QColor(current_theme().background))
+        for step in stored:
+            painter.drawEllipse(QPointF(self._x(step, branch), _LINE_Y), 3.5, 3.5)
 
     def _pen(self, colour: str) -> QPen:
         return QPen(QColor(colour), 3, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
