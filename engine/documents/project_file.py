@@ -25,7 +25,7 @@ from engine.data import (
     input_kind,
 )
 from engine.documents.document import Document
-from engine.documents.model_file import parse_name, stored_value_count
+from engine.documents.model_file import parse_name, shipped_model, stored_value_count
 from engine.documents.network_entry import parse_network, with_layer_ids
 from engine.documents.training_file import (
     branch_description,
@@ -204,15 +204,20 @@ def load_project(path: FilePath) -> ProjectState:
 @lru_cache
 def shipped_run(name: str) -> ProjectState | None:
     """The recorded training of the shipped weights of the preset called `name`, whose last point they are; None
-    where none is shipped.
+    where none of these very weights is shipped.
 
-    Raises FileError if its file is damaged.
+    Raises as shipped_model, and FileError if its file is damaged.
     """
     try:
         path = asset_path(f"{name}{SUFFIX}")
     except FileNotFoundError:
         return None
-    return load_project(path)
+    project, shipped = load_project(path), shipped_model(name)
+    model = project.document.models[0]
+    is_same = model.network == shipped.network and all(
+        np.array_equal(values, shipped.parameters[parameter]) for parameter, values in model.parameters.items()
+    )
+    return project if is_same and project.run is not None else None
 
 
 def read_project_summary(path: FilePath) -> ProjectSummary:

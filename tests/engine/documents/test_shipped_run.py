@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +78,9 @@ def test_all_assets_together_stay_small() -> None:
 
 def test_a_network_without_a_recorded_training_has_none() -> None:
     assert shipped_run("walkthrough") is None
+
+
+def test_a_recorded_training_of_other_weights_is_not_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(shipped_model("default"), parameters=DEFAULT.network.initial_parameters(1))
+    monkeypatch.setattr("engine.documents.project_file.shipped_model", lambda _: other)
+    assert shipped_run.__wrapped__("default") is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
@@ -107,11 +107,11 @@ def test_a_click_on_a_map_of_the_stage_leads_to_its_value(
     qtbot.waitUntil(lambda: stage.value_label.text() not in ("", "?"))
     stage.maps.grab()
     (_, upper), (_, lower) = stage.maps._maps
-    QTest.mouseClick(stage.maps, Qt.MouseButton.LeftButton, pos=lower.center().toPoint())
+    QTest.mouseClick(stage.maps, Qt.MouseButton.LeftButton, pos=lower.center().toPoint() + QPoint(2, 2))
     pinned = window.session.selection.pinned
     assert pinned is not None
     assert (pinned.layer, pinned.channel, pinned.row) == (1, 2, 16)
-    QTest.mouseClick(stage.maps, Qt.MouseButton.LeftButton, pos=upper.center().toPoint())
+    QTest.mouseClick(stage.maps, Qt.MouseButton.LeftButton, pos=upper.center().toPoint() + QPoint(2, 2))
     pinned = window.session.selection.pinned
     assert pinned is not None
     assert (pinned.layer, pinned.row) == (0, 16)

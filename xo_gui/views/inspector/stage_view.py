@@ -39,7 +39,7 @@ from xo_gui.widgets import FocusFrameWidget, cell_text, elided_text, fixed_text,
 _MARGIN, _GAP, _TITLE, _UNDER_TABS = 16, 20, 24, 34
 _PLACE_PX, _VALUE_PX, _TITLE_PX = 15, 40, 14
 # The share of the width that the maps have, beside the arithmetic.
-_MAPS_SHARE = 0.33
+_MAPS_SHARE = 0.29
 # How much larger than in the inspector at most, in a window of 1280 × 800.
 _LARGEST, _ROOM = 3.6, QSize(950, 680)
 # A number is written into a cell that is this high, and this many times as wide as a digit.
@@ -297,7 +297,7 @@ class StageSheet(FocusFrameWidget):
         scale = _LARGEST * max(room, 0.4)
         needed = max((least_width(block) for block in self.blocks), default=0.0)
         while scale > 0.7 and (self._height(scale) > self.height() or needed * scale > self._room):
-            scale *= 0.99
+            scale *= 0.995
         return scale
 
     def _height(self, scale: float) -> float:
