@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
@@ -107,12 +107,14 @@ def test_a_click_on_a_map_of_the_stage_leads_to_its_value(
     qtbot.waitUntil(lambda: stage.value_label.text() not in ("", "?"))
     stage.maps.grab()
     (_, upper), (_, lower) = stage.maps._maps
-    QTest.mouseClick(stage.maps, Qt.MouseButton.LeftButton, pos=lower.center().toPoint() + QPoint(2, 2))
+    QTest.mouseClick(stage.maps, Qt.MouseButton.LeftButton, pos=lower.center().toPoint())
     pinned = window.session.selection.pinned
     assert pinned is not None
-    assert (pinned.layer, pinned.channel, pinned.row) == (1, 2, 16)
-    QTest.mouseClick(stage.maps, Qt.MouseButton.LeftButton, pos=upper.center().toPoint() + QPoint(2, 2))
+    assert (pinned.layer, pinned.channel) == (1, 2)
+    assert abs(pinned.row - 16) <= 1  # the middle of the map, to the pixel
+    QTest.mouseClick(stage.maps, Qt.MouseButton.LeftButton, pos=upper.center().toPoint())
     pinned = window.session.selection.pinned
     assert pinned is not None
-    assert (pinned.layer, pinned.row) == (0, 16)
+    assert pinned.layer == 0
+    assert abs(pinned.row - 16) <= 1
     window.leave_stage()
