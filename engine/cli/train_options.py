@@ -25,7 +25,7 @@ from engine.data import (
     GeneratedSource,
     PoolSettings,
     generated_kinds,
-    kind_for,
+    generating_kind,
     kind_of,
     make_source,
     read_dataset,
@@ -281,7 +281,7 @@ def _network(args: argparse.Namespace) -> tuple[str, Network, TrainingConfig, Ar
 def _model_config(network: Network) -> TrainingConfig:
     """The default configuration for a network from a file: with data of its own kind, if there is one."""
     assert DEFAULT.config is not None
-    kind = kind_for(network)
+    kind = generating_kind(network)
     if kind is None or kind.name == DEFAULT.config.data.kind:
         return DEFAULT.config
     return replace(DEFAULT.config, data=kind.default_settings())

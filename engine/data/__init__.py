@@ -14,7 +14,7 @@ from engine.data.data_kind import (
     VariedInputs,
     VariedProperty,
 )
-from engine.data.dataset import NO_CLASS, Dataset
+from engine.data.dataset import NO_CLASS, Dataset, FixedSource
 from engine.data.drawing_kind import MAX_SIDE, MIN_SIDE, DrawingKind
 from engine.data.kinds import (
     DATA_KINDS,
@@ -26,12 +26,14 @@ from engine.data.kinds import (
     data_settings_to_json,
     generate_samples,
     generated_kinds,
+    generating_kind,
     input_kind,
     kind_for,
     kind_of,
     read_dataset,
 )
 from engine.data.labelled_samples import MAX_WEIGHT, LabelledSample, encode_labelled, total_weight
+from engine.data.own_drawings import MAX_OWN_CLASSES, OwnDrawings, OwnSettings
 from engine.data.pool import (
     CHUNK_SIZE,
     HELD_OUT_STREAM,
@@ -39,7 +41,6 @@ from engine.data.pool import (
     TRAINING_STREAM,
     DataSource,
     ExamplePool,
-    FixedSource,
     GeneratedSource,
     PoolCache,
     PoolSettings,
@@ -54,6 +55,7 @@ __all__ = [
     "HELD_OUT_STREAM",
     "INPUT_GROUP",
     "LABELLED_CHUNK_SIZE",
+    "MAX_OWN_CLASSES",
     "MAX_SIDE",
     "MAX_WEIGHT",
     "MIN_SIDE",
@@ -74,6 +76,8 @@ __all__ = [
     "InputSample",
     "InputShape",
     "LabelledSample",
+    "OwnDrawings",
+    "OwnSettings",
     "PoolCache",
     "PoolSettings",
     "ReadProgress",
@@ -89,6 +93,7 @@ __all__ = [
     "generate_chunk",
     "generate_samples",
     "generated_kinds",
+    "generating_kind",
     "input_kind",
     "kind_for",
     "kind_of",

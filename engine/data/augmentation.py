@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, Final
 
 import numpy as np
 
-from engine.data.dataset import Dataset
-from engine.data.pool import FixedSource
+from engine.data.dataset import Dataset, FixedSource
 from engine.drawings import FloatArray
 
 # Second word of the seed: a random stream beside TRAINING_STREAM and HELD_OUT_STREAM in engine/data/pool.py.
@@ -58,17 +57,21 @@ class AugmentedSource:
         return len(self.examples)
 
     def epoch(self, number: int) -> Dataset:
-        original = self.examples
-        rng = np.random.default_rng((self.seed, AUGMENTATION_STREAM, number))
-        matrices = _random_matrices(self.settings, original.images.shape[2:], len(original), rng)
-        channels = original.images.shape[1]
-        maps = original.images.reshape(-1, *original.images.shape[2:])
-        warped = warp_affine(maps, np.repeat(matrices, channels, axis=0)).reshape(original.images.shape)
-        return Dataset(warped, original.labels, original.classes)
+        return augment(self.examples, self.settings, (self.seed, AUGMENTATION_STREAM, number))
 
     def epoch_in_slices(self, number: int) -> Generator[None, None, Dataset]:
         yield from ()
         return self.epoch(number)
+
+
+def augment(examples: Dataset, settings: Augmentation, seed: int | Sequence[int]) -> Dataset:
+    """The examples, each under a random transform; the same arguments give the same bytes."""
+    rng = np.random.default_rng(seed)
+    matrices = _random_matrices(settings, examples.images.shape[2:], len(examples), rng)
+    channels = examples.images.shape[1]
+    maps = examples.images.reshape(-1, *examples.images.shape[2:])
+    warped = warp_affine(maps, np.repeat(matrices, channels, axis=0)).reshape(examples.images.shape)
+    return Dataset(warped, examples.labels, examples.classes)
 
 
 def make_source(examples: Dataset, augmentation: Augmentation | None, seed: int) -> FixedSource | AugmentedSource:

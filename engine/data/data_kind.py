@@ -113,6 +113,7 @@ class DataKind(ABC, Generic[Settings, Source]):
     phrases: how a class is called in a sentence, such as "an X", by name; others are called by their name
     symbols: the shape that stands for a class, "cross" or "ring", by name; others get a shape by their index
     variations: how robustness tests vary its inputs, None if they cannot
+    varies_labelled: whether it generates no examples, so that those of a run are variations of labelled samples
     """
 
     name: ClassVar[str]
@@ -126,6 +127,7 @@ class DataKind(ABC, Generic[Settings, Source]):
     phrases: ClassVar[Mapping[str, str]] = {}
     symbols: ClassVar[Mapping[str, str]] = {}
     variations: ClassVar[Variations | None] = None
+    varies_labelled: ClassVar[bool] = False
 
     # --- examples
 
@@ -175,6 +177,14 @@ class DataKind(ABC, Generic[Settings, Source]):
     def with_input_shape(self, settings: Settings, input_shape: InputShape) -> Settings:
         """The settings for examples of this shape. Raises ShapeError or ValueError if there are none."""
 
+    def settings_for(self, network: Network) -> Settings:
+        """The settings for examples of a network's input. Raises ShapeError or ValueError if there are none."""
+        return self.with_input_shape(self.default_settings(), network.input_shape)
+
+    def vary(self, settings: Settings, examples: Dataset, seed: int | Sequence[int]) -> Dataset:
+        """A variation of each example, for a kind that `varies_labelled`."""
+        raise ValueError(f"{self.title} are generated, not varied.")
+
     @abstractmethod
     def generate(self, settings: Settings, count: int, seed: int | Sequence[int]) -> Dataset:
         """`count` examples; the same settings, count and seed give the same bytes."""
@@ -201,7 +211,7 @@ class DataKind(ABC, Generic[Settings, Source]):
         return generated.take(np.argsort(generated.labels % labels, kind="stable"))
 
     def fits(self, network: Network) -> bool:
-        """Whether examples can be generated for a network: its classes and its input are those of this kind."""
+        """Whether there are examples for a network: its classes and its input are those of this kind."""
         return _fits(self, network.input_shape, network.classes)
 
     # --- a single input
@@ -217,6 +227,10 @@ class DataKind(ABC, Generic[Settings, Source]):
     def is_blank(self, image: FloatArray) -> bool:
         """Whether an encoded source (C, H, W) shows nothing, so that it is of no class."""
         return False
+
+    def has_example(self, label: str) -> bool:
+        """Whether `example` can make one of this class, or of "neither"."""
+        return True
 
     @abstractmethod
     def example(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,6 +71,11 @@ class Dataset:
         more; that of a class with a single one is for training. The same seed gives the same parts. Raises
         ValueError for a fraction outside 0 to 1.
         """
+        training, held_out = self.split_indices(fraction, seed)
+        return self.take(training), self.take(held_out)
+
+    def split_indices(self, fraction: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The indices of the examples of both parts of `split`. Raises ValueError as that does."""
         if not 0 <= fraction <= 1:
             raise ValueError(f"The fraction of examples held out must be from 0 to 1, not {fraction}.")
         order = np.random.default_rng(seed).permutation(len(self))
@@ -77,7 +83,7 @@ class Dataset:
         labels = self.labels[order]
         for label, count in _held_out_counts(labels, fraction).items():
             held_out[np.flatnonzero(labels == label)[:count]] = True
-        return self.take(order[~held_out]), self.take(order[held_out])
+        return order[~held_out], order[held_out]
 
     @property
     def single_classes(self) -> tuple[str, ...]:
@@ -96,3 +102,21 @@ def _held_out_counts(labels: NDArray[np.int64], fraction: float) -> dict[int, in
     if 0 < fraction < 1:
         counts = np.minimum(np.maximum(counts, 1), sizes - 1)
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class FixedSource:
+    """The same examples in every epoch."""
+
+    examples: Dataset
+
+    @property
+    def count(self) -> int:
+        return len(self.examples)
+
+    def epoch(self, number: int) -> Dataset:
+        return self.examples
+
+    def epoch_in_slices(self, number: int) -> Generator[None, None, Dataset]:
+        yield from ()
+        return self.examples

@@ -13,13 +13,15 @@ import msgspec
 from engine.data.data_kind import DataKind, DataSettings, InputShape, ReadProgress
 from engine.data.dataset import Dataset
 from engine.data.files import Pictures
+from engine.data.own_drawings import OwnDrawings
 from engine.data.xo import XODrawings
 from engine.form_fields import settings_from
 from engine.formats import Note
 from engine.nn import Network
 
 PICTURES: Final = Pictures(XODrawings.class_names)
-DATA_KINDS: dict[str, DataKind[Any, Any]] = {kind.name: kind for kind in (XODrawings(), PICTURES)}
+_XO: Final = XODrawings()
+DATA_KINDS: dict[str, DataKind[Any, Any]] = {kind.name: kind for kind in (_XO, PICTURES, OwnDrawings(_XO))}
 # Of settings in files that name no kind, because there was one only.
 DEFAULT_KIND: Final = XODrawings.name
 
@@ -30,9 +32,16 @@ def kind_of(settings: DataSettings) -> DataKind[Any, Any]:
 
 
 def kind_for(network: Network) -> DataKind[Any, Any] | None:
-    """The kind whose examples a network of its classes and input is for, the first in the table; None if there is
-    none, as for classes that a file brought."""
-    return next((kind for kind in DATA_KINDS.values() if kind.fits(network)), None)
+    """The kind whose examples a network of its classes and input is for: the first in the table that generates
+    some, or else one whose examples the user draws; None if there is none."""
+    fitting = [kind for kind in DATA_KINDS.values() if kind.fits(network)]
+    return next((kind for kind in fitting if not kind.varies_labelled), fitting[0] if fitting else None)
+
+
+def generating_kind(network: Network) -> DataKind[Any, Any] | None:
+    """The kind that generates examples for a network of its classes and input; None if there is none."""
+    kind = kind_for(network)
+    return None if kind is None or kind.varies_labelled else kind
 
 
 def input_kind(network: Network) -> DataKind[Any, Any]:
@@ -95,4 +104,4 @@ def generate_samples(settings: DataSettings) -> GeneratorSamples:
 
 def generated_kinds() -> list[str]:
     """The names of the kinds whose examples can be generated."""
-    return [name for name, kind in DATA_KINDS.items() if kind.settings is not None]
+    return [name for name, kind in DATA_KINDS.items() if kind.settings is not None and not kind.varies_labelled]

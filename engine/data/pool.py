@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.data.data_kind import DataSettings
-from engine.data.dataset import Dataset
+from engine.data.dataset import Dataset, FixedSource
 from engine.data.kinds import kind_of
 from engine.data.labelled_samples import LabelledSample, encode_labelled, total_weight
 
@@ -21,6 +23,7 @@ TRAINING_STREAM, HELD_OUT_STREAM = 0, 1
 CHUNK_SIZE: Final = 100  # examples generated at once: about 10 ms
 LABELLED_CHUNK_SIZE: Final = 20  # labelled drawings may be large pictures or have many strokes
 CACHE_BUDGET: Final = 256 * 2**20  # bytes
+HELD_OUT_SHARE: Final = 0.2  # of the labelled drawings that are varied
 
 
 class DataSource(Protocol):
@@ -58,24 +61,6 @@ class GeneratedSource:
     def held_out(self, count: int) -> Dataset:
         """`count` examples that occur in no epoch."""
         return kind_of(self.settings).generate(self.settings, count, (self.seed, HELD_OUT_STREAM))
-
-
-@dataclass(frozen=True)
-class FixedSource:
-    """The same examples in every epoch."""
-
-    examples: Dataset
-
-    @property
-    def count(self) -> int:
-        return len(self.examples)
-
-    def epoch(self, number: int) -> Dataset:
-        return self.examples
-
-    def epoch_in_slices(self, number: int) -> Generator[None, None, Dataset]:
-        yield from ()
-        return self.examples
 
 
 class FreshSource:
@@ -116,7 +101,7 @@ class PoolSettings:
     seed: of the generator
     fresh: every epoch has new training examples, those of a GeneratedSource, instead of the same ones
 
-    Raises ValueError for counts below 1.
+    Raises ValueError for counts below 1, and for new variations in every epoch.
     """
 
     generator: DataSettings
@@ -129,6 +114,8 @@ class PoolSettings:
         for name in ("count", "held_out"):
             if getattr(self, name) < 1:
                 raise ValueError(f"The data need {name} of at least 1, not {getattr(self, name)}.")
+        if self.fresh and kind_of(self.generator).varies_labelled:
+            raise ValueError("Variations of drawings are the same in every epoch: the data must not be fresh.")
 
     @property
     def class_counts(self) -> tuple[int, ...]:
@@ -151,7 +138,8 @@ class PoolSettings:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The training data of a branch: generated examples, followed by the user's labelled drawings."""
+    """The training data of a branch: generated examples, followed by the user's labelled drawings; or variations of
+    these, for a kind of data that generates none."""
 
     generated: PoolSettings
     labelled_samples: tuple[LabelledSample, ...] = ()
@@ -159,7 +147,29 @@ class TrainingData:
     @property
     def count(self) -> int:
         """Examples per epoch."""
-        return self.generated.count + total_weight(self.labelled_samples)
+        return self.generated.count if self.varies else self.generated.count + total_weight(self.labelled_samples)
+
+    @property
+    def varies(self) -> bool:
+        """Whether all examples are variations of the labelled drawings."""
+        return kind_of(self.generated.generator).varies_labelled
+
+    @property
+    def generated_count(self) -> int:
+        """Examples per epoch that are generated; the others are the user's."""
+        return 0 if self.varies else self.generated.count
+
+    def check(self) -> None:
+        """Raises ValueError, one sentence, if there are too few labelled drawings to train on and to hold out."""
+        if not self.varies:
+            return
+        classes = self.generated.classes
+        counts = Counter(each.label for each in self.labelled_samples if each.weight)
+        if sum(counts[name] > 1 for name in classes) < 2:
+            raise ValueError(
+                f"Training on {' and '.join(classes)} takes drawings of yours, at least two of each "
+                "of two classes: draw one on the canvas and press the key of its class."
+            )
 
     @property
     def nbytes(self) -> int:
@@ -171,7 +181,8 @@ class ExamplePool:
     """The held-out examples and, unless every epoch has new ones, the training examples, generated in chunks.
 
     Each `generate_next` adds a chunk until `progress` is 1. labelled: drawings appended to the training
-    examples, each repeated by its weight.
+    examples, each repeated by its weight. For a kind of data that generates none, the training examples are
+    variations of four in five of the drawings, as many of each label, and the others, unvaried, are held out.
     """
 
     def __init__(self, settings: PoolSettings, labelled: Sequence[LabelledSample] = ()) -> None:
@@ -180,9 +191,11 @@ class ExamplePool:
         self._rendered: list[Dataset] = []
         self._generated = 0
         self._joined: dict[int, Dataset] = {}
+        self._varied: _VariedDrawings | None = None
+        self._is_varied = kind_of(settings.generator).varies_labelled
         self._counts = {
             TRAINING_STREAM: 0 if settings.fresh else settings.count,
-            HELD_OUT_STREAM: settings.held_out,
+            HELD_OUT_STREAM: 0 if self._is_varied else settings.held_out,
         }
 
     @property
@@ -194,10 +207,15 @@ class ExamplePool:
         """Generates one more chunk, if any is missing. Raises ValueError for a drawing with an unknown label."""
         if self._generated < len(self._labelled):
             labelled = self._labelled[self._generated : self._generated + LABELLED_CHUNK_SIZE]
-            self._rendered.append(encode_labelled(labelled, self.settings.generator))
             self._generated += len(labelled)
+            if self._is_varied:  # a weight repeats no drawing that may be held out
+                labelled = tuple(replace(each, weight=1) for each in labelled if each.weight)
+            self._rendered.append(encode_labelled(labelled, self.settings.generator))
             return
         if self.progress == 1:
+            return
+        if self._is_varied:
+            self._vary_next()
             return
         for stream, count in self._counts.items():
             chunks = self._chunks[stream]
@@ -205,6 +223,16 @@ class ExamplePool:
                 chunks.append(generate_chunk(self.settings, stream, len(chunks)))
                 self._generated += len(chunks[-1])
                 return
+
+    def _vary_next(self) -> None:
+        if self._varied is None:
+            weights = [each.weight for each in self._labelled if each.weight]
+            self._varied = _VariedDrawings(self.settings, _join(self._rendered), np.array(weights, np.int64))
+            self._rendered = []
+            self._joined[HELD_OUT_STREAM] = self._varied.held_out
+        chunks = self._chunks[TRAINING_STREAM]
+        chunks.append(self._varied.chunk(len(chunks)))
+        self._generated += len(chunks[-1])
 
     def generate_all(self) -> None:
         """Generates all missing chunks."""
@@ -248,6 +276,37 @@ def _join(parts: Sequence[Dataset]) -> Dataset:
     images = np.concatenate([part.images for part in parts])
     labels = np.concatenate([part.labels for part in parts])
     return Dataset(images, labels, parts[0].classes)
+
+
+class _VariedDrawings:
+    """Variations of the part of labelled drawings that is trained on, chunk by chunk; the other part, `held_out`.
+
+    drawings: each once. weights: (N,), how often each occurs beside the others of its label.
+    """
+
+    def __init__(self, settings: PoolSettings, drawings: Dataset, weights: NDArray[np.int64]) -> None:
+        self._settings = settings
+        training, held_out = drawings.split_indices(HELD_OUT_SHARE, settings.seed)
+        self.held_out = drawings.take(held_out)
+        self._drawings, weights = drawings.take(training), weights[training]
+        labels = self._drawings.labels
+        present = np.unique(labels)
+        shares = np.array_split(np.arange(settings.count), len(present))
+        order = np.concatenate(
+            [
+                np.resize(np.repeat(members, weights[members]), len(share))
+                for share, members in zip(
+                    shares, (np.flatnonzero(labels == label) for label in present), strict=True
+                )
+            ]
+        )
+        self._order = np.random.default_rng(settings.seed).permutation(order)
+
+    def chunk(self, number: int) -> Dataset:
+        """Chunk `number`, from 0, of CHUNK_SIZE examples, fewer in the last."""
+        drawings = self._drawings.take(self._order[number * CHUNK_SIZE : (number + 1) * CHUNK_SIZE])
+        generator, seed = self._settings.generator, self._settings.seed
+        return kind_of(generator).vary(generator, drawings, (seed, TRAINING_STREAM, number))
 
 
 def generate_chunk(settings: PoolSettings, stream: int, number: int) -> Dataset:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.backends import HostArray
-from engine.data import NO_CLASS, DataKind, InputSample, LabelledSample, input_kind, kind_for
+from engine.data import NO_CLASS, DataKind, InputSample, LabelledSample, generating_kind, input_kind, kind_for
 from engine.nn import Model
 
 
@@ -17,6 +18,7 @@ class Document:
     input: of the kind of data of the first model; one of another kind with the same type of source becomes one
     fit_to_frame: whether the input is centred and scaled to the frame before a model reads it
     labelled_samples: in the order in which they were added
+    class_marks: the number of the colour and shape of a class, by its name; other classes have that of their place
 
     Raises ValueError unless there are one or two models, and for an input that the first one's kind cannot encode.
     """
@@ -25,6 +27,7 @@ class Document:
     models: tuple[Model, ...]
     fit_to_frame: bool = False
     labelled_samples: tuple[LabelledSample, ...] = ()
+    class_marks: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.models) <= 2:
@@ -75,10 +78,20 @@ class Document:
         return kind_for(self.models[0].network) is not None
 
     @property
+    def generates_examples(self) -> bool:
+        """Whether there are generated examples of the first model's classes."""
+        return generating_kind(self.models[0].network) is not None
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """What the user's inputs can be labelled as: the classes of their kind, and "neither" last."""
         classes = self.models[0].network.classes if self.can_train else self.kind.class_names
         return (*classes, NO_CLASS)
+
+    @property
+    def example_labels(self) -> tuple[str, ...]:
+        """The labels of which the kind of data makes examples."""
+        return tuple(label for label in self.labels if self.kind.has_example(label))
 
     @property
     def fitted_input(self) -> InputSample[Any]:

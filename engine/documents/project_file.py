@@ -18,6 +18,7 @@ from engine.backends import HostArray
 from engine.data import (
     DATA_KINDS,
     DEFAULT_KIND,
+    MAX_OWN_CLASSES,
     InputSample,
     LabelledSample,
     PoolSettings,
@@ -68,6 +69,7 @@ _FIRST_WITH_KINDS: Final = 3  # the version since which a file says of which kin
 _MAX_BRANCHES: Final = 10_000
 # Seconds since 1970; no calendar knows later times.
 _LATEST_TIME = 1 << 37
+_ClassName: TypeAlias = Annotated[str, msgspec.Meta(max_length=20_000)]
 _Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 
@@ -123,6 +125,7 @@ class _ProjectHeader(msgspec.Struct):
     labels, weights: of all labelled samples of the file
     inputs: the kinds of the document's input and of all labelled samples; files before version 3 have none, and
         drawings of the default kind
+    marks: the numbers of the colours and shapes of classes
     """
 
     saved: float
@@ -139,6 +142,9 @@ class _ProjectHeader(msgspec.Struct):
     labels: list[Annotated[str, msgspec.Meta(max_length=200)]]
     weights: list[_Count]
     inputs: list[str] = msgspec.field(default_factory=list)
+    marks: dict[_ClassName, Annotated[int, msgspec.Meta(ge=0, lt=MAX_OWN_CLASSES)]] = msgspec.field(
+        default_factory=dict
+    )
 
 
 def save_project(path: FilePath, project: ProjectState) -> None:
@@ -152,7 +158,7 @@ def save_project(path: FilePath, project: ProjectState) -> None:
         None if run is None else (run.current_point.branch, run.current_point.step),
         1 if run is None else run.spacing,
         dict(project.branch_names), inputs.indices(document.labelled_samples), inputs.labels, inputs.weights,
-        [sample.kind.name for sample in inputs.samples],
+        [sample.kind.name for sample in inputs.samples], dict(document.class_marks),
     )  # fmt: skip
     lines, origins = ((), ()) if run is None else (run.branches, run.branch_origins)
     networks: list[Network] = []
@@ -273,6 +279,7 @@ def _model_entry(model: Model) -> Json:
         "threshold": model.threshold,
         "origin": dict(model.origin),
         "moment": None if point is None else [point.branch, point.step],
+        "fresh": None if model.fresh_classes is None else list(model.fresh_classes),
     }
 
 
@@ -291,7 +298,7 @@ def _parse_project(data: bytes) -> ProjectState:
     )
     if models and not samples[0].has_source_of(input_kind(models[0].network)):
         raise InvalidFile("holds an input that is none of its network")
-    document = Document(samples[0], models, header.fit, _select(labelled, header.own))
+    document = Document(samples[0], models, header.fit, _select(labelled, header.own), header.marks)
     return ProjectState(
         document,
         parse_config(description.get("recipe")),
@@ -352,7 +359,12 @@ def _parse_model(entry: Json, parameters: _Arrays) -> Model:
         raise InvalidFile("has an origin that is not a JSON object")
     moment = entry.get("moment")
     point = None if moment is None else RunPoint(*_convert(moment, tuple[_Count, _Count], "moment"))
-    return Model(parse_name(entry), network, parameters, threshold, origin, point)
+    fresh = entry.get("fresh")
+    if fresh is not None:
+        fresh = _convert(fresh, tuple[_ClassName, ...], "fresh")
+        if not set(fresh) <= set(network.classes):
+            raise InvalidFile("has a new class that its network does not know")
+    return Model(parse_name(entry), network, parameters, threshold, origin, point, fresh)
 
 
 def _parse_project_header(description: Json) -> _ProjectHeader:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.backends import HostArray, numpy_backend
-from engine.data import Dataset, kind_for
+from engine.data import Dataset, generating_kind
 from engine.nn import BatchPredictor, Model, Network, Parameters, ablated
 from engine.training import Evaluation, Evaluator
 
@@ -111,11 +111,11 @@ def ablation_examples(network: Network, held_out: Dataset | None) -> tuple[Datas
     expected = network.input_shape, network.classes
     if held_out is not None and len(held_out) and expected == (held_out.images.shape[1:], held_out.classes):
         return Dataset(held_out.images[:MAX_HELD_OUT], held_out.labels[:MAX_HELD_OUT], held_out.classes), True
-    kind = kind_for(network)
+    kind = generating_kind(network)
     if kind is None:
         raise ValueError(
             f"No examples of {' and '.join(network.classes)} can be generated: train this network to use its "
             "held-out examples."
         )
-    settings = kind.with_input_shape(kind.default_settings(), network.input_shape)
+    settings = kind.settings_for(network)
     return kind.generate(kind.without_unlabelled(settings), GENERATED_COUNT, GENERATED_SEED), False

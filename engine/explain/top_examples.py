@@ -282,27 +282,24 @@ class ExampleReader:
     ) -> None:
         """Raises ShapeError if there are no such examples of this input."""
         self.training_data, pool = training_data, training_data.generated
-        fitted, total = kind_of(pool.generator).with_input_shape(pool.generator, input_shape), pool.count
+        fitted = kind_of(pool.generator).with_input_shape(pool.generator, input_shape)
+        total = training_data.generated_count
         self.classes = pool.classes
         # Parts are generated whole, so that fewer examples are the first of them.
         count = total if limit is None else min(total, -(-limit // CHUNK_SIZE) * CHUNK_SIZE)
-        self._settings = replace(pool, generator=fitted, count=count)
+        self._settings, self._generated_count = replace(pool, generator=fitted, count=max(count, 1)), count
         self._labelled = [replace(each, weight=1) for each in training_data.labelled_samples if each.weight]
-        fits = (
-            generated is not None
-            and len(generated) >= self._settings.count
-            and generated.images.shape[1:] == input_shape
-        )
+        fits = generated is not None and len(generated) >= count and generated.images.shape[1:] == input_shape
         self._generated = generated if fits else None
         self._last: tuple[int, Dataset] | None = None
-        self._generated_parts = -(-self._settings.count // CHUNK_SIZE)
+        self._generated_parts = -(-count // CHUNK_SIZE)
         self.part_count = self._generated_parts + -(-len(self._labelled) // LABELLED_CHUNK_SIZE)
-        self.count = self._settings.count + len(self._labelled)
+        self.count = count + len(self._labelled)
 
     def first_index(self, part: int) -> int:
         """The index of the first example of a part."""
         beyond = part - self._generated_parts
-        return part * CHUNK_SIZE if beyond < 0 else self._settings.count + beyond * LABELLED_CHUNK_SIZE
+        return part * CHUNK_SIZE if beyond < 0 else self._generated_count + beyond * LABELLED_CHUNK_SIZE
 
     def part(self, part: int) -> Dataset:
         """One part. Raises ValueError for a labelled drawing of an unknown class."""
@@ -312,7 +309,7 @@ class ExampleReader:
 
     def picture(self, index: int) -> HostArray:
         """One example's picture, (H, W)."""
-        beyond = index - self._settings.count
+        beyond = index - self._generated_count
         part = index // CHUNK_SIZE if beyond < 0 else self._generated_parts + beyond // LABELLED_CHUNK_SIZE
         picture: HostArray = self.part(part).images[index - self.first_index(part), 0]
         return picture
@@ -320,11 +317,11 @@ class ExampleReader:
     def _read_part(self, part: int) -> Dataset:
         first = self.first_index(part)
         if part >= self._generated_parts:
-            start = first - self._settings.count
+            start = first - self._generated_count
             return encode_labelled(self._labelled[start : start + LABELLED_CHUNK_SIZE], self._settings.generator)
         if self._generated is None:
             return generate_chunk(self._settings, TRAINING_STREAM, part)
-        last = min(first + CHUNK_SIZE, self._settings.count)
+        last = min(first + CHUNK_SIZE, self._generated_count)
         return Dataset(self._generated.images[first:last], self._generated.labels[first:last], self.classes)
 
 

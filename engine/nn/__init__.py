@@ -1,5 +1,6 @@
 """Networks: layers in order, plans that run them, models that hold parameters, predictions."""
 
+from engine.nn.class_editing import with_classes
 from engine.nn.inference import (
     BLANK_INK,
     UNSURE,
@@ -60,5 +61,6 @@ __all__ = [
     "targets",
     "weight_layer_of",
     "with_bias",
+    "with_classes",
     "with_kernel_slices",
 ]

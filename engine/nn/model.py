@@ -18,6 +18,8 @@ class Model:
     threshold: the vote below which the prediction is "unsure", None if the network has none
     origin: where it comes from, as saved with a model (command, seed, results)
     run_point: the point of the training history that the parameters belong to, None outside this session's training
+    fresh_classes: classes whose outputs have initial weights since the classes were edited, None if they were not
+        edited after training
     ablated_kernels: what the kernels held that were ablated, by layer, counted from 1, and channel; not saved
     Raises ShapeError or ValueError unless the parameters are the network's.
     """
@@ -28,6 +30,7 @@ class Model:
     threshold: float | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     run_point: RunPoint | None = None
+    fresh_classes: tuple[str, ...] | None = None
     ablated_kernels: Mapping[tuple[int, int], Kernel] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -199,15 +199,27 @@ class Network:
             ],
         )
 
-    def with_classes(self, classes: tuple[str, ...]) -> Network:
-        """The same network for these classes, with as many outputs of its last Dense. Raises ValueError without a
-        Dense layer, or if the layers after it do not fit."""
-        layers = self.layers
-        if len(classes) == len(self.classes):
+    @cached_property
+    def class_layer(self) -> int | None:
+        """The index, from 0, of the layer that has an output per class; None if its outputs cannot be changed."""
+        outputs = range(len(self.classes))
+        found = (at for at, layer in enumerate(self.layers) if layer.with_outputs(outputs) is not None)
+        return max(found, default=None)
+
+    def with_classes(self, classes: tuple[str, ...], kept: Sequence[int | None] | None = None) -> Network:
+        """The same network for these classes, with as many outputs of its last Dense.
+
+        kept: for each class the present one, counted from 0, whose output it keeps, None for a new one; by default
+            the classes have the present outputs in order
+        Raises ValueError without a Dense layer, or if the layers after it do not fit.
+        """
+        present = range(len(self.classes))
+        outputs = [at if at in present else None for at in range(len(classes))] if kept is None else list(kept)
+        if outputs == list(present):
             return replace(self, classes=classes)
-        for index, layer in reversed(list(enumerate(layers))):
-            if (fitted := layer.with_outputs(len(classes))) is not None:
-                return replace(self, layers=(*layers[:index], fitted, *layers[index + 1 :]), classes=classes)
+        layers, at = self.layers, self.class_layer
+        if at is not None and (fitted := layers[at].with_outputs(outputs)) is not None:
+            return replace(self, layers=(*layers[:at], fitted, *layers[at + 1 :]), classes=classes)
         raise ValueError(
             f"The network has {len(self.classes)} classes, and without a Dense layer it cannot be changed to "
             f"{len(classes)}; choose another."

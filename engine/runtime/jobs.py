@@ -21,6 +21,7 @@ from engine.data import (
     generate_chunk,
     generate_samples,
     input_kind,
+    kind_of,
 )
 from engine.explain import (
     COARSE_ROUNDS,
@@ -350,6 +351,7 @@ def _labelled_predictions_job(
 def _held_out_job(query: HeldOutQuery, context: JobContext) -> HeldOutJob | None:
     settings, network = query.settings, context.model.network
     fits = (settings.classes, settings.input_shape) == (network.classes, network.input_shape)
+    fits = fits and not kind_of(settings.generator).varies_labelled
     return HeldOutJob(query, context) if fits and context.training is None else None
 
 

@@ -310,6 +310,7 @@ class TrainingRun:
                 f"{made} made here are {' and '.join(request.data.classes)}; train it on its own pictures with "
                 "xo train --data."
             )
+        request.training_data.check()
         if not isinstance(request.origin, RunPoint):
             self._data.retain_current()
         saved = request.saved_run if request.origin == "kept" else None

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from engine.cli import command_arguments
-from engine.data import PoolSettings, TrainingData
+from engine.data import PoolSettings, TrainingData, kind_of
 from engine.documents import PRESETS
 from engine.nn import Model, RunPoint
 from engine.runtime import TrainingReport
@@ -63,7 +63,7 @@ def command_of_run(model: Model, training: TrainingReport, device: str) -> Train
 
 def _check(model: Model, data: PoolSettings) -> None:
     """Raises ValueError for a network with other classes than its generated examples."""
-    if model.network.classes != data.classes:
+    if model.network.classes != data.classes or kind_of(data.generator).varies_labelled:
         message = translate(
             "AsCommand", "{0} has the classes {1}, which no drawing is: give xo train its own pictures with --data."
         )
@@ -95,7 +95,7 @@ def _command_line(
         "trained.safetensors",
     ]
     missing += changes_made
-    if own := origin.training_data.count - data.count:
+    if own := origin.training_data.count - origin.training_data.generated_count:
         missing.insert(0, translate("AsCommand", "your own drawings ({0} of the examples)").format(own))
     return TrainCommandLine(shlex.join(arguments), step, tuple(missing))
 

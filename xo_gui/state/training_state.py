@@ -20,6 +20,8 @@ from xo_gui.state.commands import TrainingSettings
 # second step raises the error to many times the first, and leaves most hidden values dead.
 DEFAULT_CONFIG = TrainingConfig(AdamW(0.008, decay=0.02), Cosine(0.05, warmup=0.02), epochs=20)
 
+VARIED_COUNT: Final = 1_000  # variations of labelled drawings in an epoch
+
 STOPPED_STATES: Final = ("paused", "ended", "diverged", "failed")
 
 
@@ -68,7 +70,9 @@ class NetworkRuns:
     def of_new(self, model: Model) -> NetworkRuns:
         """Those of a network that was not trained yet: its preset determines the examples, other settings stay."""
         config = replace(self.config, frozen=())  # another network has other layers
-        data = replace(self.data, generator=default_data(model.network, self.data.seed).generator)
+        data = default_data(model.network, self.data.seed)
+        if kind_of(data.generator).varies_labelled == kind_of(self.data.generator).varies_labelled:
+            data = replace(self.data, generator=data.generator)
         return NetworkRuns(config, data, trained=model)
 
 
@@ -283,5 +287,9 @@ class ControllerState:
 def default_data(network: Network, seed: int) -> PoolSettings:
     """The training examples of a network: those of its preset, or else the default ones of its kind of data."""
     known = next((p.config.data for p in PRESETS.values() if p.config and p.network == network), None)
-    settings = input_kind(network).default_settings() if known is None else known
-    return PoolSettings(kind_of(settings).with_input_shape(settings, network.input_shape), seed=seed)
+    if known is not None:
+        return PoolSettings(kind_of(known).with_input_shape(known, network.input_shape), seed=seed)
+    kind = input_kind(network)
+    if kind.varies_labelled:
+        return PoolSettings(kind.settings_for(network), VARIED_COUNT, 1, seed)
+    return PoolSettings(kind.settings_for(network), seed=seed)

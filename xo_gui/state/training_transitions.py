@@ -213,7 +213,7 @@ def _committed(state: ControllerState, model: Model, report: TrainingReport) -> 
     stands = trained is not None and state.is_known(trained) and trained.run_point == report.current_point
     if stands and state.runs.awaits == "stop":
         return replace(state, runs=runs), ()
-    model = replace(model, run_point=report.shown_point, origin={})
+    model = replace(model, run_point=report.shown_point, origin={}, fresh_classes=None)
     painted = None if state.painted is None else (state.painted[0], model)
     state = replace(state, model=model, runs=replace(runs, trained=model), painted=painted).with_known(model)
     text = translate("TrainingController", "training to step {0}").format(report.shown_point.step)
@@ -374,7 +374,8 @@ def _train(state: ControllerState, span: Span) -> Step:
     """Resume at the shown point of the history, or begin a fresh run if there is none."""
     request, training = state.runs.request, state.runs.training
     if request is None or not state.live:
-        return _begin(state, "fresh", span)
+        # After an edit of the classes, the other layers and the classes that were kept need not learn again.
+        return _begin(state, "fresh" if state.model.fresh_classes is None else "weights", span)
     point = request.shown_point
     if point is None and training is not None and has_done_all_epochs(training, request.config):
         return _begin(state, "fresh", span)

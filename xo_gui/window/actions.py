@@ -5,7 +5,7 @@ Menus, shortcuts, status tips and the list of keys are made from these tables (`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -111,6 +111,7 @@ class WindowState:
     theme: str
     full_screen: bool
     labels: tuple[str, ...]
+    example_labels: tuple[str, ...]
     is_drawn: bool
     undo: str | None
     redo: str | None
@@ -135,6 +136,7 @@ def state_of(window: ActionWindow) -> WindowState:
         theme=window.theme_name,
         full_screen=window.isFullScreen(),
         labels=document.labels,
+        example_labels=document.example_labels,
         is_drawn=document.kind.input_view == DrawingView.name,
         undo=stack.undoText() if stack.canUndo() else None,
         redo=stack.redoText() if stack.canRedo() else None,
@@ -187,13 +189,16 @@ class ActionSpec:
 class LabelActions:
     """A row of ACTIONS that stands for one action a label of the Document: `make(label, keys of the labels)`.
 
-    Keys that another action has are left out."""
+    Keys that another action has are left out.
+    of_examples: only for the labels of which there are examples.
+    """
 
     make: Callable[[str, dict[str, str]], ActionSpec]
+    of_examples: bool = False
 
-    def rows(self, labels: Sequence[str]) -> Iterator[ActionSpec]:
-        keys = label_keys(labels)
-        return (self.make(label, keys) for label in labels)
+    def rows(self, state: WindowState) -> Iterator[ActionSpec]:
+        keys = label_keys(state.labels)
+        return (self.make(label, keys) for label in (state.example_labels if self.of_examples else state.labels))
 
 
 @dataclass(frozen=True)
@@ -485,7 +490,7 @@ ACTIONS: tuple[ActionSpec | LabelActions, ...] = (
         "show-data", "data", QT_TR_NOOP("Show the &data"), QT_TR_NOOP("Show the training data"),
         lambda window: window.show_data(), ("Ctrl+D",),
     ),
-    LabelActions(_example),
+    LabelActions(_example, of_examples=True),
     # -- Explain
     ActionSpec(
         "inspector", "explain", QT_TR_NOOP("&Inspector"), QT_TR_NOOP("Show the arithmetic of a value"),

@@ -61,8 +61,8 @@ class Menus(QObject):
         if state == before:
             return
         self._state = state
-        if before is None or state.labels != before.labels:
-            self._make_actions_of(state.labels)
+        if before is None or (state.labels, state.example_labels) != (before.labels, before.example_labels):
+            self._make_actions_of(state)
         self.show_state()
 
     def add_key_widget(self, widget: QWidget) -> None:
@@ -112,7 +112,7 @@ class Menus(QObject):
         if not spec.menu:
             self._parent.addAction(action)
 
-    def _make_actions_of(self, labels: tuple[str, ...]) -> None:
+    def _make_actions_of(self, state: WindowState) -> None:
         """Make the actions of the labels, in the place of those of other labels."""
         for action in (action for actions in self._of_labels for action in actions):
             del self.actions[action.spec.id]
@@ -121,7 +121,7 @@ class Menus(QObject):
         self._of_labels = []
         for row in ACTIONS:
             if isinstance(row, LabelActions):
-                made = [WindowAction(spec, self._window, self._parent) for spec in row.rows(labels)]
+                made = [WindowAction(spec, self._window, self._parent) for spec in row.rows(state)]
                 for action in made:
                     self._prepare(action)
                     action.setShortcuts([keys for keys in action.shortcuts() if keys.toString() not in taken])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -59,8 +59,8 @@ class Dense(Layer):
             "each value gets gradient through its weights from all it voted for; each weight, by its value.",
         )
 
-    def with_outputs(self, count: int) -> Dense:
-        return replace(self, units=count)
+    def with_outputs(self, kept: Sequence[int | None]) -> Dense:
+        return replace(self, units=len(kept))
 
     def in_torch(self, torch: Any, tensors: Mapping[str, Any]) -> Callable[[Any], Any]:
         weight, bias = tensors["weight"], tensors.get("bias")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar, NamedTuple, TypeAlias
@@ -108,8 +108,11 @@ class Layer:
         """The block with each of its layers changed; a plain layer as it is."""
         return self
 
-    def with_outputs(self, count: int) -> Layer | None:
-        """The layer with another number of outputs, None if it cannot have one."""
+    def with_outputs(self, kept: Sequence[int | None]) -> Layer | None:
+        """The layer with other outputs, None if it cannot have these.
+
+        kept: for each of them the present output that it is, counted from 0, None for a new one
+        """
         return None
 
     def fused_with(self, above: Layer) -> Layer | None:

@@ -3,6 +3,7 @@ it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -38,6 +39,11 @@ class Votes(Layer):
     @cached_property
     def text(self) -> LayerText:
         return LayerText("Votes", Phrase("mean of the strong"))
+
+    def with_outputs(self, kept: Sequence[int | None]) -> Votes | None:
+        """The same positions in another order; None for a new output, of which no positions are known."""
+        known = [self.strong[output] for output in kept if output is not None]
+        return Votes(tuple(known)) if len(known) == len(kept) else None
 
     def output_shape(self, shape: Shape) -> Shape:
         """(classes,). Raises ShapeError if a position is beyond the vector."""

@@ -70,7 +70,7 @@ class BatchPage(QWidget):
     def set_training(self, settings: TrainingSettings) -> None:
         """Notes where the labelled drawings begin among the examples."""
         self._generated = (
-            settings.data.count if settings.training_data is None else settings.training_data.generated.count
+            settings.data.count if settings.training_data is None else settings.training_data.generated_count
         )
 
     def set_training_report(self, training: TrainingReport | None) -> None:
@@ -197,7 +197,8 @@ class DataView(View):
         on_generator_page = self.stack.currentWidget() is self.generator_page
         if is_pending:
             text = self.tr("Not trained on yet:")
-            self.summary.setText(f"{text} {generated_counts_text(settings.data)}" if on_generator_page else text)
+            counts = generated_counts_text(settings.data) if document.generates_examples else ""
+            self.summary.setText(f"{text} {counts}" if on_generator_page and counts else text)
             self.summary.setToolTip(self.tr("Changes here are used from the next start or branch on."))
             return
         if not document.can_train:
@@ -206,18 +207,16 @@ class DataView(View):
             self.summary.setText(text.format(model.name, self.tr(" and ").join(model.network.classes)))
             self.summary.setToolTip(self.summary.text())
             return
+        if not document.generates_examples:
+            self._update_own_summary(document, settings)
+            return
         generated = f"{settings.data.count:,}".replace(",", " ")
         if not document.labelled_samples and on_generator_page:
             text = self.tr("Per epoch: {0}.").format(generated_counts_text(settings.data))
         elif not document.labelled_samples:
             text = self.tr("Trains on {0} generated drawings.").format(generated)
         elif self.stack.currentWidget() is self.drawings_page:
-            text = label_counts_text(document.labelled_samples, document.labels)
-            late, said = self.drawings_page.late_step, self.tr("; {0} predicted correctly.")
-            if late is not None:
-                said = self.tr("; after step {1}, {0} predicted correctly.")
-            has_predictions = self.drawings_page.has_predictions
-            text += said.format(self.drawings_page.correct_count, late) if has_predictions else "."
+            text = self._own_counts_text(document)
         elif on_generator_page:
             text = self.tr("{0}, and {1} of yours.").format(
                 generated_counts_text(settings.data),
@@ -229,6 +228,30 @@ class DataView(View):
         self.summary.setText(text)
         tip = self.tr("Every epoch has {0} generated drawings and {1} of yours, each counted by its weight")
         self.summary.setToolTip(tip.format(generated, total_weight(document.labelled_samples)))
+
+    def _own_counts_text(self, document: Document) -> str:
+        """How many drawings of each label there are, and how many of them are predicted correctly."""
+        text = label_counts_text(document.labelled_samples, document.labels)
+        late, said = self.drawings_page.late_step, self.tr("; {0} predicted correctly.")
+        if late is not None:
+            said = self.tr("; after step {1}, {0} predicted correctly.")
+        has_predictions = self.drawings_page.has_predictions
+        return text + (said.format(self.drawings_page.correct_count, late) if has_predictions else ".")
+
+    def _update_own_summary(self, document: Document, settings: TrainingSettings) -> None:
+        """Shows what is trained on where all examples are variations of the user's drawings."""
+        count = f"{settings.data.count:,}".replace(",", " ")
+        if not document.labelled_samples:
+            text = self.tr("Trains on your drawings of these classes; there are none yet.")
+        elif self.stack.currentWidget() is self.drawings_page:
+            text = self._own_counts_text(document)
+        else:
+            text = self.tr("Per epoch: {0} variations of your drawings, as many of each class.").format(count)
+        self.summary.setText(text)
+        tip = self.tr(
+            "Every epoch has {0} variations of your drawings, as many of each class; one in five is held out"
+        )
+        self.summary.setToolTip(tip.format(count))
 
     # -- user input --------------------------------------------------------------------------------------------
 

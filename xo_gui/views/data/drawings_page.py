@@ -163,8 +163,11 @@ class DrawingsPage(QWidget):
 
     @property
     def has_predictions(self) -> bool:
-        """Whether there are predictions, of a model with the classes of these drawings."""
-        return self._document is not None and self._document.can_train and bool(self._predictions)
+        """Whether there are predictions, of a model with the classes of some of these drawings."""
+        document = self._document
+        if document is None or not document.can_train or not self._predictions:
+            return False
+        return any(each.label in document.labels for each in document.labelled_samples)
 
     @property
     def correct_count(self) -> int:
@@ -188,7 +191,7 @@ class DrawingsPage(QWidget):
             network = self._document.models[0].network
             vote = vote_text(network, prediction.vote)
             description = self.tr("predicted {0}, {1}").format(prediction.predicted_class, vote)
-            if is_evaluated and not self._is_correct(labelled):
+            if is_evaluated and labelled.label in self._labels and not self._is_correct(labelled):
                 badge = f"→ {'?' if prediction.predicted_class == UNSURE else prediction.predicted_class}"
         label, classes = labelled.label, self._labels[:-1]
         index = classes.index(label) if label in classes else -1

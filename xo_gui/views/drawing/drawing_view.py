@@ -105,7 +105,7 @@ class DrawingView(InputView):
         document = self._document
         assert document is not None
         named = document.kind.named_examples(document.models[0].network.input_shape)
-        self.example_buttons = {label: self._example_button(label) for label in document.labels}
+        self.example_buttons = {label: self._example_button(label) for label in document.example_labels}
         heading = QLabel(self.tr("Example:"))
         heading.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.examples.set_widgets((heading, *self.example_buttons.values()))

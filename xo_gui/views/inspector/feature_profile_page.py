@@ -170,7 +170,7 @@ class FeatureProfilePage(QWidget):
         self._show_buttons(has_profile, busy, profile)
         self._show_examples()
         data = self._training_data
-        total = 0 if data is None else data.generated.count + total_weight(data.labelled_samples)
+        total = 0 if data is None else data.generated_count + total_weight(data.labelled_samples)
         self.top_label.setText(top_examples_text(profile, total))
         self.facts_sheet.set_blocks(profile_blocks(profile), False)
         self.image_sheet.setAccessibleDescription(accessible_text(profile))

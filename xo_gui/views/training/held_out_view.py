@@ -125,8 +125,10 @@ class HeldOutView(View):
     @property
     def _empty_text(self) -> str:
         """Why there is nothing, and what to do."""
-        if self._document is None or self._document.can_train:
+        if self._document is None or self._document.generates_examples:
             return self.tr("Held-out drawings are being evaluated; the mistakes appear here.")
+        if self._document.can_train:
+            return self.tr("Train on your drawings: one in five is held out, and the mistakes appear here.")
         return self.tr("No drawings of its classes can be generated to evaluate this network: choose one above.")
 
     def _show_tiles(self, tiles: tuple[Thumbnail, ...], text: str) -> None:

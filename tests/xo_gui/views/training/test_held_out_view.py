@@ -89,7 +89,7 @@ def test_the_shipped_network_is_judged_before_any_training_while_somebody_looks(
 def test_a_network_for_other_pictures_says_what_to_do_however_narrow_it_is(view: HeldOutView, hand: Hand) -> None:
     hand.window.use_preset("hanuschkin")
     hand.settle()
-    hand.qtbot.waitUntil(lambda: "choose one above" in view.summary_label.text(), timeout=10_000)
+    hand.qtbot.waitUntil(lambda: "one in five is held out" in view.summary_label.text(), timeout=10_000)
     view.window().resize(900, 640)
     assert view.summary_label.isVisible()
     assert view.summary_label.height() >= view.summary_label.heightForWidth(view.summary_label.width())
