@@ -16,6 +16,7 @@ from xo_gui.widgets.class_symbols import (
     paint_class_name,
     paint_class_symbol,
 )
+from xo_gui.widgets.empty_pictures import EmptyLabel, EmptyPicture, paint_below_text, paint_empty
 from xo_gui.widgets.form import COMPACT_STYLE, ComboBox, SettingsForm
 from xo_gui.widgets.formula_text import (
     APPROXIMATELY,
@@ -71,6 +72,8 @@ __all__ = [
     "ComboBox",
     "CompactButton",
     "Computation",
+    "EmptyLabel",
+    "EmptyPicture",
     "FocusFrameWidget",
     "HeaderButton",
     "HintLabel",
@@ -105,8 +108,10 @@ __all__ = [
     "menu_text",
     "needs_black_text",
     "operands",
+    "paint_below_text",
     "paint_class_name",
     "paint_class_symbol",
+    "paint_empty",
     "percent_loss_text",
     "percent_text",
     "percent_texts",

@@ -50,7 +50,7 @@ from xo_gui.views.network import (
     paint_ring,
     prediction_text,
 )
-from xo_gui.widgets import CompactButton
+from xo_gui.widgets import CompactButton, EmptyLabel
 
 
 class CompareView(LayerStripView):
@@ -376,7 +376,8 @@ class CompareStart(QWidget):
         column.addLayout(
             self._row(self.tr("or a copy of"), [(self.tr("These weights"), tip, CompareWithCurrent())])
         )
-        column.addStretch()
+        column.addSpacing(10)
+        column.addWidget(EmptyLabel("", "compare", self), 1)
 
     def _row(self, title: str, choices: list[tuple[str, str, Command]]) -> QHBoxLayout:
         row = QHBoxLayout()

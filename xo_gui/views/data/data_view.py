@@ -27,7 +27,7 @@ from xo_gui.state import BranchWithNewData, Restart, Start, TrainingSettings
 from xo_gui.views.data.drawings_page import DrawingsPage, generated_counts_text, label_counts_text
 from xo_gui.views.data.generator_page import GeneratorPage
 from xo_gui.views.view import View
-from xo_gui.widgets import CompactButton, HeaderButton, HintLabel, Thumbnail, Thumbnails
+from xo_gui.widgets import CompactButton, EmptyLabel, HeaderButton, Thumbnail, Thumbnails
 
 _UPDATE_INTERVAL: Final = 0.25  # seconds between two batches that are shown during training
 
@@ -59,7 +59,8 @@ class BatchPage(QWidget):
         column.setSpacing(4)
         column.addWidget(self.summary)
         column.addWidget(self.thumbnails, 1)
-        empty = HintLabel(self.tr("Train, or run one step: the drawings of the batch are shown here."), self)
+        text = self.tr("Train, or run one step: the drawings of the batch are shown here.")
+        empty = EmptyLabel(text, "batch", self)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(empty)
         self._pages.addWidget(full)

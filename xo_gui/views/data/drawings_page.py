@@ -25,7 +25,7 @@ from engine.documents import Document
 from engine.nn import UNSURE, Network, RunPoint
 from engine.runtime import LabelledPrediction
 from xo_gui.app import translate
-from xo_gui.widgets import CompactButton, HintLabel, SliderRow, Thumbnail, Thumbnails, vote_text
+from xo_gui.widgets import CompactButton, EmptyLabel, SliderRow, Thumbnail, Thumbnails, vote_text
 
 _SIDE = 40  # pixels of a thumbnail
 _CANVAS_LETTERS = "PE"  # pen, eraser
@@ -395,7 +395,7 @@ class DrawingsPage(QWidget):
         column.setSpacing(6)
         column.addWidget(self.thumbnails, 1)
         column.addLayout(tools)
-        self._hint = HintLabel("", self)
+        self._hint = EmptyLabel("", "drawings", self)
         self._pages = QStackedLayout(self)
         self._pages.addWidget(self._hint)
         self._pages.addWidget(full)

@@ -30,7 +30,7 @@ from xo_gui.views.step.phases import STEP_PHASES, PhaseStep, phase_step_at, phas
 from xo_gui.views.step.step_strip import StepStrip
 from xo_gui.views.step.weight_panel import WeightPanel
 from xo_gui.views.view import View
-from xo_gui.widgets import ThinSlider, WrappingRow, four_digit_text
+from xo_gui.widgets import EmptyLabel, ThinSlider, WrappingRow, four_digit_text
 
 # Training at this many steps per second or fewer is followed step by step.
 MAX_FOLLOWED_PACE: Final = 1.0
@@ -391,7 +391,10 @@ class StepView(View):
         lines.addStretch(2)
         lines.addWidget(self.empty_label)
         lines.addWidget(self.step_button, 0, Qt.AlignmentFlag.AlignHCenter)
-        lines.addStretch(3)
+        lines.addSpacing(10)
+        picture = EmptyLabel("", "step", waiting)
+        picture.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        lines.addWidget(picture, 3)
         self._pages = QStackedLayout()
         self._pages.addWidget(waiting)
         self._pages.addWidget(shown)

@@ -24,7 +24,7 @@ from xo_gui.app import SMALL_PX, current_theme, font
 from xo_gui.state import RenameBranch, SetBranchVisible, ShowPoint, Start, TrainingSettings
 from xo_gui.views.training.curve_plot import shown_branch, swatch
 from xo_gui.views.view import View
-from xo_gui.widgets import CompactButton, HintLabel, WrappingRow, integer_text
+from xo_gui.widgets import CompactButton, EmptyLabel, WrappingRow, integer_text
 
 _NAME, _FROM, _STEPS, _HELD_OUT = range(4)
 _LEAST_WIDTH = 270  # at which names can be read beside the other columns
@@ -230,14 +230,13 @@ class BranchesView(View):
         self.table.branches.renamed.connect(self._rename)
         self.table.branches.visibility_changed.connect(self._set_visible)
         self.table.selectionModel().currentChanged.connect(self._enable_buttons)
-        self.hint_label = HintLabel(
-            self.tr("Train, and every run and branch of the training is listed here."), self
-        )
+        text = self.tr("Train, and every run and branch of the training is listed here.")
+        self.hint_label = EmptyLabel(text, "branches", self)
         self._create_buttons()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.hint_label)
+        column.addWidget(self.hint_label, 1)
         column.addWidget(self.table, 1)
         column.addWidget(self._buttons)
         self.setFocusProxy(self.table)
@@ -266,6 +265,7 @@ class BranchesView(View):
         run = None if training is None else training.run_id
         self.table.branches.show(run, tuple(self._row(branch, branches) for branch in branches))
         self.hint_label.setVisible(not branches)
+        self.table.setVisible(bool(branches))
         self.table.setVisible(bool(branches))
         for button in (self.end_button, self.continue_button):
             button.setVisible(bool(branches))

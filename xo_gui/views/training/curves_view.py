@@ -21,7 +21,7 @@ from xo_gui.app import SMALL_PX, font, theme_service
 from xo_gui.state import ShowPoint, TrainingSettings
 from xo_gui.views.training.curve_plot import CurvePlot, Measure, shown_branch, smoothed
 from xo_gui.views.view import View
-from xo_gui.widgets import HeaderButton, WrappingRow, short_text
+from xo_gui.widgets import EmptyLabel, HeaderButton, WrappingRow, short_text
 
 WINDOWS = (1, 5, 10, 25, 50, 100, 250)  # steps to smooth over
 _DEFAULT_WINDOW = 25
@@ -53,8 +53,12 @@ class CurvesView(View):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         column.addWidget(self._header)
+        text = self.tr("Train, and the error of every step is drawn here.")
+        self.empty_label = EmptyLabel(text, "curve", self)
+        column.addWidget(self.empty_label, 1)
         column.addWidget(self.plot, 1)
         column.addWidget(self.value)
+        self._update_text()
         self.setAccessibleName(self.tr("Curves of error and accuracy"))
         theme_service.changed.connect(self._draw)
 
@@ -119,8 +123,11 @@ class CurvesView(View):
         branch, training, hovered = shown_branch(self._training, self._settings), self._training, self._hovered
         if hovered is not None and training is not None and hovered.branch < len(training.branches):
             branch = training.branches[hovered.branch]
-        if branch is None or not len(branch.curves.steps):
-            self.value.setText(self.tr("Train, and the error of every step\nis drawn here."))
+        is_empty = branch is None or not len(branch.curves.steps)
+        self.empty_label.setVisible(is_empty)
+        for widget in (self.plot, self.value):
+            widget.setVisible(not is_empty)
+        if branch is None or is_empty:
             return
         look = None if self._settings is None else self._settings.shown_point
         point = hovered or look or RunPoint(branch.number, branch.end)

@@ -19,7 +19,7 @@ from xo_gui.state import ShowPoint, TrainingSettings
 from xo_gui.views.network import layer_names, paint_dead_mark, rounded_limit
 from xo_gui.views.training.histogram_rows import dead_tooltip
 from xo_gui.views.view import View
-from xo_gui.widgets import kernel_atlas
+from xo_gui.widgets import kernel_atlas, paint_empty
 
 _GAP, _TEXT_HEIGHT, _MIN_WIDTH, _PAD = 8.0, 16.0, 44.0, 4.0
 _MAX_SCALE = 14.0  # logical pixels of a weight
@@ -233,14 +233,12 @@ class KeyframeStrip(QWidget):
     # -- painting ----------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        theme = current_theme()
         with QPainter(self) as painter:
             painter.setFont(font(SMALL_PX))
             boxes = self.keyframe_boxes()
             if not boxes:
-                painter.setPen(QColor(theme.secondary_text))
                 text = self.tr("Train, and the features of earlier steps are kept here.")
-                painter.drawText(self.rect(), Qt.TextFlag.TextWordWrap, text)
+                paint_empty(painter, QRectF(self.rect()), text, "film")
                 return
             current = boxes[self._shown_index([box.keyframe for box in boxes])]
             for box in boxes:

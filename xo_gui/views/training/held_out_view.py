@@ -16,7 +16,7 @@ from engine.training import Evaluation
 from xo_gui.state import TrainingSettings
 from xo_gui.views.training.confusion_table import HEADER_WIDTH, ConfusionTable
 from xo_gui.views.view import View
-from xo_gui.widgets import HintLabel, Thumbnail, Thumbnails, elided_text, vote_text
+from xo_gui.widgets import EmptyLabel, HintLabel, Thumbnail, Thumbnails, elided_text, vote_text
 
 _SIDE = 84  # logical pixels of a thumbnail
 _NAME_WIDTH = 60  # that the name of the predicted class may take in a caption
@@ -38,7 +38,7 @@ class HeldOutView(View):
         self._settings: TrainingSettings | None = None
         self._late: RunPoint | None = None  # the point evaluated, if the one shown is another
         self._indices: HostArray = np.zeros(0, np.int64)
-        self.table, self.summary_label = ConfusionTable(self), HintLabel("", self)
+        self.table, self.summary_label = ConfusionTable(self), EmptyLabel("", "mistakes", self)
         tip = self.tr("Click to put it on the canvas")
         self.thumbnails = Thumbnails(self.tr("Misclassified drawings"), tip, self, side=_SIDE)
         self.table.selection_changed.connect(self._on_cell_selected)
@@ -135,6 +135,7 @@ class HeldOutView(View):
         self.thumbnails.show_tiles(tiles)
         self.thumbnails.setVisible(bool(tiles))
         self.summary_label.setText(text)
+        self.summary_label.set_picture("mistakes" if self._evaluation is None else None)
 
     def _tile(self, network: Network, held_out: Dataset, votes: HostArray, index: int) -> Thumbnail:
         """A thumbnail with the true class, the predicted one and its vote."""

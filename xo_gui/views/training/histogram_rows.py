@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QToolTip, QWidget
 from engine.training import BINS, Histogram, LayerStatistics, NetworkStatistics, StatisticsHistory
 from xo_gui.app import SMALL_PX, current_theme, font, translate
 from xo_gui.views.network import layer_names, paint_dead_mark
-from xo_gui.widgets import MINUS, elided_text, integer_text, short_text
+from xo_gui.widgets import MINUS, elided_text, integer_text, paint_empty, short_text
 
 _MAX_NAMED = 12
 
@@ -222,16 +222,14 @@ class HistogramRows(QWidget):
     # -- painting ----------------------------------------------------------------------------------------------
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        theme = current_theme()
         with QPainter(self) as painter:
             painter.setFont(font(SMALL_PX))
             if not self._rows:
-                painter.setPen(QColor(theme.secondary_text))
                 text = self.tr(
                     "Train, and the distributions of weights, values and gradients of every layer are drawn here, "
                     "with the norm of its gradient and its dead features."
                 )
-                painter.drawText(self.rect(), Qt.TextFlag.TextWordWrap, text)
+                paint_empty(painter, QRectF(self.rect()), text, "histograms")
                 return
             for index, row in enumerate(self._rows):
                 self._paint_row(painter, index, row)

@@ -30,7 +30,7 @@ from engine.explain import RobustnessResult, supports
 from engine.runtime import AnyQuery, RobustnessQuery, Snapshot
 from xo_gui.app import SMALL_PX, Theme, current_theme, font, translate
 from xo_gui.views.view import View
-from xo_gui.widgets import MINUS, FocusFrameWidget, elided_text, percent_text
+from xo_gui.widgets import MINUS, FocusFrameWidget, elided_text, paint_below_text, percent_text
 
 PlotPoint = tuple[int, int]
 _REDRAW_SECONDS = 0.15
@@ -237,6 +237,9 @@ class RobustnessPlots(FocusFrameWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         if self._result is None:
+            with QPainter(self) as painter:
+                top = Qt.AlignmentFlag.AlignTop
+                paint_below_text(painter, QRectF(self.rect()), "", "robustness", top)
             return
         with QPainter(self) as painter:
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)

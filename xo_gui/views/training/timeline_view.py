@@ -157,7 +157,9 @@ class TimelineView(View):
             ends = (QPointF(_HANDLE, _LINE_Y), QPointF(self.width() - _HANDLE, _LINE_Y))
             painter.setPen(self._pen(theme.border))
             painter.drawLine(*ends)
-            if training is not None and branch is not None and branch.end:
+            if training is None or branch is None:
+                self._paint_empty(painter)
+            elif branch.end:
                 x = self._x(self._shown_step(training), branch)
                 self._paint_path(painter, branch, x)
                 self._paint_keyframes(painter, branch)
@@ -186,6 +188,15 @@ class TimelineView(View):
         painter.drawLine(QPointF(_HANDLE, _LINE_Y), QPointF(start, _LINE_Y))
         painter.setPen(branch_pen(current_theme(), branch.number, 3))
         painter.drawLine(QPointF(start, _LINE_Y), QPointF(x, _LINE_Y))
+
+    def _paint_empty(self, painter: QPainter) -> None:
+        """What will be there: a handle on the line, and the steps kept."""
+        painter.setPen(QPen(QColor(current_theme().disabled_text), 1.3))
+        painter.setBrush(QColor(current_theme().background))
+        middle = self.width() / 2
+        for share in (0.02, 0.06, 0.13, 0.27):
+            painter.drawEllipse(QPointF(share * self.width(), _LINE_Y), 3.0, 3.0)
+        painter.drawEllipse(QPointF(middle, _LINE_Y), _HANDLE - 1, _HANDLE - 1)
 
     def _paint_keyframes(self, painter: QPainter, branch: Branch) -> None:
         """A dot at each keyframe, where a drag goes from one to the next."""
