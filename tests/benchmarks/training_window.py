@@ -137,11 +137,11 @@ class Bench:
 
     @property
     def accuracy(self) -> float:
-        """On the held-out drawings, at the branch's last evaluation; 0 before the first."""
-        report = last_snapshot(self.window).training
-        if report is None or not report.branches:
+        """On the held-out drawings, at the last evaluation of the branch in training; 0 before the first."""
+        report, request = last_snapshot(self.window).training, self.window.training.request
+        if report is None or request is None or report.run_id != request.run_id or report.current_point.branch < 0:
             return 0.0
-        accuracies = report.branches[-1].curves.held_out_accuracies
+        accuracies = report.branches[report.current_point.branch].curves.held_out_accuracies
         return float(accuracies[-1]) if len(accuracies) else 0.0
 
     def draw_until(self, done: Callable[[], bool]) -> None:

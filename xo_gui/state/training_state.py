@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeVar
 from weakref import ReferenceType, ref
 
 from engine.data import LabelledSample, PoolSettings, TrainingData, input_kind, kind_of
@@ -22,6 +22,7 @@ DEFAULT_CONFIG = TrainingConfig(AdamW(0.008, decay=0.02), Cosine(0.05, warmup=0.
 
 VARIED_COUNT: Final = 1_000  # variations of labelled drawings in an epoch
 
+Settings = TypeVar("Settings", bound=Any)  # a frozen dataclass of settings
 STOPPED_STATES: Final = ("paused", "ended", "diverged", "failed")
 
 
@@ -55,6 +56,7 @@ class NetworkRuns:
     awaits: when the Document gets the weights of the run: once training has "stopped", once the requested "point"
         is shown, as those of the Document are of no run, or at "nothing", as it has them.
     restored_run, latest_run: the run of a restored project; the latest run that the engine gave to be saved.
+    of_shipped: whether the settings are those of the shipped run, as far as the user has not changed them.
     """
 
     config: TrainingConfig
@@ -66,6 +68,7 @@ class NetworkRuns:
     names: BranchNames = field(default_factory=BranchNames)
     restored_run: SavedRun | None = None
     latest_run: SavedRun | None = None
+    of_shipped: bool = False
 
     def of_new(self, model: Model) -> NetworkRuns:
         """Those of a network that was not trained yet: its preset determines the examples, other settings stay."""
@@ -78,7 +81,7 @@ class NetworkRuns:
 
 def has_done_all_epochs(training: TrainingReport, config: TrainingConfig) -> bool:
     """Whether the run has made all epochs of this configuration, so that Train begins one from scratch."""
-    return training.stop_reason == "epochs" and training.request.config == config
+    return training.stop_reason == "epochs" and config.epochs <= training.request.config.epochs
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,15 +127,16 @@ class ControllerState:
 
     @property
     def settings_from_scratch(self) -> tuple[TrainingConfig, PoolSettings]:
-        """The settings of a run that begins with step 0: those of the form, but while these are the ones of the
-        shipped run, which takes minutes, the start values of the window, with the seed of the form."""
+        """The settings of a run that begins with step 0: those of the form, with the start values of the window in
+        place of those of the shipped run, which takes minutes, unless the user has changed them."""
         runs, recorded = self.runs, self.recorded.get(self.model.network)
-        if recorded is None or replace(runs.config, seed=recorded.config.seed) != recorded.config:
+        is_shipped = recorded is not None and replace(runs.config, seed=recorded.config.seed) == recorded.config
+        if recorded is None or not (runs.of_shipped or is_shipped):
             return runs.config, runs.data
-        seed = runs.data.seed
-        is_own = replace(runs.data, seed=recorded.data.seed) != recorded.data
-        data = runs.data if is_own else default_data(self.model.network, seed)
-        return replace(DEFAULT_CONFIG, seed=runs.config.seed), data
+        data = default_data(self.model.network, recorded.data.seed)
+        return _changed_as(runs.config, recorded.config, DEFAULT_CONFIG), _changed_as(
+            runs.data, recorded.data, data
+        )
 
     @property
     def settings(self) -> TrainingSettings:
@@ -281,6 +285,17 @@ class ControllerState:
             live,
             was_running=running,
         )
+
+
+def _changed_as(after: Settings, before: Settings, start: Settings) -> Settings:
+    """The settings `start` with the changes from `before` to `after`."""
+    changed: dict[str, Any] = {}
+    for name in (each.name for each in fields(start)):
+        new, old, own = getattr(after, name), getattr(before, name), getattr(start, name)
+        if new != old:
+            is_group = is_dataclass(own) and type(new) is type(old) is type(own)
+            changed[name] = _changed_as(new, old, own) if is_group else new
+    return replace(start, **changed)
 
 
 @lru_cache(maxsize=8)

@@ -305,7 +305,8 @@ def _with_shipped_run(
 ) -> ControllerState:
     """With the shipped run as that of the first model, which is a point of it."""
     document = replace(project.document, models=(model,))
-    return _with_run(state, replace(project, document=document, speed_limit=state.speed_limit), run)
+    state = _with_run(state, replace(project, document=document, speed_limit=state.speed_limit), run)
+    return replace(state, runs=replace(state.runs, of_shipped=True))
 
 
 # -- commands --------------------------------------------------------------------------------------------------
@@ -444,7 +445,7 @@ def _begin(state: ControllerState, origin: Origin, span: Span) -> Step:
     runs, number = state.runs, state.last_run_id + 1
     if not isinstance(origin, RunPoint):
         config, data = state.settings_from_scratch
-        runs = replace(runs, config=config, data=data)
+        runs = replace(runs, config=config, data=data, of_shipped=False)
     made = origin.step if isinstance(origin, RunPoint) else 0
     until = _last_step(runs.config, span, made, TrainingData(runs.data, state.labelled_samples))
     request = TrainingRequest(

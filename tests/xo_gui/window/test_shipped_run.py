@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PySide6.QtTest import QTest
 from engine.documents import save_project, shipped_run
 from engine.nn import RunPoint
 from tests.xo_gui.conftest import OpenWindow
-from xo_gui.state import OneStep, Pause, Restart, ShowPoint, Start
+from xo_gui.state import OneStep, Pause, Restart, SetConfig, ShowPoint, Start
 from xo_gui.state.training_state import DEFAULT_CONFIG
 from xo_gui.views.training import FeatureHistoryView, TimelineView, TrainingView
 from xo_gui.window import MainWindow
@@ -95,6 +96,21 @@ def test_training_from_scratch_begins_with_the_quick_settings_and_the_past_stays
     )
     window.session.undo_stack.undo()
     wait_for(window, qtbot, lambda training: training.shown_point == RunPoint(1, 1))
+
+
+def test_what_is_changed_before_training_from_scratch_is_kept(open_window: OpenWindow, qtbot, recorded) -> None:
+    window = open_window()
+    wait_for(window, qtbot, lambda training: training.state == "ended")
+    config = window.training.settings.config
+    window.execute(SetConfig(replace(config, optimizer=replace(config.optimizer, rate=0.08), seed=3)))
+    window.execute(OneStep())
+    wait_for(window, qtbot, lambda training: training.current_point == RunPoint(1, 1))
+    chosen = window.training.settings.config
+    assert chosen == replace(DEFAULT_CONFIG, optimizer=replace(DEFAULT_CONFIG.optimizer, rate=0.08), seed=3)
+    window.execute(SetConfig(replace(chosen, epochs=recorded.config.epochs)))  # a choice like any other by now
+    window.execute(Restart())
+    wait_for(window, qtbot, lambda training: training.current_point == RunPoint(2, 0))
+    assert window.training.settings.config.epochs == recorded.config.epochs
 
 
 def test_from_any_keyframe_training_continues_as_it_went_on(
