@@ -5,11 +5,13 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QScrollArea
 from pytestqt.qtbot import QtBot
 
+from engine.installation import asset_path
 from tests.conftest import Effort
 from tests.xo_gui.conftest import OpenWindow
 from xo_gui.app import TABS_HEIGHT, current_theme
@@ -23,10 +25,11 @@ from xo_gui.window.main_window import MIN_SIZE
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.parametrize("drawing", [(), ("--drawing", str(asset_path("samples/x.png")))])
 def test_in_the_smallest_window_no_panels_overlap_and_tab_scrolls_to_the_focus(
-    open_window: OpenWindow,
+    open_window: OpenWindow, drawing: tuple[str, ...]
 ) -> None:
-    window = open_window("--preset", "default", "--size", "{}x{}".format(*MIN_SIZE))
+    window = open_window("--preset", "default", "--size", "{}x{}".format(*MIN_SIZE), *drawing)
     shown = {dock.objectName(): dock.geometry() for dock in window.panels.all if not dock.visibleRegion().isEmpty()}
     assert {"drawing", "votes", "training", "curves", "feature-history", "timeline"} <= set(shown)
     inside = QRect(0, 0, *MIN_SIZE)
