@@ -427,7 +427,8 @@ def _last_step(config: TrainingConfig, span: Span, made: int, data: TrainingData
 
 
 def _branch_with_new_data(state: ControllerState) -> Step:
-    """Branch at the shown point with the new examples, or begin a fresh run if there is none."""
+    """Branch at the shown point with the new examples; begin a run with its weights if all epochs are done there,
+    a fresh one if there is no point."""
     request, training = state.runs.request, state.runs.training
     if request is None or not state.live:
         return _begin(state, "fresh", None)
@@ -436,6 +437,8 @@ def _branch_with_new_data(state: ControllerState) -> Step:
     if training is None:  # a restored run that the engine has not reported yet
         assert request.saved_run is not None
         return _begin(state, request.shown_point or request.saved_run.current_point, None)
+    if request.shown_point is None and has_done_all_epochs(training, request.config):
+        return _begin(state, "weights", None)  # a branch would have no epoch left
     last = training.restart_point if training.state == "diverged" else None
     return _begin(state, request.shown_point or last or training.current_point, None)
 
@@ -490,7 +493,8 @@ def _restored(state: ControllerState, project: ProjectState) -> Step:
         state, _ = _document_changed(
             replace(state, speed_limit=limit), document.models[0], document.labelled_samples
         )
-        state = replace(state, runs=replace(state.runs, config=project.config, data=project.data))
+        runs = replace(state.runs, config=project.config, data=project.data, of_shipped=False)
+        state = replace(state, runs=runs)
         if (request := state.runs.request) is not None:
             state = _with_request(state, replace(request, config=project.config, speed_limit=limit))
     else:

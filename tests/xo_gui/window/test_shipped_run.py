@@ -13,9 +13,9 @@ from PySide6.QtTest import QTest
 from engine.documents import save_project, shipped_run
 from engine.nn import RunPoint
 from tests.xo_gui.conftest import OpenWindow
-from xo_gui.state import OneStep, Pause, Restart, SetConfig, ShowPoint, Start
+from xo_gui.state import BranchWithNewData, OneStep, Pause, Restart, SetConfig, SetData, ShowPoint, Start
 from xo_gui.state.training_state import DEFAULT_CONFIG
-from xo_gui.views.training import FeatureHistoryView, TimelineView, TrainingView
+from xo_gui.views.training import BranchesView, FeatureHistoryView, TimelineView, TrainingView
 from xo_gui.window import MainWindow
 
 
@@ -139,6 +139,20 @@ def test_from_any_keyframe_training_continues_as_it_went_on(
     again = open_window(str(path))
     wait_for(again, qtbot, lambda training: training.current_point == RunPoint(2, branch.end))
     assert set(steps) == set(again.last.training.branches[0].keyframes)
+
+
+def test_other_examples_train_on_from_the_shipped_weights(open_window: OpenWindow, qtbot, recorded) -> None:
+    window = open_window()
+    wait_for(window, qtbot, lambda training: training.state == "ended")
+    assert not window._view(BranchesView).continue_button.isEnabled()  # there is no epoch left
+    window.execute(SetData(replace(window.training.settings.data, count=640, held_out=100, fresh=False)))
+    window.execute(BranchWithNewData())
+    wait_for(window, qtbot, lambda training: training.current_point.branch == 1 and training.current_point.step > 3)
+    window.execute(Pause())
+    wait_for(window, qtbot, lambda training: training.state == "paused")
+    training = window.last.training
+    assert training.branch_origins[1].initial_model == recorded.document.models[0].name
+    assert training.branches[1].curves.losses[0] < 0.5 < recorded.run.branches[0].branch.curves.losses[0]
 
 
 def test_another_network_and_back_is_the_same_past(open_window: OpenWindow, qtbot, recorded) -> None:

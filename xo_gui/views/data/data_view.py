@@ -216,6 +216,8 @@ class DataView(View):
             text = self.tr("Per epoch: {0}.").format(generated_counts_text(settings.data))
         elif not document.labelled_samples:
             text = self.tr("Trains on {0} generated drawings.").format(generated)
+            if settings.data.fresh:
+                text = self.tr("Trains on {0} generated drawings, new ones in every epoch.").format(generated)
         elif self.stack.currentWidget() is self.drawings_page:
             text = self._own_counts_text(document)
         elif on_generator_page:

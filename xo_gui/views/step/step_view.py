@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 from engine.explain import ParameterIndex, StepQuery, StepTrace
 from engine.runtime import AnyQuery, Snapshot, TrainingReport
 from xo_gui.app import SMALL_PX, font
-from xo_gui.state import OneStep, TrainingSettings
+from xo_gui.state import OneStep, TrainingSettings, has_done_all_epochs
 from xo_gui.views.step.batch_strip import BatchStrip
 from xo_gui.views.step.phases import STEP_PHASES, PhaseStep, phase_step_at, phase_steps, phase_text
 from xo_gui.views.step.step_strip import StepStrip
@@ -216,10 +216,12 @@ class StepView(View):
     def _empty_text(self) -> str:
         if self._trace is not None and self._trace.message:
             return self._trace.message
-        report = self._report
-        if report is not None and report.message and self._settings is not None and self._settings.live:
+        report, settings = self._report, self._settings
+        is_live = report is not None and settings is not None and settings.live
+        begins = report is not None and settings is not None and has_done_all_epochs(report, settings.config)
+        if report is not None and report.message and is_live and not begins:
             return report.message
-        if self._settings is not None and self._settings.running:
+        if settings is not None and settings.running:
             return self.tr("Computing the step…")
         return self.tr(
             "Press Train or Step: the next training step is shown here before it is performed, with the forward "

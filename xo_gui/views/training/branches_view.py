@@ -21,7 +21,7 @@ from engine.nn import RunPoint
 from engine.runtime import Snapshot, TrainingReport
 from engine.training import Branch
 from xo_gui.app import SMALL_PX, current_theme, font
-from xo_gui.state import RenameBranch, SetBranchVisible, ShowPoint, Start, TrainingSettings
+from xo_gui.state import RenameBranch, SetBranchVisible, ShowPoint, Start, TrainingSettings, has_done_all_epochs
 from xo_gui.views.training.curve_plot import shown_branch, swatch
 from xo_gui.views.view import View
 from xo_gui.widgets import CompactButton, EmptyLabel, WrappingRow, integer_text
@@ -300,8 +300,16 @@ class BranchesView(View):
         return branches[row] if 0 <= row < len(branches) else None
 
     def _enable_buttons(self) -> None:
-        for button in (self.end_button, self.continue_button):
-            button.setEnabled(self.selected_branch() is not None)
+        branch, training, settings = self.selected_branch(), self._training, self._settings
+        self.end_button.setEnabled(branch is not None)
+        is_done = (
+            branch is not None
+            and training is not None
+            and settings is not None
+            and training.current_point.branch == branch.number
+            and has_done_all_epochs(training, settings.config)
+        )
+        self.continue_button.setEnabled(branch is not None and not is_done)
 
     def _rename(self, number: int, name: str) -> None:
         self.commanded.emit(RenameBranch(number, name))
