@@ -56,7 +56,7 @@ class NetworkRuns:
     awaits: when the Document gets the weights of the run: once training has "stopped", once the requested "point"
         is shown, as those of the Document are of no run, or at "nothing", as it has them.
     restored_run, latest_run: the run of a restored project; the latest run that the engine gave to be saved.
-    of_shipped: whether the settings are those of the shipped run, as far as the user has not changed them.
+    of_shipped: whether the settings are those of the shipped run, with the changes that the user made to them.
     """
 
     config: TrainingConfig

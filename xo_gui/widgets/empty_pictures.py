@@ -26,7 +26,7 @@ _LINE: Final = 1.3  # logical pixels
 
 
 class EmptyLabel(HintLabel):
-    """A hint over a picture of what will be there, as far as the label has room below its text."""
+    """A hint over a picture of what will be there, where the label has room below its text."""
 
     def __init__(self, text: str, picture: EmptyPicture, parent: QWidget) -> None:
         super().__init__(text, parent)
