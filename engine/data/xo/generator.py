@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.data.dataset import Dataset
+from engine.data.xo.letters import uniform
 from engine.data.xo.settings import XOSettings
-from engine.data.xo.strokes import pen_paths, uniform
+from engine.data.xo.strokes import pen_paths
 from engine.drawings import Drawing, FloatArray, PenPaths, Stroke, area_resample, pen_coverage
 
 CLASSES: Final = ("X", "O")
@@ -26,7 +27,7 @@ _CHUNK = 400  # pictures rendered at once, so that their values stay in the proc
 def generate_drawing(kind: str, settings: XOSettings, rng: np.random.Generator) -> Drawing:
     """Generates a drawing as editable strokes, without noise and softness.
 
-    kind: "X", "O", "neither" or a key of OTHER_GLYPHS. Raises ValueError for any other kind.
+    kind: "X", "O", "neither" or a key of GLYPHS. Raises ValueError for any other kind.
     """
     paths = pen_paths([kind], settings, rng)
     parts = np.split(paths.points, np.cumsum(paths.lengths)[:-1]) if len(paths.lengths) else []

@@ -35,6 +35,7 @@ from engine.drawings import Drawing, FloatArray, Stroke, render
 MAX_SAMPLE_SIDE: Final = 128  # pixels: larger samples are too slow while a slider moves
 _SAMPLES_SEED: Final = 1
 _CIRCLE_POINTS: Final = 48
+_EXAMPLES: Final = XOSettings(size=(0.3, 1.0), ambiguous=0.0)  # large enough to be looked at
 
 
 class _XOVariations(Variations):
@@ -86,9 +87,9 @@ class XODrawings(DrawingKind[XOSettings]):
         """Another drawing each time; for a network of 9 x 9, the article's pictures of an X or an O in turn."""
         if named := self.named_examples(input_shape).get(label):
             return list(named.values())[turn % len(named)]
-        drawing = generate_drawing(label, XOSettings(), rng)
+        drawing = generate_drawing(label, _EXAMPLES, rng)
         while drawing.is_empty:  # a blank image is "neither" too
-            drawing = generate_drawing(label, XOSettings(), rng)
+            drawing = generate_drawing(label, _EXAMPLES, rng)
         return ExampleInput(drawing)
 
     def named_examples(self, input_shape: InputShape) -> Mapping[str, Mapping[str, ExampleInput[Drawing]]]:

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.xo.glyphs import OTHER_GLYPHS
-from engine.data.xo.settings import MIN_PEN_WIDTH, MIN_SIZE, Range, XOSettings
+from engine.data.xo.glyphs import AMBIGUOUS_GLYPHS, GLYPHS, OTHER_GLYPHS, Glyph
+from engine.data.xo.letters import (
+    ARM_POINTS,
+    CIRCLE_POINTS,
+    TAIL_POINTS,
+    as_float32,
+    back_to_back_arcs,
+    circles,
+    cross_arms,
+    link_arms,
+    tails,
+    triangular,
+    uniform,
+)
+from engine.data.xo.settings import MIN_OTHER_SIZE, MIN_PEN_WIDTH, MIN_SIZE, Range, XOSettings
 from engine.drawings import FloatArray, IntArray, PenPaths
 
-ARM_POINTS = 22
-CIRCLE_POINTS = 52
-_LINK_POINTS = 12
 _HOOK_LENGTH = 0.15  # of a line's length, at either end
 _PRESSURE_LENGTH = 0.12
 _ARM_DEVIATION = 0.16  # radians that an arm of an X is off its diagonal, at most
@@ -24,6 +33,11 @@ _COUNTERCLOCKWISE = 0.7  # fraction of the O
 _HOOKED = 0.35  # fraction of the ends of lines
 _CIRCLE_MAX_PEN = 0.6  # of the radius
 _SHEET_CUT_DEPTH = 0.2
+_TAILED_MAX_PEN = 0.4  # of the radius
+_LEAD_IN = 0.3  # fraction of the O with a tail that have another one at their start
+_ROUGH_LINES = (2, 5)  # how often a rough line is drawn: lowest, and highest + 1
+_ROUGH_WOBBLE = (0.02, 0.07)  # of the drawing
+_RAGGED = 0.3  # standard deviation of the logarithm of a rough line's width
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +64,16 @@ class _ShapeParameters:
     shear: shift of x per unit of y
     bend: height of the arc into which the shape is bent
     is_cut: whether it is cut off by an edge
+    is_rough: whether its lines are drawn several times, with ragged edges
+    is_other: whether it is no X or O
     """
 
     stretch: FloatArray
     shear: FloatArray
     bend: FloatArray
     is_cut: NDArray[np.bool_]
+    is_rough: NDArray[np.bool_]
+    is_other: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +94,9 @@ class _Outlines:
 def pen_paths(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generator) -> PenPaths:
     """Generates the pen paths of one picture per kind, in units of the frame.
 
-    Kinds are "X", "O", "neither" and the keys of OTHER_GLYPHS; raises ValueError for any other.
+    Kinds are "X", "O", "neither" and the keys of GLYPHS; raises ValueError for any other.
     """
-    names = np.array(kinds, dtype=str)
+    names = np.array([_shape_name(kind, settings, rng) for kind in kinds], dtype=str)
     x_indices, o_indices = np.flatnonzero(names == "X"), np.flatnonzero(names == "O")
     others = np.flatnonzero((names != "X") & (names != "O"))
     shape = _random_shapes(len(kinds), o_indices, others, settings, rng)
@@ -86,11 +104,34 @@ def pen_paths(kinds: Sequence[str], settings: XOSettings, rng: np.random.Generat
         [
             _x_outlines(x_indices, shape, settings, rng),
             _o_outlines(o_indices, shape, settings, rng),
-            _other_outlines(others, kinds, rng),
+            _other_outlines(others, names, rng),
         ]
     )
+    outlines = _with_repeated_lines(outlines, shape.is_rough, rng)
     lines = _deform(outlines, shape, settings, rng)
-    return _place(lines, outlines.max_pen, shape.is_cut, settings, rng)
+    return _place(lines, outlines.max_pen, shape, settings, rng)
+
+
+def _shape_name(kind: str, settings: XOSettings, rng: np.random.Generator) -> str:
+    """ "X", "O" or the name of a glyph. Raises ValueError for an unknown kind."""
+    if kind in AMBIGUOUS_GLYPHS:
+        if rng.random() >= settings.ambiguous:
+            return kind
+        return _random_name(AMBIGUOUS_GLYPHS[kind], rng)
+    if kind == "neither":
+        # As many as among the letters, so that the target is halfway between the letter and neither.
+        ambiguous = settings.ambiguous * (1 - settings.neither)
+        if rng.random() * settings.neither < ambiguous:
+            return _random_name(AMBIGUOUS_GLYPHS["X"] | AMBIGUOUS_GLYPHS["O"], rng)
+        return _random_name(OTHER_GLYPHS, rng)
+    if kind not in GLYPHS:
+        raise ValueError(f"There is no kind {kind!r}; use X, O, neither, or one of {', '.join(GLYPHS)}.")
+    return kind
+
+
+def _random_name(glyphs: Mapping[str, Glyph], rng: np.random.Generator) -> str:
+    weights = np.cumsum([glyph.weight for glyph in glyphs.values()])
+    return tuple(glyphs)[int(np.searchsorted(weights, rng.random() * weights[-1], side="right"))]
 
 
 def _random_shapes(
@@ -102,7 +143,10 @@ def _random_shapes(
     bend[o_indices] *= np.float32(0.5)  # more would give an O corners
     is_cut = rng.random(count) < settings.cut
     is_cut[others] = False  # a part of another shape could look like an X or an O
-    return _ShapeParameters(stretch, shear, bend, is_cut)
+    is_rough = rng.random(count) < settings.rough
+    is_other = np.zeros(count, bool)
+    is_other[others] = True
+    return _ShapeParameters(stretch, shear, bend, is_cut, is_rough, is_other)
 
 
 def _concatenate(parts: Sequence[_Outlines]) -> _Outlines:
@@ -133,15 +177,22 @@ def _x_outlines(
         curve=triangular(rng, settings.curve, count, 2),
         swing=triangular(rng, settings.curve, count, 2) * np.float32(0.4),
     )
+    cursive = rng.random(count) < settings.cursive
+    is_arcs = cursive & (rng.random(count) < 0.5)
+    arms[cursive, 0] = _swung_arms(half_arms[cursive], rng)
+    arms[is_arcs] = back_to_back_arcs(
+        uniform(rng, (0.5, 0.85), int(is_arcs.sum())), uniform(rng, (0.0, 0.08), int(is_arcs.sum()))
+    )
     mirror = np.where(rng.random((count, 2)) < 0.5, np.float32(-1), np.float32(1))
     arms *= mirror[:, None, None, :]
     # The rotation starts from where the bisector of the arms is horizontal; otherwise a shear could make a plus.
     bisector = _bisector_angle(arms[:, :, -1] - arms[:, :, 0], shape.stretch[pictures], shape.shear[pictures])
     rotation = np.radians(triangular(rng, settings.rotation, count)) - bisector
 
-    one_stroke = rng.random(count) < settings.one_stroke
+    one_stroke = (rng.random(count) < settings.one_stroke) & ~is_arcs
     bulge = uniform(rng, (0.0, 0.35), count) * mirror[:, 0]
     max_pen = half_arms.min(axis=(1, 2)) * np.where(one_stroke, np.float32(0.3), np.float32(0.6))
+    max_pen[is_arcs] = 0.35
     linked, separate = link_arms(arms[one_stroke], bulge[one_stroke]), arms[~one_stroke]
     lines = _Lines(
         np.concatenate([linked.reshape(-1, 2), separate.reshape(-1, 2)]),
@@ -149,6 +200,16 @@ def _x_outlines(
         np.concatenate([pictures[one_stroke], np.repeat(pictures[~one_stroke], 2)]),
     )
     return _Outlines(lines, pictures, rotation, max_pen)
+
+
+def _swung_arms(half_arms: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """The first arm of n cursive X, bent to an S: (n, ARM_POINTS, 2)."""
+    count = len(half_arms)
+    swing = np.zeros((count, 2), np.float32)
+    swing[:, 0] = -uniform(rng, (0.05, 0.13), count)
+    zero = np.zeros((count, 2), np.float32)
+    arms: FloatArray = cross_arms(half_arms, angles=zero, curve=zero, swing=swing)[:, 0]
+    return arms
 
 
 def _bisector_angle(arms: FloatArray, stretch: FloatArray, shear: FloatArray) -> FloatArray:
@@ -166,21 +227,63 @@ def _o_outlines(
     count = len(pictures)
     gap = np.radians(triangular(rng, settings.gap, count))
     gap = np.where(shape.is_cut[pictures], np.minimum(gap, 0), gap)  # at most one opening
+    has_tail = (rng.random(count) < settings.tail) & ~shape.is_cut[pictures]
+    gap = np.where(has_tail, np.clip(gap, np.radians(-60.0), np.radians(10.0)), gap).astype(np.float32)
     direction = np.where(rng.random(count) < _COUNTERCLOCKWISE, np.float32(-1), np.float32(1))
+    start = uniform(rng, (0, 2 * np.pi), count)
+    rotation = uniform(rng, (-np.pi, np.pi), count)
+    # A tail at the top is that of an O, at the bottom it could be that of a Q.
+    start = np.where(has_tail, np.float32(-np.pi / 2) + triangular(rng, (-0.9, 0.9), count), start)
+    rotation = np.where(has_tail, triangular(rng, (-0.35, 0.35), count), rotation)
     points = circles(
-        start=uniform(rng, (0, 2 * np.pi), count),
+        start=as_float32(start),
         sweep=(np.float32(2 * np.pi) - gap) * direction,
         drift=triangular(rng, settings.drift, count),
         lumps=uniform(rng, settings.lumps, count, 2),
         phases=uniform(rng, (0, 2 * np.pi), count, 2),
     )
-    lines = _Lines(points.reshape(-1, 2), np.full(count, CIRCLE_POINTS, np.intp), pictures)
-    max_pen = np.full(count, _CIRCLE_MAX_PEN, np.float32)
-    return _Outlines(lines, pictures, uniform(rng, (-np.pi, np.pi), count), max_pen)
+    plain = points[~has_tail]
+    tailed = _with_tails(points[has_tail], direction[has_tail], rng)
+    lines = _Lines(
+        np.concatenate([plain.reshape(-1, 2), *tailed]),
+        np.array([CIRCLE_POINTS] * len(plain) + [len(line) for line in tailed], np.intp),
+        np.concatenate([pictures[~has_tail], pictures[has_tail]]),
+    )
+    max_pen = np.where(has_tail, np.float32(_TAILED_MAX_PEN), np.float32(_CIRCLE_MAX_PEN))
+    return _Outlines(lines, pictures, as_float32(rotation), max_pen)
 
 
-def _other_outlines(pictures: IntArray, kinds: Sequence[str], rng: np.random.Generator) -> _Outlines:
-    glyphs = [OTHER_GLYPHS[_glyph_name(kinds[picture], rng)] for picture in pictures.tolist()]
+def _with_tails(points: FloatArray, direction: FloatArray, rng: np.random.Generator) -> list[FloatArray]:
+    """Circles (n, CIRCLE_POINTS, 2) that run on into a tail, an inward hook or a loop, some from a lead-in."""
+    lead_in = rng.random(len(points)) < _LEAD_IN
+    before = _random_tails(points[:, ::-1], -direction, rng)[:, ::-1]
+    after = _random_tails(points, direction, rng)
+    return [
+        np.concatenate(
+            [before[i, TAIL_POINTS // 2 :], points[i], after[i]] if lead_in[i] else [points[i], after[i]]
+        )
+        for i in range(len(points))
+    ]
+
+
+def _random_tails(points: FloatArray, direction: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Tails (n, TAIL_POINTS, 2) of lines (n, m, 2) that turn in the given direction, 1 clockwise or -1."""
+    count = len(points)
+    way = points[:, -1] - points[:, -3]
+    form = rng.integers(0, 3, count)
+    tail, hook, loop = form == 0, form == 1, form == 2
+    turn = np.where(tail, -uniform(rng, (-0.5, 1.8), count), np.float32(0))
+    turn = np.where(hook, uniform(rng, (1.2, 2.8), count), turn)
+    side = np.where(rng.random(count) < 0.5, np.float32(-1), np.float32(1))
+    turn = np.where(loop, side * uniform(rng, (5.2, 8.0), count), turn)
+    length = np.where(tail, uniform(rng, (0.3, 1.1), count), uniform(rng, (0.25, 0.65), count))
+    length = np.where(loop, np.abs(turn) * uniform(rng, (0.12, 0.3), count), length)
+    heading = np.arctan2(way[:, 1], way[:, 0])
+    return tails(points[:, -1], heading, as_float32(length), as_float32(turn * direction))
+
+
+def _other_outlines(pictures: IntArray, names: NDArray[np.str_], rng: np.random.Generator) -> _Outlines:
+    glyphs = [GLYPHS[name] for name in names[pictures].tolist()]
     drawn = [glyph.draw(rng) for glyph in glyphs]
     lines = [line for picture in drawn for line in picture]
     rotation = np.radians([rng.uniform(-glyph.max_rotation, glyph.max_rotation) for glyph in glyphs])
@@ -196,12 +299,16 @@ def _other_outlines(pictures: IntArray, kinds: Sequence[str], rng: np.random.Gen
     )
 
 
-def _glyph_name(kind: str, rng: np.random.Generator) -> str:
-    if kind == "neither":
-        return tuple(OTHER_GLYPHS)[rng.integers(len(OTHER_GLYPHS))]
-    if kind not in OTHER_GLYPHS:
-        raise ValueError(f"There is no kind {kind!r}; use X, O, neither, or one of {', '.join(OTHER_GLYPHS)}.")
-    return kind
+def _with_repeated_lines(outlines: _Outlines, is_rough: NDArray[np.bool_], rng: np.random.Generator) -> _Outlines:
+    """Repeats the lines of rough pictures; each repetition gets a wobble of its own."""
+    lines = outlines.lines
+    times = np.where(is_rough, rng.integers(*_ROUGH_LINES, len(is_rough)), 1)[lines.pictures]
+    order = np.repeat(np.arange(len(times)), times)
+    first = np.cumsum(lines.lengths) - lines.lengths
+    lengths = lines.lengths[order]
+    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    points = lines.points[np.repeat(first[order], lengths) + within]
+    return replace(outlines, lines=_Lines(points, lengths, lines.pictures[order]))
 
 
 def _deform(outlines: _Outlines, shape: _ShapeParameters, settings: XOSettings, rng: np.random.Generator) -> _Lines:
@@ -219,7 +326,8 @@ def _deform(outlines: _Outlines, shape: _ShapeParameters, settings: XOSettings, 
     y = y + 2 * shape.bend[picture] * (x * x - np.float32(0.5))
     x, y = x * cos[picture] - y * sin[picture], x * sin[picture] + y * cos[picture]
 
-    amount = 2 * uniform(rng, settings.wobble, count)
+    rough = uniform(rng, _ROUGH_WOBBLE, count)
+    amount = 2 * np.where(shape.is_rough, rough, uniform(rng, settings.wobble, count))
     length = 2 * uniform(rng, settings.hook, strokes, 2) * (rng.random((strokes, 2)) < _HOOKED)
     angle = uniform(rng, (0, 2 * np.pi), strokes, 2)
     ends = np.stack([length * np.cos(angle), length * np.sin(angle)], axis=-1).astype(np.float32)
@@ -231,16 +339,19 @@ def _deform(outlines: _Outlines, shape: _ShapeParameters, settings: XOSettings, 
 
 
 def _place(
-    lines: _Lines, max_pen: FloatArray, is_cut: NDArray[np.bool_], settings: XOSettings, rng: np.random.Generator
+    lines: _Lines, max_pen: FloatArray, shape: _ShapeParameters, settings: XOSettings, rng: np.random.Generator
 ) -> PenPaths:
     """Scales and places the lines in the frame, with the pen width at each point."""
-    count = len(max_pen)
+    count, is_cut = len(max_pen), shape.is_cut
     picture = lines.picture_of_points
     low, high = _boxes(lines.points, picture, count)
     extent = high - low
     longest = np.maximum(extent.max(axis=1), np.float32(1e-3))
 
-    size = uniform(rng, _at_least(settings.size, MIN_SIZE / settings.side), count)
+    smallest, largest = _at_least(settings.size, MIN_SIZE / settings.side)
+    size = np.exp(uniform(rng, (math.log(smallest), math.log(largest)), count))
+    smallest, _ = _at_least(settings.size, MIN_OTHER_SIZE / settings.side)
+    size = np.where(shape.is_other, np.maximum(size, np.float32(smallest)), size)
     size = np.where(is_cut, np.maximum(size * np.float32(1.1), np.float32(0.4)), size)
     thinnest, thickest = _at_least(settings.pen_width, MIN_PEN_WIDTH / settings.side)
     pen = np.exp(uniform(rng, (math.log(thinnest), math.log(thickest)), count))
@@ -252,7 +363,7 @@ def _place(
     centre, edge = _centres(box, is_cut, settings, rng)
     middle = (low + high) / 2
     points = as_float32((lines.points - middle[picture]) * scale[picture][:, None] + centre[picture])
-    width = _pen_widths(lines, pen, settings, rng)
+    width = _pen_widths(replace(lines, points=points), pen, shape.is_rough, settings, rng)
     inside = ((points > edge[picture, 0]) & (points < edge[picture, 1])).all(axis=1)
     return _clip(np.column_stack([points, width]), inside, lines, count)
 
@@ -302,13 +413,31 @@ def _centres(
     return as_float32(centre), edge
 
 
-def _pen_widths(lines: _Lines, pen: FloatArray, settings: XOSettings, rng: np.random.Generator) -> FloatArray:
+def _pen_widths(
+    lines: _Lines, pen: FloatArray, is_rough: NDArray[np.bool_], settings: XOSettings, rng: np.random.Generator
+) -> FloatArray:
     strokes = len(lines.lengths)
-    line = np.repeat(np.arange(strokes), lines.lengths)
+    line, picture = np.repeat(np.arange(strokes), lines.lengths), lines.picture_of_points
     landing, lifting, swell = triangular(rng, settings.pressure, 3, strokes)
     factor = pressure(relative_positions(lines.lengths), landing[line], lifting[line], swell[line] / 2)
+    # A flat nib draws a thin line along its edge and a wide one across it. Squared, because round ones are common.
+    low, high = settings.nib
+    flatness = np.float32(low) + np.float32(high - low) * rng.random(len(pen), np.float32) ** 2
+    nib = uniform(rng, (0, np.pi), len(pen))
+    factor = factor * (1 - flatness[picture] * np.abs(np.cos(_headings(lines) - nib[picture])))
+    ragged = np.exp(np.float32(_RAGGED) * rng.standard_normal(len(picture), np.float32))
+    factor = factor * np.where(is_rough[picture], ragged, np.float32(1))
     low, high = _at_least(settings.pen_width, MIN_PEN_WIDTH / settings.side)
-    return as_float32(np.clip(pen[lines.picture_of_points] * factor, low, high))
+    return as_float32(np.clip(pen[picture] * factor, low, high))
+
+
+def _headings(lines: _Lines) -> FloatArray:
+    """The direction of the line at each point, radians."""
+    way = np.zeros_like(lines.points)
+    way[:-1] = lines.points[1:] - lines.points[:-1]
+    last = np.cumsum(lines.lengths) - 1
+    way[last] = np.where(lines.lengths[:, None] > 1, way[last - 1], 0)
+    return as_float32(np.arctan2(way[:, 1], way[:, 0]))
 
 
 def _clip(points: FloatArray, inside: NDArray[np.bool_], lines: _Lines, count: int) -> PenPaths:
@@ -321,58 +450,6 @@ def _clip(points: FloatArray, inside: NDArray[np.bool_], lines: _Lines, count: i
     starts = np.flatnonzero(first[inside])
     lengths = np.diff(np.append(starts, int(inside.sum())))
     return PenPaths(points[inside], lengths, lines.picture_of_points[inside][starts], count)
-
-
-# --- lines
-
-
-def cross_arms(half_arms: FloatArray, angles: FloatArray, curve: FloatArray, swing: FloatArray) -> FloatArray:
-    """The two arms of n X: (n, 2, ARM_POINTS, 2), from the upper to the lower end.
-
-    half_arms: (n, 2, 2), lengths from the crossing to the upper and lower end; 1 reaches the corner of the box
-    angles: (n, 2), deviation of each arm from its diagonal, radians
-    curve, swing: (n, 2), C-shaped and S-shaped deviation from the straight line, as fractions of the length
-    """
-    tilt = np.array([np.pi / 4, 3 * np.pi / 4], np.float32) + angles
-    along = np.stack([np.cos(tilt), np.sin(tilt)], axis=-1)[:, :, None, :] * np.float32(np.sqrt(2))
-    beside = np.stack([-along[..., 1], along[..., 0]], axis=-1)
-    t = np.linspace(0, 1, ARM_POINTS, dtype=np.float32)
-    upper, lower = half_arms[:, :, :1], half_arms[:, :, 1:]
-    distance = t * (upper + lower)
-    aside = curve[:, :, None] * (4 * t * (1 - t)) + swing[:, :, None] * np.sin(np.float32(2 * np.pi) * t)
-    aside = aside * (upper + lower)
-    return as_float32((distance - upper)[..., None] * along + aside[..., None] * beside)
-
-
-def link_arms(arms: FloatArray, bulge: FloatArray) -> FloatArray:
-    """X drawn in one stroke: (n, m, 2), down one arm, up along the side, and down the other.
-
-    arms: (n, 2, ARM_POINTS, 2). bulge: (n,), horizontal bulge of the link between the arms.
-    """
-    start, end = arms[:, 0, -1], arms[:, 1, 0]
-    t = np.linspace(0, 1, _LINK_POINTS + 2, dtype=np.float32)[1:-1, None]
-    link = start[:, None] + t * (end - start)[:, None]
-    link[..., 0] += bulge[:, None] * (4 * t * (1 - t))[:, 0]
-    return np.concatenate([arms[:, 0], link, arms[:, 1]], axis=1)
-
-
-def circles(
-    start: FloatArray, sweep: FloatArray, drift: FloatArray, lumps: FloatArray, phases: FloatArray
-) -> FloatArray:
-    """n circles: (n, CIRCLE_POINTS, 2), from the start to the end of the stroke.
-
-    start, sweep: (n,), radians; a sweep below 2 pi leaves a gap, one above overlaps the start; the sign is the
-        direction
-    drift: (n,), increase of the radius from start to end
-    lumps, phases: (n, 2), amplitude and phase of the second and third harmonic of the radius; the amplitude of the
-        third is halved
-    """
-    t = np.linspace(0, 1, CIRCLE_POINTS, dtype=np.float32)
-    angle = start[:, None] + sweep[:, None] * t
-    radius = 1 + drift[:, None] * (t - np.float32(0.5))
-    for k in (0, 1):
-        radius += lumps[:, k, None] / (k + 1) * np.cos((k + 2) * angle + phases[:, k, None])
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1)
 
 
 def relative_positions(lengths: NDArray[np.intp]) -> FloatArray:
@@ -411,22 +488,3 @@ def pressure(t: FloatArray, landing: FloatArray, lifting: FloatArray, swell: Flo
     start = np.exp(t / np.float32(-_PRESSURE_LENGTH))
     end = np.exp((t - 1) / np.float32(_PRESSURE_LENGTH))
     return as_float32(1 + landing * start + lifting * end + swell * np.sin(np.float32(np.pi) * t))
-
-
-# --- random numbers
-
-
-def as_float32(values: NDArray[Any]) -> FloatArray:
-    """The values as float32, without a copy if possible; NumPy's own type annotations lose the dtype."""
-    return values.astype(np.float32, copy=False)
-
-
-def uniform(rng: np.random.Generator, bounds: tuple[float, float], *shape: int) -> FloatArray:
-    """Uniform random numbers from low to high, float32."""
-    low, high = bounds
-    return as_float32(np.float32(low) + np.float32(high - low) * rng.random(shape, np.float32))
-
-
-def triangular(rng: np.random.Generator, bounds: tuple[float, float], *shape: int) -> FloatArray:
-    """Triangular random numbers from low to high, float32: the mean of two uniform ones."""
-    return (uniform(rng, bounds, *shape) + uniform(rng, bounds, *shape)) * np.float32(0.5)

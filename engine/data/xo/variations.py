@@ -166,6 +166,9 @@ def _settings(base: Baseline) -> XOSettings:
         rotation=(0.0, 0.0),
         cut=0.0,
         coarse=0.0,
+        rough=0.0,
+        nib=(0.0, 0.0),
+        ambiguous=0.0,
         neither=0.0,
     )
 

@@ -19,6 +19,7 @@ from engine.nn.layers.layer import (
     PaddedInput,
     Shape,
     ShapeError,
+    centred_normal,
     padding_memory,
     require,
     require_bool,
@@ -133,12 +134,12 @@ class Conv2D(Layer):
         return {"weight": weight, "bias": array[:, -1]} if self.bias else {"weight": weight}
 
     def initial_parameters(self, shape: Shape, rng: np.random.Generator) -> Arrays:
-        """Weights from N(0, spread^2), or N(0, 2 / (C*size*size)) (He et al. 2015), times C*size*size if `mean`;
-        biases 0."""
+        """Weights from `centred_normal`, times `spread`, or sqrt(2 / (C*size*size)) (He et al. 2015), and times
+        C*size*size if `mean`; biases 0."""
         fan_in = self._kernel_values(shape)
         std = (math.sqrt(2 / fan_in) if self.spread is None else self.spread) * (fan_in if self.mean else 1)
-        weight = rng.standard_normal((self.features, shape[0], self.size, self.size), np.float32)
-        values: Arrays = {"weight": weight * np.float32(std)}
+        weight = centred_normal(rng, self.features, fan_in) * np.float32(std)
+        values: Arrays = {"weight": weight.reshape(self.features, shape[0], self.size, self.size)}
         return values | ({"bias": np.zeros(self.features, np.float32)} if self.bias else {})
 
     def normalizer(self, shape: Shape) -> int:

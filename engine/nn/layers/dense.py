@@ -18,6 +18,7 @@ from engine.nn.layers.layer import (
     LayerArrays,
     PaddedInput,
     Shape,
+    centred_normal,
     require_bool,
     require_int,
     require_number,
@@ -84,10 +85,9 @@ class Dense(Layer):
         return {"weight": weight, "bias": array[:, -1]} if self.bias else {"weight": weight}
 
     def initial_parameters(self, shape: Shape, rng: np.random.Generator) -> Arrays:
-        """Weights from N(0, spread^2), or N(0, 2 / n) (He et al. 2015); biases 0."""
+        """Weights from `centred_normal`, times `spread`, or sqrt(2 / n) (He et al. 2015); biases 0."""
         std = math.sqrt(2 / shape[0]) if self.spread is None else self.spread
-        weight = rng.standard_normal((self.units, shape[0]), np.float32)
-        values: Arrays = {"weight": weight * np.float32(std)}
+        values: Arrays = {"weight": centred_normal(rng, self.units, shape[0]) * np.float32(std)}
         return values | ({"bias": np.zeros(self.units, np.float32)} if self.bias else {})
 
     def multiplies(self, shape: Shape) -> int:

@@ -31,6 +31,23 @@ def shape_text(shape: Shape) -> str:
     return " × ".join(str(n) for n in shape)
 
 
+_LEAST_CENTRED = 9  # values per output: centring fewer would leave too little of their randomness
+
+
+def centred_normal(rng: np.random.Generator, outputs: int, values: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Random weights (outputs, values) float32 of variance 1; from 9 values an output up, its weights sum to 0.
+
+    An output then starts at 0 for an input that is the same everywhere, such as the background of a drawing, which
+    would otherwise decide alone whether the ReLU after it lets anything through.
+    """
+    weights = rng.standard_normal((outputs, values), np.float32)
+    if values < _LEAST_CENTRED:
+        return weights
+    weights -= weights.mean(axis=1, keepdims=True)
+    weights *= np.float32(math.sqrt(values / (values - 1)))
+    return weights
+
+
 @dataclass(frozen=True)
 class Cost:
     """The cost of one input in a layer: multiplications (a division, exponential or tanh counts as one), bytes of
