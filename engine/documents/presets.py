@@ -66,27 +66,33 @@ TRAINABLE_WALKTHROUGH = Network(
     (1, 9, 9), (Conv2D(3, 3), ReLU(), MaxPool2D(), MaxPool2D(), Flatten(), Dense(2)), classes=DRAWN_CLASSES
 )
 
+# The padding is the value of an empty canvas, so that the frame of the picture is no edge. Votes start almost equal.
 DEFAULT = Preset(
     "default",
     "Default",
-    "32 × 32 pixels, two convolution stages with features (kernels) found by training.",
+    "48 × 48 pixels, three convolution stages with features (kernels) found by training.",
     Network(
-        (1, 32, 32),
+        (1, 48, 48),
         (
-            Conv2D(8, 5, padding="same"),
+            Conv2D(8, 5, padding="same", padding_value=-1.0),
             ReLU(),
             MaxPool2D(),
             Conv2D(16, 3, padding="same"),
             ReLU(),
             MaxPool2D(),
+            Conv2D(24, 3, padding="same"),
+            ReLU(),
+            MaxPool2D(),
             Flatten(),
             Dense(32),
             ReLU(),
-            Dense(2),
+            Dense(2, spread=0.025),
         ),
         classes=DRAWN_CLASSES,
     ),
-    TrainingConfig(AdamW(0.003, decay=0.1), Cosine(0.01), epochs=60, data=XOSettings(neither=0.25)),
+    TrainingConfig(
+        AdamW(0.003, decay=0.1), Cosine(0.01, warmup=0.02), epochs=100, data=XOSettings(side=48, neither=0.3)
+    ),
 )
 
 # Alexander Hanuschkin's MATLAB implementation for the article (hanuschkin/DeepLearning_XOexample_Matlab on GitHub):

@@ -158,8 +158,14 @@ class Calibration:
     misclassified: float
 
 
+LEAST_RECALL: Final = 0.98
+
+
 def calibrate_threshold(votes: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Calibration:
     """The threshold with the best mean recall over the classes and "neither".
+
+    A person who draws a class expects its name: if there are thresholds with which every class has a recall of at
+    least LEAST_RECALL, only these are considered.
 
     votes (N, classes), labels (N,) with -1 for neither. Thresholds from 1 / classes upward in steps of 0.005 are
     tried; of equally good ones the middle is taken. Raises ValueError unless every class and "neither" occurs.
@@ -168,7 +174,11 @@ def calibrate_threshold(votes: HostArray, labels: HostArray, classes: tuple[str,
     if missing:
         raise ValueError("Choosing the threshold needs examples of every class and of neither; some are missing.")
     tried = np.arange(1 / len(classes), 0.9951, 0.005)
-    means = np.array([np.mean(list(_recall(votes, labels, classes, at).values())) for at in tried])
+    recalls = [_recall(votes, labels, classes, at) for at in tried]
+    means = np.array([np.mean(list(recall.values())) for recall in recalls])
+    naming = np.array([min(recall[name] for name in classes) >= LEAST_RECALL for recall in recalls])
+    if naming.any():
+        means[~naming] = 0
     best = np.flatnonzero(means >= means.max() - 1e-12)
     threshold = round(float(tried[best[len(best) // 2]]), 3)
     sure = votes.max(1) >= threshold

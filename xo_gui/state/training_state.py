@@ -18,7 +18,7 @@ from xo_gui.state.commands import TrainingSettings
 
 # The start values in the window: accurate after a few epochs, and long enough to follow. Without the warmup the
 # second step raises the error to many times the first, and leaves most hidden values dead.
-DEFAULT_CONFIG = TrainingConfig(AdamW(0.008, decay=0.02), Cosine(0.05, warmup=0.02), epochs=20)
+DEFAULT_CONFIG = TrainingConfig(AdamW(0.004, decay=0.1), Cosine(0.05, warmup=0.02), epochs=20)
 
 VARIED_COUNT: Final = 1_000  # variations of labelled drawings in an epoch
 

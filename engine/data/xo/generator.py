@@ -19,7 +19,7 @@ from engine.drawings import Drawing, FloatArray, PenPaths, Stroke, area_resample
 
 CLASSES: Final = ("X", "O")
 _GRID_SIDES: Final = (9, 15)  # squares per side of a coarse grid: lowest, and highest + 1
-_MIN_SQUARES = 5  # shorter side of a drawing that stays recognizable on a coarse grid
+_MIN_SQUARES = 6  # shorter side of a drawing that stays recognizable on a coarse grid
 _FILLED = 0.5  # coverage from which a square is filled
 _CHUNK = 400  # pictures rendered at once, so that their values stay in the processor's cache
 

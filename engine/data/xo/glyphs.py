@@ -465,11 +465,6 @@ OTHER_GLYPHS: Final[dict[str, Glyph]] = {
     ),
     "angle": Glyph(_straight(((-0.8, 0.8), (0.8, 0), (-0.8, -0.8))), ANY_ROTATION),
     "lambda": Glyph(_straight(((-0.5, -1), (0.7, 1)), ((0.0, -0.2), (-0.7, 1))), 10, weight=2),
-    "alpha": Glyph(
-        _curved(((1, -0.9), (0.6, 0.3), (-0.1, 1), (-0.95, 0.6), (-0.95, -0.6), (-0.1, -1), (0.6, -0.3), (1, 0.9))),
-        15,
-        0.25,
-    ),
     "not equal": Glyph(
         _straight(((-0.9, -0.3), (0.9, -0.31)), ((-0.9, 0.3), (0.9, 0.31)), ((0.5, -1), (-0.5, 1))), 10, 0.2
     ),
@@ -482,6 +477,13 @@ AMBIGUOUS_GLYPHS: Final[dict[str, dict[str, Glyph]]] = {
         "tilted plus": Glyph(_tilted_plus, 0),
         "X with a short arm": Glyph(_short_armed, 20),
         "touching angles": Glyph(_touching_angles, 15),
+        "alpha": Glyph(
+            _curved(
+                ((1, -0.9), (0.6, 0.3), (-0.1, 1), (-0.95, 0.6), (-0.95, -0.6), (-0.1, -1), (0.6, -0.3), (1, 0.9))
+            ),
+            15,
+            0.25,
+        ),
     },
     "O": {
         "wide open ring": Glyph(_arc(228, 262), ANY_ROTATION),

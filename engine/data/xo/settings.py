@@ -101,7 +101,7 @@ class XOSettings(DataSettings):
         metadata=_metadata("curve of X", -0.3, 0.3, "of an arm", "The curvature of the arms of an X."),
     )
     one_stroke: float = field(
-        default=0.04,
+        default=0.03,
         metadata=_metadata("one-stroke X", 0.0, 1.0, "of the X", "How many are drawn without lifting the pen."),
     )
     cursive: float = field(
@@ -164,7 +164,7 @@ class XOSettings(DataSettings):
         ),
     )
     coarse: float = field(
-        default=0.06,
+        default=0.05,
         metadata=_metadata(
             "coarse grid", 0.0, 1.0, "of all pictures", "How many are drawn in the squares of a coarse grid."
         ),

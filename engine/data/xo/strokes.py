@@ -36,8 +36,8 @@ _SHEET_CUT_DEPTH = 0.2
 _TAILED_MAX_PEN = 0.4  # of the radius
 _LEAD_IN = 0.3  # fraction of the O with a tail that have another one at their start
 _ROUGH_LINES = (2, 5)  # how often a rough line is drawn: lowest, and highest + 1
-_ROUGH_WOBBLE = (0.02, 0.07)  # of the drawing
-_RAGGED = 0.3  # standard deviation of the logarithm of a rough line's width
+_ROUGH_WOBBLE = (0.015, 0.05)  # of the drawing
+_RAGGED = 0.25  # standard deviation of the logarithm of a rough line's width
 
 
 @dataclass(frozen=True, eq=False)
