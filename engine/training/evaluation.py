@@ -158,7 +158,7 @@ class Calibration:
     misclassified: float
 
 
-LEAST_RECALL: Final = 0.98
+LEAST_RECALL: Final = 0.985
 
 
 def calibrate_threshold(votes: HostArray, labels: HostArray, classes: tuple[str, ...]) -> Calibration:

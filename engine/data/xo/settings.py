@@ -105,7 +105,7 @@ class XOSettings(DataSettings):
         metadata=_metadata("one-stroke X", 0.0, 1.0, "of the X", "How many are drawn without lifting the pen."),
     )
     cursive: float = field(
-        default=0.12,
+        default=0.18,
         metadata=_metadata("cursive X", 0.0, 1.0, "of the X", "How many are of two arcs or have an S-shaped arm."),
     )
     gap: Range = field(
@@ -119,7 +119,7 @@ class XOSettings(DataSettings):
         metadata=_metadata("drift of O", -0.4, 0.4, "of the radius", "How much wider an O ends than it began."),
     )
     tail: float = field(
-        default=0.2,
+        default=0.25,
         metadata=_metadata(
             "tails of O", 0.0, 1.0, "of the O", "How many end in a tail, an inward hook or a loop, at the top."
         ),
@@ -145,7 +145,7 @@ class XOSettings(DataSettings):
         ),
     )
     rough: float = field(
-        default=0.1,
+        default=0.13,
         metadata=_metadata(
             "rough lines",
             0.0,

@@ -31,11 +31,11 @@ def shape_text(shape: Shape) -> str:
     return " × ".join(str(n) for n in shape)
 
 
-_LEAST_CENTRED = 9  # values per output: centring fewer would leave too little of their randomness
+_LEAST_CENTRED = 16  # values per output: centring fewer would leave too little of their randomness
 
 
 def centred_normal(rng: np.random.Generator, outputs: int, values: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Random weights (outputs, values) float32 of variance 1; from 9 values an output up, its weights sum to 0.
+    """Random weights (outputs, values) float32 of variance 1; from 16 values an output up, its weights sum to 0.
 
     An output then starts at 0 for an input that is the same everywhere, such as the background of a drawing, which
     would otherwise decide alone whether the ReLU after it lets anything through.

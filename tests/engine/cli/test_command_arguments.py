@@ -60,7 +60,7 @@ def some(kinds: dict[str, type]) -> st.SearchStrategy:
         examples=st.integers(1, 9),
         held_out=st.integers(1, 40),
         data=st.builds(
-            XOSettings, neither=shares, size=st.tuples(st.floats(0.3, 0.5), st.floats(0.5, 2)), side=st.just(32)
+            XOSettings, neither=shares, size=st.tuples(st.floats(0.3, 0.5), st.floats(0.5, 2)), side=st.just(48)
         ),
         fresh=st.booleans(),
         seed=st.integers(0, 2**40),

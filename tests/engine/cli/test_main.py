@@ -135,10 +135,10 @@ def test_votes_of_the_article(tmp_path: Path, name: str) -> None:
 def test_trace_ends_with_the_votes(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "trace.npz"
     assert run("trace", draw(tmp_path / "a.png", "X"), "--model", model, "--out", out) == 0
-    assert capsys.readouterr().out.splitlines()[1] == "01-conv2d     8 × 32 × 32"
+    assert capsys.readouterr().out.splitlines()[1] == "01-conv2d     8 × 48 × 48"
     with np.load(out) as trace:
-        assert trace.files[-2:] == ["10-dense", "11-votes"]
-        assert trace["11-votes"].sum() == pytest.approx(1)
+        assert trace.files[-2:] == ["13-dense", "14-votes"]
+        assert trace["14-votes"].sum() == pytest.approx(1)
     first = out.read_bytes()
     run("trace", tmp_path / "a.png", "--model", model, "--out", out)
     assert out.read_bytes() == first
@@ -196,7 +196,7 @@ def test_classify_agrees_with_trace(tmp_path: Path, model: Path, capsys: pytest.
     for number in (0, 1, 63, 64, 69):
         run("trace", files[number], "--model", model, "--out", tmp_path / "t.npz")
         with np.load(tmp_path / "t.npz") as trace:
-            assert np.allclose(list(found[number]["votes"].values()), trace["11-votes"], atol=2e-6)
+            assert np.allclose(list(found[number]["votes"].values()), trace["14-votes"], atol=2e-6)
 
 
 def test_a_folder_stands_for_its_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -368,7 +368,7 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     report = json.loads(capsys.readouterr().out)
     presets = {preset["name"]: preset for preset in report["presets"]}
     assert presets["walkthrough"]["model"] == "made by hand"
-    assert presets["default"]["shapes"]["conv2d-1"] == [8, 32, 32]
+    assert presets["default"]["shapes"]["conv2d-1"] == [8, 48, 48]
 
 
 # --- how it starts and fails

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -158,7 +159,7 @@ def test_settings_reach_the_run(out: Path) -> None:
     assert config["optimizer"] == {"kind": "sgd", "rate": 0.125, "momentum": 0.5, "nesterov": True}
     assert config["schedule"] == {"kind": "linear", "final": 0.5, "warmup": 0.25}
     assert (config["l2"], config["clip"], config["batch"]) == (0.25, 2.0, 16)
-    assert (config["data"]["cut"], config["data"]["neither"], config["data"]["side"]) == (0.0, 0.25, 32)
+    assert (config["data"]["cut"], config["data"]["neither"], config["data"]["side"]) == (0.0, 0.3, 48)
     fresh = DEFAULT.network.initial_parameters(1)
     for name, values in model.parameters.items():
         assert np.array_equal(values, fresh[name]) == name.startswith(("conv2d-1", "conv2d-2")), name
@@ -199,7 +200,7 @@ def test_the_network_follows_the_classes_of_a_folder(
     assert printed[1] == "6 epochs of 27 examples, 9 held out"
     model = load_model(out)
     assert model.network.classes == ("dash", "square", "stroke")
-    assert model.network.layers == (*DEFAULT.network.layers[:-1], Dense(3))
+    assert model.network.layers == (*DEFAULT.network.layers[:-1], replace(DEFAULT.network.layers[-1], units=3))
     assert model.threshold is None
     assert model.origin["held_out"]["accuracy"] > 0.7
     assert set(model.origin["data"]) == {"hold_out", "sha256"}
@@ -343,8 +344,8 @@ def test_divergence_keeps_the_last_finite_weights_and_the_old_model(
     assert train("--out", out, *SHORT, "--optimizer", "sgd", "--rate", 1e30, "--json") == 1
     printed = capsys.readouterr()
     kept = out.with_name("a.diverged.safetensors")
-    assert printed.err.startswith(
-        "xo: The error stopped being a finite number at step 2: the learning rate, 1e+30,"
+    assert re.match(
+        r"xo: The error stopped being a finite number at step \d: the learning rate, 1e\+30,", printed.err
     )
     assert f"They are in {kept}. Start again with a smaller --rate.\n" in printed.err
     assert printed.err.count("\n") == 1

@@ -109,15 +109,15 @@ def test_every_layer_in_between_is_told() -> None:
     field = receptive_field(DEFAULT.network, 6, 3, 7)
     assert field[6] == (range(3, 4), range(7, 8))
     assert field[5] == field[4] == (range(6, 8), range(14, 16))
-    assert field[3] == (range(5, 9), range(13, 16))
-    assert field[2] == field[1] == (range(10, 18), range(26, 32))
-    assert field[0] == (range(8, 20), range(24, 32))
+    assert field[3] == (range(5, 9), range(13, 17))
+    assert field[2] == field[1] == (range(10, 18), range(26, 34))
+    assert field[0] == (range(8, 20), range(24, 36))
 
 
 def test_a_list_reads_everything_below() -> None:
-    field = receptive_field(DEFAULT.network, 9, 0, 0)
-    assert field[8:] == [(range(1), range(1))] * 2
-    assert field[:8] == [None] * 8
+    field = receptive_field(DEFAULT.network, 12, 0, 0)
+    assert field[11:] == [(range(1), range(1))] * 2
+    assert field[:11] == [None] * 11
 
 
 def test_a_value_in_the_padding_reads_nothing() -> None:

@@ -59,14 +59,14 @@ def test_a_moved_layer_keeps_its_name() -> None:
 
 
 def test_a_new_layer_never_gets_the_name_of_a_removed_one() -> None:
-    without = DEFAULT.network.insert_layer(4, Conv2D(8, 1)).remove_layer("conv2d-3")
+    without = DEFAULT.network.insert_layer(4, Conv2D(8, 1)).remove_layer("conv2d-4")
     again = without.insert_layer(4, Conv2D(8, 1))
-    assert "conv2d-3" not in without.ids
-    assert again.ids[4] == "conv2d-4"
+    assert "conv2d-4" not in without.ids
+    assert again.ids[4] == "conv2d-5"
     assert Network.from_json(json.loads(json.dumps(without.to_json()))).insert_layer(4, Conv2D(8, 1)) == again
     for changed, name in (
-        (again.replace_layer("conv2d-4", BatchNorm2D()), "batchnorm2d-1"),
-        (again.replace_layer("conv2d-4", Conv2D(8, 3, padding="same")), "conv2d-4"),
+        (again.replace_layer("conv2d-5", BatchNorm2D()), "batchnorm2d-1"),
+        (again.replace_layer("conv2d-5", Conv2D(8, 3, padding="same")), "conv2d-5"),
     ):
         assert changed.ids[4] == name
 

@@ -81,7 +81,8 @@ def test_parameter_shapes_are_those_of_fresh_parameters(preset: presets.Preset) 
 
 def test_initial_weights_have_the_spread_of_he() -> None:
     weights = DEFAULT.initial_parameters(5)["dense-1.weight"]
-    assert weights.std() == pytest.approx(np.sqrt(2 / 1024), rel=0.02)
+    assert weights.std() == pytest.approx(np.sqrt(2 / 864), rel=0.02)
+    np.testing.assert_allclose(weights.sum(axis=1), 0, atol=1e-5)
 
 
 @pytest.mark.parametrize(("mean", "scale"), [(False, 1), (True, 75)])
@@ -92,8 +93,8 @@ def test_initial_features_match_as_strongly_whether_products_are_summed_or_avera
 
 
 def test_parameter_count_and_multiplies_of_the_default_network() -> None:
-    assert sum(cost.parameters for cost in DEFAULT.costs) == 34_242
-    assert sum(cost.multiplies for cost in DEFAULT.costs) == 204_800 + 294_912 + 32_768 + 64
+    assert sum(cost.parameters for cost in DEFAULT.costs) == 32_602
+    assert sum(cost.multiplies for cost in DEFAULT.costs) == 460_800 + 663_552 + 497_664 + 27_648 + 64
 
 
 def test_multiplies_of_the_walk_through() -> None:

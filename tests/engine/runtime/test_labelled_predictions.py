@@ -40,7 +40,7 @@ def test_each_is_read_as_it_would_be_on_the_canvas() -> None:
     found = reader.finish()
     canvas = Predictor(SUBJECT, CPU)
     for own in OWN:
-        prediction = canvas.predict(render(own.sample.source, 32))
+        prediction = canvas.predict(render(own.sample.source, 48))
         assert found[own.sample].predicted_class == prediction.predicted_class
         assert found[own.sample].vote == pytest.approx(prediction.votes.max(), abs=1e-5)
 

@@ -96,19 +96,19 @@ def test_the_threshold_parts_the_sure_from_the_unsure() -> None:
         calibrate_threshold(votes[labels >= 0], labels[labels >= 0], ("X", "O"))
 
 
-def test_of_the_thresholds_that_name_98_percent_of_each_class_the_best_is_taken() -> None:
-    """More of what is neither would be unsure with a higher one, but then more than 2 % of the X and O would be."""
+def test_of_the_thresholds_that_name_nearly_all_of_each_class_the_best_is_taken() -> None:
+    """More of what is neither would be unsure with a higher one, but then more than 1.5 % of the X and O would be."""
     rng = np.random.default_rng(2)
     labels = rng.integers(-1, 2, 6_000)
     top = np.where(labels < 0, rng.uniform(0.5, 0.99, 6_000), 1 - 0.4 * rng.random(6_000) ** 4)
     votes = np.where((labels == 1)[:, None], np.stack([1 - top, top], 1), np.stack([top, 1 - top], 1))
     found = calibrate_threshold(votes, labels, ("X", "O"))
-    assert min(found.recall_by_class["X"], found.recall_by_class["O"]) >= 0.98
+    assert min(found.recall_by_class["X"], found.recall_by_class["O"]) >= 0.985
     unlimited = 1 - 0.4 * np.linspace(0, 1, 1_000) ** 4  # of the same distribution
     gains = [np.mean(unlimited >= at) * 2 + (at - 0.5) / 0.49 for at in np.arange(0.6, 0.95, 0.005)]
     assert np.arange(0.6, 0.95, 0.005)[np.argmax(gains)] > found.threshold + 0.03
     higher = {name: (votes[labels == k].max(1) >= found.threshold + 0.01).mean() for k, name in enumerate("XO")}
-    assert min(higher.values()) < 0.98
+    assert min(higher.values()) < 0.985
 
 
 def test_a_network_that_names_too_little_gets_the_best_mean_of_all() -> None:

@@ -169,7 +169,7 @@ def test_a_list_keeps_a_skip_too() -> None:
 def test_the_default_network_gains_a_stack_without_losing_its_costs() -> None:
     layers = DEFAULT.network.layers
     stack = Residual((Conv2D(8, 3, padding=1), ReLU()))
-    network = Network((1, 32, 32), (*layers[:3], stack, *layers[3:]), classes=("X", "O"))
+    network = Network((1, 48, 48), (*layers[:3], stack, *layers[3:]), classes=("X", "O"))
     assert [cost for place, cost in enumerate(network.costs) if place != 3] == list(DEFAULT.network.costs)
     assert network.costs[3].parameters == 8 * 8 * 9 + 8
-    assert network.costs[3].multiplies == 8 * 8 * 9 * 16 * 16
+    assert network.costs[3].multiplies == 8 * 8 * 9 * 24 * 24
