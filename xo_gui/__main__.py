@@ -216,7 +216,7 @@ def build_window(app: QApplication, args: argparse.Namespace) -> MainWindow:
 
 def _start_model(name: str | None) -> tuple[Model, ProjectState | None, str]:
     """The model of a preset, the run that made its weights if one is shipped, and a message if its shipped weights
-    could not be read or do not exist.
+    could not be read.
 
     Raises ValueError or OSError if the preset named cannot be opened.
     """
@@ -226,7 +226,7 @@ def _start_model(name: str | None) -> tuple[Model, ProjectState | None, str]:
         chosen = preset(name or "default")
         recorded = shipped_run(chosen.name)
         model = shipped_model(chosen.name) if recorded is None else recorded.document.models[0]
-        return model, recorded, chosen.untrained_reason
+        return model, recorded, ""
     except (ValueError, OSError) as error:
         if name is not None:
             raise

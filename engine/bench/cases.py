@@ -75,10 +75,9 @@ REFERENCE_NETS = (TINY, DEFAULT, LARGE)
 
 
 def hanuschkin_net() -> BenchNet:
-    """Hanuschkin's network and settings."""
+    """Hanuschkin's network and his own settings."""
     preset = PRESETS["hanuschkin"]
-    assert preset.config is not None
-    return BenchNet("hanuschkin", preset.network, preset.config, HANUSCHKIN_EPOCH)
+    return BenchNet("hanuschkin", preset.network, preset.other_configs["author"], HANUSCHKIN_EPOCH)
 
 
 def start_parameters(net: BenchNet) -> Arrays:

@@ -34,16 +34,11 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 def chosen_model(args: argparse.Namespace) -> Model:
     """The model of --preset or --model. Raises ValueError or FileNotFoundError with one sentence."""
-    from engine.documents import load_model, preset, shipped_model
+    from engine.documents import load_model, shipped_model
 
     if args.model is not None:
         return load_model(args.model)
-    name = "default" if args.preset is None else args.preset
-    if preset(name).untrained_reason:
-        raise ValueError(
-            f"{preset(name).untrained_reason.removesuffix('.')}, then give the file it writes as --model."
-        )
-    return shipped_model(name)
+    return shipped_model("default" if args.preset is None else args.preset)
 
 
 BATCH = 64

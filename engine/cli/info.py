@@ -72,13 +72,11 @@ def _presets() -> list[dict[str, Any]]:
 
 def _model(name: str) -> str:
     """Where the preset's weights come from."""
-    from engine.documents import WALKTHROUGH, preset
+    from engine.documents import WALKTHROUGH
     from engine.installation import asset_path
 
     if name == WALKTHROUGH.name:
         return "made by hand"
-    if preset(name).untrained_reason:
-        return "fresh weights"
     try:
         asset_path(f"{name}.safetensors")
     except FileNotFoundError:

@@ -75,8 +75,7 @@ def load_model(path: FilePath) -> Model:
 
 
 def shipped_model(name: str) -> Model:
-    """The model of the preset called `name`: hand-made for the walk-through, with fresh weights where none are
-    shipped (see Preset.untrained_reason), else trained.
+    """The model of the preset called `name`: hand-made for the walk-through, else trained.
 
     Raises ValueError if there is no such preset, FileNotFoundError if its trained model is missing, FileError if
     it is damaged.
@@ -84,9 +83,6 @@ def shipped_model(name: str) -> Model:
     chosen = preset(name)
     if chosen is WALKTHROUGH:
         return Model(chosen.title, chosen.network, handmade_parameters())
-    if chosen.untrained_reason:
-        seed = 1 if chosen.config is None else chosen.config.seed
-        return Model(chosen.title, chosen.network, chosen.network.initial_parameters(seed))
     return load_model(asset_path(f"{name}.safetensors"))
 
 

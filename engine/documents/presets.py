@@ -36,7 +36,6 @@ class Preset:
     title, summary: a few words and a sentence for the window
     config: how its shipped weights were trained, None if they are hand-made
     other_recipes: further configurations, by name
-    untrained_reason: if no weights are shipped, a sentence on why, and on what to do
     """
 
     name: str
@@ -45,7 +44,6 @@ class Preset:
     network: Network
     config: TrainingConfig | None = None
     other_configs: Mapping[str, TrainingConfig] = field(default_factory=dict)
-    untrained_reason: str = ""
 
 
 WALKTHROUGH = Preset(
@@ -66,7 +64,8 @@ TRAINABLE_WALKTHROUGH = Network(
     (1, 9, 9), (Conv2D(3, 3), ReLU(), MaxPool2D(), MaxPool2D(), Flatten(), Dense(2)), classes=DRAWN_CLASSES
 )
 
-# The padding is the value of an empty canvas, so that the frame of the picture is no edge. Votes start almost equal.
+# The padding is the value of an empty canvas, so that the frame of the picture is no edge; the votes start almost
+# equal.
 DEFAULT = Preset(
     "default",
     "Default",
@@ -96,8 +95,8 @@ DEFAULT = Preset(
 )
 
 # Alexander Hanuschkin's MATLAB implementation for the article (hanuschkin/DeepLearning_XOexample_Matlab on GitHub):
-# its layers and the standard deviation of its first kernels. The recipe "author" has its settings, with 20 epochs at
-# once for his twice 10; "augmented" is ours and needs half as many. Both are measured in docs/hanuschkin.md. The
+# its layers and the standard deviation of its first kernels. The recipe "author" has its settings, with 20 epochs
+# at once for his twice 10; "augmented" is ours and needs half as many. Both are measured in docs/hanuschkin.md. The
 # shipped weights are trained on generated drawings, as his pictures are under the GPL.
 HANUSCHKIN = Preset(
     "hanuschkin",

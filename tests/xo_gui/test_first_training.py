@@ -6,15 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-import numpy as np
-import pytest
-
 from engine.backends import choose_backend, one_blas_thread
 from engine.data import ExamplePool, FixedSource
 from engine.documents import TRAINABLE_WALKTHROUGH, preset
-from engine.nn import BatchPredictor, Network
-from engine.nn.layers import ReLU
-from engine.training import Evaluated, StepDone, Trainer
+from engine.nn import Network
+from engine.training import StepDone, Trainer
 from tests.conftest import Effort
 from xo_gui.state.training_state import DEFAULT_CONFIG, default_data
 

@@ -14,7 +14,7 @@ import pytest
 
 from engine.data import PoolSettings
 from engine.data.xo import XOSettings
-from engine.documents import Document
+from engine.documents import Document, shipped_model
 from engine.drawings import Stroke
 from engine.nn import Model, Network
 from engine.nn.layers import Conv2D, Dense, Dropout, Flatten, MaxPool2D, ReLU
@@ -118,3 +118,9 @@ class Workbench:
     @property
     def subject(self) -> Model:
         return self.session.document.models[0]
+
+
+def model_of_other_classes() -> Model:
+    """The default network, for crosses and circles as a folder of pictures may name them."""
+    model = shipped_model("default")
+    return replace(model, name="Shapes", network=model.network.with_classes(("crosses", "circles")))

@@ -4,11 +4,10 @@ removes it again."""
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
-from engine.documents import preset, shipped_model
+from engine.documents import shipped_model
 from engine.nn import Model
 from engine.runtime import Snapshot
 from xo_gui.state.commands import (
@@ -21,7 +20,6 @@ from xo_gui.state.commands import (
     SwapModels,
 )
 from xo_gui.state.session import Session
-from xo_gui.state.statement import Statement
 from xo_gui.state.training_controller import TrainingController
 
 
@@ -91,8 +89,6 @@ class ComparisonController(QObject):
         except (ValueError, OSError) as error:
             self.message.emit(str(error))
             return
-        if untrained := preset(name).untrained_reason:
-            self.stated.emit(Statement(untrained, partial(self._session.has_model, model)))
 
     def _swap(self) -> None:
         self._swap_pending = False

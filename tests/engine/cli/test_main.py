@@ -378,7 +378,6 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "sentence"),
     [
         (["classify", "a.png", "--preset", "nothing"], "There is no preset called 'nothing'"),
-        (["classify", "a.png", "--preset", "hanuschkin"], "comes with fresh weights only"),
         (["classify", "a.png", "--model", "missing.safetensors"], "missing.safetensors does not exist"),
         (["trace", "missing.png", "--preset", "walkthrough", "--out", "a.npz"], "missing.png does not exist"),
         (["trace", "a.png", "--preset", "walkthrough", "--out", "no/folder/a.npz"], "its folder does not exist"),

@@ -66,6 +66,6 @@ def test_a_curve_ends_where_its_shares_are_and_leaves_out_what_is_not_known() ->
         small_multiples_chart("t", "s", ["one"], [Plot("p", ("a", "b", "c"), ([0.0], [1.0]))], 0.5)
 
 
-def test_an_untrained_preset_is_refused_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["robustness", "--preset", "hanuschkin"]) == 1
+def test_an_unknown_preset_is_refused_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["robustness", "--preset", "nothing"]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -137,8 +137,10 @@ def test_shipped() -> None:
     handmade = shipped_model("walkthrough")
     assert handmade.network is WALKTHROUGH.network
     assert handmade.threshold is None
-    fresh = shipped_model("hanuschkin")
-    assert (fresh.name, fresh.network, fresh.threshold) == ("Hanuschkin", HANUSCHKIN.network, None)
+    for preset in (DEFAULT, HANUSCHKIN):
+        trained = shipped_model(preset.name)
+        assert (trained.name, trained.network) == (preset.title, preset.network)
+        assert trained.threshold is not None
     with pytest.raises(ValueError, match="no preset called 'nothing'"):
         shipped_model("nothing")
 

@@ -97,7 +97,7 @@ def test_the_threshold_parts_the_sure_from_the_unsure() -> None:
 
 
 def test_of_the_thresholds_that_name_nearly_all_of_each_class_the_best_is_taken() -> None:
-    """More of what is neither would be unsure with a higher one, but then more than 1.5 % of the X and O would be."""
+    """More of what is neither would be unsure with a higher one, but then more than 1.5 % of the X and O, too."""
     rng = np.random.default_rng(2)
     labels = rng.integers(-1, 2, 6_000)
     top = np.where(labels < 0, rng.uniform(0.5, 0.99, 6_000), 1 - 0.4 * rng.random(6_000) ** 4)

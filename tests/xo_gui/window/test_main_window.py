@@ -39,7 +39,7 @@ from engine.nn.layers import Dense, Flatten
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand, OpenWindow
 from xo_gui.app import DARK
 from xo_gui.app.theme import LIGHT
-from xo_gui.state import CompareWithPreset
+from xo_gui.state import OneStep
 from xo_gui.window import MainWindow
 
 
@@ -125,15 +125,16 @@ def test_the_networks_can_be_switched_and_the_drawing_stays(hand: Hand) -> None:
     assert hand.window.session.document.input.source is drawing
     hand.window.session.undo_stack.undo()
     hand.settle()
-    assert hand.window.last.predictions[0].activations[0].shape == (1, 32, 32)
+    assert hand.window.last.predictions[0].activations[0].shape == (1, 48, 48)
     assert hand.window.menus.actions["preset-default"].isChecked()
 
 
-def test_a_network_without_shipped_weights_opens_with_fresh_ones_and_says_so(hand: Hand) -> None:
+def test_hanuschkin_s_network_reads_an_x_with_the_first_class_and_its_colour(hand: Hand) -> None:
     hand.draw(X_ARMS)
     hand.window.menus.actions["preset-hanuschkin"].trigger()
     hand.settle()
-    assert "fresh weights only" in hand.window.statusBar().currentMessage()
+    assert hand.window.last.predictions[0].model.network.classes == ("X", "O")
+    assert hand.votes["X"] > 0.8
     assert [output.shape[-1] for output in hand.window.last.predictions[0].activations[:4]] == [116, 116, 115, 115]
 
 
@@ -419,18 +420,17 @@ def test_a_sentence_is_not_wiped_out_by_what_the_mouse_passes_over(hand: Hand) -
 
 def test_a_sentence_ends_with_what_it_is_about(hand: Hand, tmp_path) -> None:
     window, bar = hand.window, hand.window.statusBar()
+    window.training.execute(OneStep())
+    hand.qtbot.waitUntil(lambda: window.training.current_point is not None, timeout=10_000)
     window.menus.actions["preset-hanuschkin"].trigger()
-    assert "fresh weights only" in bar.currentMessage()
     window.menus.actions["preset-default"].trigger()
+    assert "as you left it" in bar.currentMessage()
+    window.menus.actions["preset-walkthrough"].trigger()
     assert bar.currentMessage() == "", "of the network left"
     drop(window, picture_file(tmp_path / "cross.png", True))
     hand.qtbot.waitUntil(lambda: bar.currentMessage().startswith("cross.png is the drawing now"), timeout=5000)
     hand.draw(X_ARMS[:1])
     assert bar.currentMessage() == "", "the drawing is another now"
-    window.comparison.execute(CompareWithPreset("hanuschkin"))
-    assert "fresh weights only" in bar.currentMessage()
-    window.session.undo_stack.undo()
-    assert bar.currentMessage() == ""
     hand.settle()
 
 

@@ -21,6 +21,7 @@ from engine.training.config import Linear, StepDecay
 from engine.training.optimizers import Adam
 from tests.xo_gui.conftest import X_ARMS, Hand, OpenWindow
 from tests.xo_gui.views.training.test_training_view import Coach
+from tests.xo_gui.workbench import model_of_other_classes
 from xo_gui.state import SetConfig, ShowPoint
 from xo_gui.window import MainWindow
 from xo_gui.window.dialogs import SeedDialog
@@ -220,6 +221,6 @@ def test_a_network_that_is_no_preset_is_named_as_a_file(
     assert said.endswith("the network, which it reads from Walk-through.safetensors: save it there first.")
     save_model(tmp_path / "Walk-through.safetensors", shipped_model("walkthrough"))
     assert_same_bytes(coach, made_again(command, tmp_path, monkeypatch))
-    coach.window.menus.actions["preset-hanuschkin"].trigger()
+    coach.window.use_model(model_of_other_classes(), opening=True)
     assert copied(coach) == command
     assert coach.window.statusBar().currentMessage().endswith("give xo train its own pictures with --data.")

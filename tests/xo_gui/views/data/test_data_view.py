@@ -19,6 +19,7 @@ from engine.nn import RunPoint
 from engine.runtime import LabelledPrediction, LabelledPredictionsQuery
 from tests.xo_gui.conftest import CIRCLE, X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
+from tests.xo_gui.workbench import model_of_other_classes
 from xo_gui.views.data import DataView
 from xo_gui.widgets import RangeSlider, Thumbnails
 from xo_gui.window import MainWindow
@@ -242,7 +243,7 @@ def test_each_shows_how_it_is_read_and_those_read_otherwise_stand_out(reader: Re
 def test_a_network_that_tells_other_things_apart_judges_none_of_them_and_it_is_said(reader: Reader) -> None:
     reader.hand.draw(X_ARMS)
     reader.keep("x", "o")
-    reader.window.use_preset("hanuschkin")
+    reader.window.use_model(model_of_other_classes(), opening=True)
     wall = reader.view.drawings_page.thumbnails
     reader.qtbot.waitUntil(lambda: all("cross" in tile.details or "circle" in tile.details for tile in wall.tiles))
     assert [tile.badge for tile in wall.tiles] == ["", ""]

@@ -12,6 +12,7 @@ from engine.runtime import RunEvaluationQuery
 from engine.training import HeldOutEvaluation
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
+from tests.xo_gui.workbench import model_of_other_classes
 from xo_gui.views.training import FeatureHistoryView, HeldOutView
 from xo_gui.views.training.held_out_view import worst_first
 from xo_gui.window import MainWindow
@@ -87,7 +88,7 @@ def test_the_shipped_network_is_judged_before_any_training_while_somebody_looks(
 
 
 def test_a_network_for_other_pictures_says_what_to_do_however_narrow_it_is(view: HeldOutView, hand: Hand) -> None:
-    hand.window.use_preset("hanuschkin")
+    hand.window.use_model(model_of_other_classes(), opening=True)
     hand.settle()
     hand.qtbot.waitUntil(lambda: "one in five is held out" in view.summary_label.text(), timeout=10_000)
     view.window().resize(900, 640)

@@ -15,6 +15,7 @@ from engine.explain import RobustnessResult, RobustnessTest
 from engine.runtime import RobustnessQuery
 from tests.xo_gui.conftest import X_ARMS, Hand
 from tests.xo_gui.views.training.test_training_view import Coach
+from tests.xo_gui.workbench import model_of_other_classes
 from xo_gui.app import DARK
 from xo_gui.views.training import FeatureHistoryView, RobustnessView
 from xo_gui.window import MainWindow
@@ -161,7 +162,7 @@ def test_training_moves_the_curves_and_pausing_tries_the_moment_shown(
 
 def test_a_network_for_other_pictures_says_so(view: RobustnessView, hand: Hand) -> None:
     looked(view, hand)
-    hand.window.use_preset("hanuschkin")
+    hand.window.use_model(model_of_other_classes(), opening=True)
     hand.settle()
     assert view._result is None
     assert "choose another network above" in view.status_label.text()

@@ -10,6 +10,7 @@ from PySide6.QtTest import QTest
 from engine.explain import match_templates
 from tests.engine.small_runs import xo_templates
 from tests.xo_gui.conftest import X_ARMS, Hand
+from tests.xo_gui.workbench import model_of_other_classes
 from xo_gui.app import current_theme
 from xo_gui.views.votes import TemplateView
 from xo_gui.window import MainWindow
@@ -75,7 +76,7 @@ def test_a_template_is_put_on_the_canvas_by_mouse_and_by_keys(view: TemplateView
 
 
 def test_a_network_with_other_classes_says_why_there_is_nothing(view: TemplateView, hand: Hand) -> None:
-    hand.window.use_preset("hanuschkin")
+    hand.window.use_model(model_of_other_classes(), opening=True)
     hand.settle()
     assert "choose a network" in view.sentence.text()
     assert view.pairs.accessibleDescription() == ""
