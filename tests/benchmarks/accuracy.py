@@ -1,15 +1,18 @@
 """Accuracy of the shipped network: `python3 -m tests.benchmarks.accuracy [--folder X=DIR --folder O=DIR]`.
 
 Fresh generated drawings, with a seed that training does not use, sorted by what makes them hard; and, if given,
-folders of pictures from elsewhere, one for each letter. Each row is made twice: of the drawings as they are, and of
-the drawings fitted to the frame first.
+folders of pictures from elsewhere, one for each letter, or only the half of them that --half names. Each row is
+made twice: of the drawings as they are, and of the drawings fitted to the frame first. Then how often the votes are
+right.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +33,14 @@ def main() -> int:
     ensure_environment((), "tests.benchmarks.accuracy")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", action="append", default=[], metavar="LETTER=DIR")
-    folders = dict(item.split("=", 1) for item in parser.parse_args().folder)
+    parser.add_argument(
+        "--half",
+        type=int,
+        choices=(0, 1),
+        help="only pictures whose name's SHA-256 begins with an even (0) or an odd (1) byte",
+    )
+    args = parser.parse_args()
+    folders = dict(item.split("=", 1) for item in args.folder)
     print("| drawings | count | X named | O named | neither unsure | wrong letter | most votes right |")
     print("|---|---|---|---|---|---|---|")
     for fit in (False, True):
@@ -38,7 +48,8 @@ def main() -> int:
         for name, settings in conditions().items():
             row(name + suffix, *generated(settings, fit))
         if folders:
-            row("folders" + suffix, *from_folders(folders, fit))
+            row("folders" + suffix, *from_folders(folders, fit, args.half))
+    print_calibration(*generated(conditions()["all kinds"], fit=False))
     return 0
 
 
@@ -46,17 +57,40 @@ def conditions() -> dict[str, XOSettings]:
     """Settings of the generator, one a row."""
     from engine.data.xo import XOSettings
 
-    plain = XOSettings(neither=0.3)
-    even = replace(plain, cut=0.0, arms=(0.6, 1.0), gap=(-90.0, 20.0), neither=0.0)
+    plain = XOSettings(side=side(), neither=0.3, ambiguous=0.0)
+    even = replace(plain, cut=0.0, neither=0.0)
     return {
         "all kinds": plain,
-        "large": replace(even, size=(0.7, 1.0)),
+        "large": replace(even, size=(0.5, 1.0)),
         "small, a quarter to 0.4 of the frame": replace(even, size=(0.25, 0.4)),
-        "thin pen": replace(even, pen_width=(0.02, 0.035)),
-        "thick pen": replace(even, pen_width=(0.1, 0.14), size=(0.5, 1.0)),
-        "open circles, uneven arms": replace(even, gap=(30.0, 70.0), arms=(0.22, 0.6)),
+        "tiny, an eighth to a quarter": replace(even, size=(0.125, 0.25)),
+        "thin pen": replace(even, pen_width=(0.015, 0.03)),
+        "thick pen": replace(even, pen_width=(0.1, 0.2), size=(0.5, 1.0)),
+        "open circles, uneven arms": replace(even, gap=(30.0, 85.0), arms=(0.3, 0.6)),
         "cut by the frame": replace(even, cut=1.0),
+        "cursive X, O with a tail, a hook or a loop": replace(even, cursive=1.0, tail=1.0),
+        "rough and ragged lines": replace(even, rough=1.0),
     }
+
+
+def side() -> int:
+    """The height and width of the network's input, pixels."""
+    from engine.documents import shipped_model
+
+    return shipped_model("default").network.input_shape[1]
+
+
+def print_calibration(votes: HostArray, labels: HostArray) -> None:
+    """Print how often drawings with votes of a range are of that class; one that is neither counts as half."""
+    import numpy as np
+
+    print("\n| largest vote | drawings | mean vote | right |")
+    print("|---|---|---|---|")
+    right = np.where(labels < 0, 0.5, votes.argmax(1) == labels)
+    for low, high in pairwise((0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.001)):
+        these = (votes.max(1) >= low) & (votes.max(1) < high)
+        mean = votes.max(1)[these].mean()
+        print(f"| {low:g} to {min(high, 1):g} | {these.sum():,} | {mean:.1%} | {right[these].mean():.1%} |")
 
 
 def generated(settings: XOSettings, fit: bool) -> tuple[HostArray, HostArray]:
@@ -75,8 +109,9 @@ def generated(settings: XOSettings, fit: bool) -> tuple[HostArray, HostArray]:
     ), labels
 
 
-def from_folders(folders: dict[str, str], fit: bool) -> tuple[HostArray, HostArray]:
-    """Votes and labels for the pictures in the folders."""
+def from_folders(folders: dict[str, str], fit: bool, half: int | None) -> tuple[HostArray, HostArray]:
+    """Votes and labels for the pictures in the folders; with `half` only for those whose name's SHA-256 begins with
+    an even (0) or an odd (1) byte."""
     import numpy as np
 
     from engine.drawings import Drawing
@@ -85,8 +120,10 @@ def from_folders(folders: dict[str, str], fit: bool) -> tuple[HostArray, HostArr
     pictures, labels = [], []
     for letter, folder in folders.items():
         for path in sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in PICTURE_SUFFIXES):
+            if half is not None and hashlib.sha256(path.name.encode()).digest()[0] % 2 != half:
+                continue
             picture = read_picture(path)
-            pictures.append(fitted_picture(Drawing(image=picture)) if fit else to_input(picture, 32))
+            pictures.append(fitted_picture(Drawing(image=picture)) if fit else to_input(picture, side()))
             labels.append("XO".index(letter))
     return read(pictures), np.array(labels)
 
@@ -95,7 +132,7 @@ def fitted_picture(drawing: Drawing) -> HostArray:
     """The drawing, centred and sized to the frame, as input of the network."""
     from engine.drawings import fit_to_frame, render
 
-    return render(fit_to_frame(drawing), 32)
+    return render(fit_to_frame(drawing), side())
 
 
 def read(pictures: HostArray | Sequence[HostArray]) -> HostArray:

@@ -12,7 +12,7 @@ from PySide6.QtCore import QByteArray, QEvent, Qt, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent, QStatusTipEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QMainWindow, QToolButton, QWidget
 
-            if left is not None and left.parameters is not shipped.parameters:
+from engine.documents import PRESETS, check_input, shipped_model, shipped_run
 from engine.nn import Model, Network
 from engine.runtime import AnyQuery, Notice, Snapshot
 from xo_gui.app import Preferences, SavedLayout, call_all, resolve_theme, theme_service
@@ -431,12 +431,7 @@ class MainWindow(QMainWindow):
             left = self.training.returning_model(shipped.network)
             model = left or shipped
             self.use_model(model, opening=True)
-<<<<<<< HEAD
-            text = preset(name).untrained_reason
             if left is not None and left.parameters is not shipped.parameters:
-=======
-            if left is not None:
->>>>>>> cfdb18d (Every preset ships trained weights: Hanuschkin's network reads X and O, trained on generated drawings, and the mechanism for presets without weights is gone)
                 text = self.tr("{0} network, as you left it; choose it again for the weights that it came with.")
                 self.show_message(Statement(text.format(left.name), partial(self.session.has_model, model)))
         except (ValueError, OSError) as error:
