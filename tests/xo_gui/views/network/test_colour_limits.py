@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from engine.backends import choose_backend
-from engine.documents import DEFAULT, shipped_model
+from engine.documents import shipped_model
 from engine.nn import Activations, Model, Predictor
 from tests.samples import DRAWINGS, drawing_sample
+from tests.two_stages import TWO_STAGES
 from xo_gui.app import DARK, Theme, colours, resolve_theme
 from xo_gui.views.network import ColourLimits, DisplayColumn, Legend, display_columns, rounded_limit
 from xo_gui.views.network.colour_limits import colour_limit
@@ -16,12 +17,12 @@ from xo_gui.widgets import count_text, duration_text, limit_text, maps_atlas, ra
 
 
 def test_limits_are_shared_up_to_the_next_convolution() -> None:
-    model = Model("default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
+    model = Model("two stages", TWO_STAGES, TWO_STAGES.initial_parameters(1))
     prediction = Predictor(model, choose_backend("cpu")).predict(np.ones((32, 32), np.float32))
     # The strongest response is negative, so that ReLU leaves much smaller values.
     outputs = (prediction.activations[0], prediction.activations[1] - 20, *prediction.activations[2:])
-    peaks = ColourLimits.from_activations(DEFAULT.network, Activations.from_arrays(outputs))
-    stages = display_columns(DEFAULT.network)
+    peaks = ColourLimits.from_activations(TWO_STAGES, Activations.from_arrays(outputs))
+    stages = display_columns(TWO_STAGES)
     shared = [float(peaks.limits(stage, "shared")[0]) for stage in stages]
     rise = float(max(outputs[at].max() for at in (1, 2, 3)))
     assert shared[1] == shared[2] == shared[3] == rounded_limit(colour_limit(rise, float(-outputs[1].min())))
@@ -43,10 +44,10 @@ def test_negative_values_widen_the_scale_little_beyond_the_positive_peak(
 
 
 def test_a_legend_says_when_values_lie_beyond_its_ends() -> None:
-    outputs = [np.zeros(shape, np.float32) for shape in DEFAULT.network.shapes]
+    outputs = [np.zeros(shape, np.float32) for shape in TWO_STAGES.shapes]
     outputs[1][0, 0, :2], outputs[2][0, 0, 0], outputs[0][0, 0, 0] = (2, -7), 2, 1
-    limits = ColourLimits.from_activations(DEFAULT.network, Activations.from_arrays(outputs))
-    _, features, relu, *_ = display_columns(DEFAULT.network)
+    limits = ColourLimits.from_activations(TWO_STAGES, Activations.from_arrays(outputs))
+    _, features, relu, *_ = display_columns(TWO_STAGES)
 
     def texts(column: DisplayColumn, gain: float) -> tuple[str, str]:
         limit = float(limits.limits(column, "shared", gain)[0])

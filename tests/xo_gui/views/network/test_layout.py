@@ -27,6 +27,7 @@ from engine.nn.layers import (
     Sigmoid,
     Tanh,
 )
+from tests.two_stages import TWO_STAGES
 from xo_gui.views.network import (
     Box,
     ColumnLayout,
@@ -59,6 +60,7 @@ def stack(side: int, *maps: int, size: int = 3) -> Network:
 NETWORKS = {
     "walkthrough": WALKTHROUGH.network,
     "default": DEFAULT.network,
+    "two stages": TWO_STAGES,
     "many": stack(64, 64, 64, 128),
     "hundreds": stack(32, 512, 512),
     "lenet": stack(28, 6, 16, size=5),
@@ -135,22 +137,32 @@ def test_a_feature_keeps_its_row_from_its_kernel_to_its_pool(name: str) -> None:
                 assert kernel.bottom <= tile.bottom
 
 
-def test_the_default_network_fits_with_two_pixels_per_cell() -> None:
-    strip = fit_columns(DEFAULT.network, AREA, 1.0, headers, {5: True, 9: True})
+def test_all_maps_of_the_default_network_fit_a_window_of_1280_by_800() -> None:
+    strip = fit_columns(DEFAULT.network, Box(16, 80, 1000, 255), 1.0, headers)
+    assert strip.width <= strip.area.width
+    check_inside_and_apart(strip)
+    for column in strip.columns:
+        assert len(column.maps) == column.display.count
+        if column.display.kind == "maps":
+            assert column.tile_width >= 22
+
+
+def test_a_network_of_two_stages_fits_with_two_pixels_per_cell() -> None:
+    strip = fit_columns(TWO_STAGES, AREA, 1.0, headers, {5: True, 9: True})
     assert strip.width <= AREA.width
     assert {column.tile_width for column in strip.columns if column.display.kind == "maps"} == {64.0}
     assert [column.across for column in strip.columns if column.display.kind == "maps"] == [1, 1, 1, 2, 2]
 
 
 def test_tiles_shrink_slightly_for_whole_cells() -> None:
-    strip = fit_columns(DEFAULT.network, Box(16, 80, 968, 580), 1.0, headers, {5: True, 9: True})
+    strip = fit_columns(TWO_STAGES, Box(16, 80, 968, 580), 1.0, headers, {5: True, 9: True})
     assert strip.columns[1].tile_width == 64, "and not 69"
     article = fit_columns(WALKTHROUGH.network, AREA, 1.0, headers)
     assert article.columns[1].tile_width % 7 == 0
 
 
 def test_spare_room_enlarges_the_input_and_shows_deeper_kernels() -> None:
-    narrow, wide = (fit_columns(DEFAULT.network, Box(16, 80, width, 850), 1.0, headers) for width in (1568, 1868))
+    narrow, wide = (fit_columns(TWO_STAGES, Box(16, 80, width, 850), 1.0, headers) for width in (1568, 1868))
     assert wide.columns[0].tile_width == 192
     assert narrow.columns[0].tile_width < 110
     assert [column.kernels is not None for column in wide.columns if column.display.kernel_shape] == [True, True]
@@ -158,21 +170,21 @@ def test_spare_room_enlarges_the_input_and_shows_deeper_kernels() -> None:
 
 
 def test_a_wide_window_folds_nothing() -> None:
-    wide = fit_columns(DEFAULT.network, Box(16, 80, 1568, 800), 1.0, headers)
+    wide = fit_columns(TWO_STAGES, Box(16, 80, 1568, 800), 1.0, headers)
     assert all(column.display.folded == () for column in wide.columns)
-    assert len(wide.columns) == len(DEFAULT.network.shapes) - 1
+    assert len(wide.columns) == len(TWO_STAGES.shapes) - 1
 
 
 def test_a_narrow_window_folds_from_the_last() -> None:
     def folded(width: float) -> list[tuple[int, ...]]:
-        columns = fit_columns(DEFAULT.network, Box(16, 80, width, 245), 1.0, headers).columns
+        columns = fit_columns(TWO_STAGES, Box(16, 80, width, 245), 1.0, headers).columns
         return [column.display.folded for column in columns if column.display.folded]
 
     assert [folded(width) for width in (1100, 1020, 940, 860)] == [[], [(9,)], [(5,), (9,)], [(2,), (5,), (9,)]]
 
 
 def test_the_user_decides_what_folds() -> None:
-    strip = fit_columns(DEFAULT.network, AREA, 1.0, headers, {5: False, 2: True, 3: True})
+    strip = fit_columns(TWO_STAGES, AREA, 1.0, headers, {5: False, 2: True, 3: True})
     folded = {layer for column in strip.columns for layer in column.display.folded}
     assert 5 not in folded
     assert 2 in folded
@@ -191,7 +203,7 @@ def test_every_layer_but_flatten_has_a_column(name: str, width: int) -> None:
 
 @pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0])
 def test_edges_lie_on_device_pixels_and_small_cells_are_equal(ratio: float) -> None:
-    strip = fit_columns(DEFAULT.network, AREA, ratio, headers, {5: True, 9: True})
+    strip = fit_columns(TWO_STAGES, AREA, ratio, headers, {5: True, 9: True})
     for column in strip.columns:
         if column.display.kind not in ("maps", "picture"):
             continue
@@ -249,7 +261,7 @@ def test_hit_testing_the_centre_of_a_cell_finds_it(name: str) -> None:
 
 
 def test_hit_testing_distinguishes_weights_from_cells() -> None:
-    strip = fit_columns(DEFAULT.network, Box(16, 80, 1868, 850), 1.0, headers)
+    strip = fit_columns(TWO_STAGES, Box(16, 80, 1868, 850), 1.0, headers)
     first, deeper = (column for column in strip.columns if column.kernels)
     for column, feature, channel, row, col in ((first, 3, 0, 4, 1), (deeper, 13, 5, 2, 0)):
         assert column.kernels is not None
@@ -264,7 +276,7 @@ def test_hit_testing_distinguishes_weights_from_cells() -> None:
 
 
 def test_columns_have_titles_and_subtitles() -> None:
-    stages = display_columns(DEFAULT.network, {5, 9})
+    stages = display_columns(TWO_STAGES, {5, 9})
     assert [stage.title for stage in stages] == [
         "Input", "Features", "ReLU", "Pool", "Features + ReLU", "Pool", "Hidden + ReLU", "Votes",
     ]  # fmt: skip
@@ -273,8 +285,8 @@ def test_columns_have_titles_and_subtitles() -> None:
     assert stages[6].subtitle == ("32 values", "uses all 1\u202f024")
     assert [stage.signed for stage in stages] == [True, True, False, False, True, False, True, True]
     assert [stage.scale_layer for stage in stages] == [0, 1, 1, 1, 4, 4, 8, 10]
-    assert foldable_layers(DEFAULT.network) == (2, 5, 9)
-    assert layer_names(DEFAULT.network)[4:8] == ("Features 2", "ReLU 2", "Pool 2", "Flatten")
+    assert foldable_layers(TWO_STAGES) == (2, 5, 9)
+    assert layer_names(TWO_STAGES)[4:8] == ("Features 2", "ReLU 2", "Pool 2", "Flatten")
     assert layer_names(WALKTHROUGH.network)[1] == "Features"
 
 
@@ -405,7 +417,7 @@ def test_any_of_a_thousand_layers_is_three_clicks_away() -> None:
 
 def test_no_maps_are_paged_where_the_headers_need_scrolling_anyway() -> None:
     """The default network beside the inspector of a small window: its 16 maps fit into the scrolled width."""
-    strip = fit_columns(DEFAULT.network, Box(16, 100, 660, 255), 1.0, lambda stage: 95.0)
+    strip = fit_columns(TWO_STAGES, Box(16, 100, 660, 255), 1.0, lambda stage: 95.0)
     assert strip.width > 660
     for one in strip.columns:
         assert one.maps == range(one.display.count)

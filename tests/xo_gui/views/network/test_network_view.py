@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
 from engine.backends import choose_backend
-from engine.documents import DEFAULT, WALKTHROUGH
+from engine.documents import WALKTHROUGH
 from engine.documents.presets import handmade_parameters
 from engine.drawings import Drawing
 from engine.nn import Activations, Model, Network, Prediction, Predictor
@@ -22,6 +22,7 @@ from engine.nn.layers import Conv2D, Flatten, MaxPool2D, ReLU, Votes
 from engine.runtime import Snapshot
 from engine.runtime.protocol import DeviceReport
 from tests.samples import drawing_sample
+from tests.two_stages import TWO_STAGES
 from tests.xo_gui.lone_view import exposed
 from xo_gui.app import DARK, theme, theme_service
 from xo_gui.app.theme import LIGHT
@@ -39,7 +40,7 @@ FIRST_MAP_X9 = (
     (7, -1, 1, 3, 5, -1, 3), (-1, 9, -1, 3, -1, 1, -1), (1, -1, 9, -3, 1, -1, 5), (3, 3, -3, 5, -3, 3, 3),
     (5, -1, 1, -3, 9, -1, 1), (-1, 1, -1, 3, -1, 9, -1), (3, -1, 5, 3, 1, -1, 7),
 )  # fmt: skip
-DEFAULT_SUBJECT = Model("default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
+TWO_STAGE_MODEL = Model("two stages", TWO_STAGES, TWO_STAGES.initial_parameters(1))
 ARTICLE = Model("walk-through", WALKTHROUGH.network, handmade_parameters())
 
 
@@ -237,7 +238,7 @@ def test_equal_values_have_equal_colours_from_features_to_pool(view: NetworkView
 
 
 def test_every_map_is_painted_in_its_own_place(view: NetworkView) -> None:
-    prediction = read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))
+    prediction = read(TWO_STAGE_MODEL, np.ones((32, 32), np.float32))
     values = np.zeros((16, 16, 16), np.float32)
     values[3, 2, 5], values[9, 2, 5], values[15, 15, 0] = 1.0, 0.5, -1.0
     outputs = Activations.from_arrays(
@@ -270,8 +271,8 @@ def colours_in(view: NetworkView, layer: int) -> set[str]:
 
 def test_the_bar_of_a_score_does_not_look_like_the_bar_of_a_vote(view: NetworkView) -> None:
     """A bar in the class's colour is a vote; a score has the colours of values."""
-    view.set_snapshot(snapshot(read(DEFAULT_SUBJECT, np.pad(X, 12, constant_values=-1)[:32, :32])))
-    shown = colours_in(view, len(DEFAULT_SUBJECT.network.layers))
+    view.set_snapshot(snapshot(read(TWO_STAGE_MODEL, np.pad(X, 12, constant_values=-1)[:32, :32])))
+    shown = colours_in(view, len(TWO_STAGE_MODEL.network.layers))
     assert not shown & {DARK.x, DARK.o}
     assert shown & {DARK.value_stops[0], DARK.value_stops[4]}
     view.set_snapshot(snapshot(read(ARTICLE)))
@@ -312,14 +313,14 @@ def test_a_snapshot_without_predictions_keeps_the_image(view: NetworkView) -> No
 def test_another_network_brings_its_own_columns(view: NetworkView) -> None:
     view.set_snapshot(snapshot(read(ARTICLE)))
     QTest.mouseMove(view, place(view, CellRef(1, 0, 3, 3)))
-    view.set_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32)), generation=2))
+    view.set_snapshot(snapshot(read(TWO_STAGE_MODEL, np.ones((32, 32), np.float32)), generation=2))
     assert column(view, 10).display.title == "Votes"
     assert column(view, 1).display.count == 8
     image(view)
 
 
 def test_of_two_models_only_the_first_is_shown(view: NetworkView) -> None:
-    view.set_snapshot(snapshot(read(ARTICLE), read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    view.set_snapshot(snapshot(read(ARTICLE), read(TWO_STAGE_MODEL, np.ones((32, 32), np.float32))))
     QTest.mouseMove(view, place(view, CellRef(0, 0, 0, 0)))
     both = image(view)
     view.set_snapshot(snapshot(read(ARTICLE)))
@@ -413,7 +414,7 @@ def test_the_switch_and_the_gain_change_the_colours(view: NetworkView) -> None:
 
 
 def test_a_click_on_a_header_folds_and_unfolds(view: NetworkView) -> None:
-    view.set_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    view.set_snapshot(snapshot(read(TWO_STAGE_MODEL, np.ones((32, 32), np.float32))))
     alone = column(view, 5)
     assert alone.display.title == "ReLU"
     assert not alone.display.signed
@@ -425,7 +426,7 @@ def test_a_click_on_a_header_folds_and_unfolds(view: NetworkView) -> None:
 
 
 def test_f_unfolds_the_hovered_column(view: NetworkView) -> None:
-    view.set_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    view.set_snapshot(snapshot(read(TWO_STAGE_MODEL, np.ones((32, 32), np.float32))))
     view.set_selection(Selection(CellRef(4, 0, 2, 2)))
     QTest.keyClick(view, Qt.Key.Key_F)
     assert column(view, 5).display.title == "ReLU"
@@ -433,7 +434,7 @@ def test_f_unfolds_the_hovered_column(view: NetworkView) -> None:
 
 def test_what_does_not_fit_scrolls_and_keys_follow(view: NetworkView) -> None:
     view.resize(460, 400)
-    view.set_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
+    view.set_snapshot(snapshot(read(TWO_STAGE_MODEL, np.ones((32, 32), np.float32))))
     assert view._bar.isVisible()
     last = column(view, 10)
     for _ in range(30):
@@ -448,8 +449,8 @@ def test_what_does_not_fit_scrolls_and_keys_follow(view: NetworkView) -> None:
 
 def test_votes_stay_in_view_while_the_columns_before_them_scroll(view: NetworkView) -> None:
     view.resize(700, 320)
-    view.set_snapshot(snapshot(read(DEFAULT_SUBJECT, np.ones((32, 32), np.float32))))
-    bar, last = view._bar, len(DEFAULT_SUBJECT.network.layers)
+    view.set_snapshot(snapshot(read(TWO_STAGE_MODEL, np.ones((32, 32), np.float32))))
+    bar, last = view._bar, len(TWO_STAGE_MODEL.network.layers)
     pictures = []
     for scrolled in (0, bar.maximum() // 2, bar.maximum()):
         bar.setValue(scrolled)

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from engine.backends import choose_backend
-from engine.documents import DEFAULT, WALKTHROUGH
+from engine.documents import WALKTHROUGH
 from engine.nn import Model, Network, Prediction, Predictor
 from engine.nn.layers import AvgPool2D, BatchNorm2D, Conv2D, Dense, GlobalAvgPool, ReLU, Residual
 from tests.engine.explain.test_value_arithmetic import read as some_reading
 from tests.engine.explain.test_value_arithmetic import some, some_places
+from tests.two_stages import TWO_STAGES
 from xo_gui.app import DARK
 from xo_gui.state import CellRef
 from xo_gui.views.network import Box, ColumnLayout, StripLayout, StripModel, cell_summary
@@ -18,7 +19,7 @@ from xo_gui.views.network.fit import fit_columns
 from xo_gui.views.network.trace import ReceptiveTrace, receptive_trace
 
 ARTICLE = fit_columns(WALKTHROUGH.network, Box(16, 80, 968, 540))
-DEEP = fit_columns(DEFAULT.network, Box(16, 80, 968, 540))
+DEEP = fit_columns(TWO_STAGES, Box(16, 80, 968, 540))
 
 
 def column(strip: StripLayout, layer: int) -> ColumnLayout:
@@ -45,7 +46,7 @@ def test_the_trace_holds_the_windows_the_engine_reads() -> None:
 
 def test_a_deeper_feature_reads_all_maps_below() -> None:
     strip = DEEP
-    trace = receptive_trace(DEFAULT.network, strip, CellRef(4, 9, 0, 5))
+    trace = receptive_trace(TWO_STAGES, strip, CellRef(4, 9, 0, 5))
     assert trace is not None
     below = column(strip, 3)
     windows = {below.tile(channel).sub_box((16, 16), range(2), range(4, 7)) for channel in range(8)}
@@ -125,10 +126,10 @@ def test_global_pooling_reads_the_whole_map() -> None:
 
 
 def traced(cell: CellRef, seed: int = 1) -> tuple[ReceptiveTrace, Prediction, StripLayout]:
-    model = Model("default", DEFAULT.network, DEFAULT.network.initial_parameters(seed))
+    model = Model("two stages", TWO_STAGES, TWO_STAGES.initial_parameters(seed))
     picture = np.random.default_rng(seed).uniform(-1, 1, (32, 32)).astype(np.float32)
     prediction = Predictor(model, choose_backend("cpu")).predict(picture)
-    trace = receptive_trace(DEFAULT.network, DEEP, cell, prediction)
+    trace = receptive_trace(TWO_STAGES, DEEP, cell, prediction)
     assert trace is not None
     return trace, prediction, DEEP
 
