@@ -307,7 +307,9 @@ def _add_config(group: Any) -> None:
         metavar="NAME",
         help="sgd, adam or adamw, optionally with settings: adamw:decay=0.1,beta1=0.8",
     )
-    group.add_argument("--recipe", metavar="NAME", help="another recipe of the preset: hanuschkin has augmented")
+    group.add_argument(
+        "--recipe", metavar="NAME", help="another recipe of the preset: hanuschkin has author and augmented"
+    )
     group.add_argument("--rate", metavar="R", type=float, help="the learning rate at the start of the schedule")
     group.add_argument("--momentum", metavar="M", type=float, help="of sgd")
     group.add_argument(

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pytest
+
 from engine.backends import choose_backend, one_blas_thread
 from engine.data import ExamplePool, FixedSource
 from engine.documents import TRAINABLE_WALKTHROUGH, preset
@@ -54,3 +56,10 @@ def test_the_error_never_shoots_up_in_the_first_steps(effort: Effort) -> None:
 def test_the_error_of_a_small_network_never_shoots_up_either(effort: Effort) -> None:
     for seed in range(1, 1 + effort(3, 20)):
         assert_falls(TRAINABLE_WALKTHROUGH, seed)
+
+
+def test_the_error_of_a_network_with_large_kernels_never_shoots_up_either(effort: Effort) -> None:
+    if not effort.nightly:
+        pytest.skip("a step of it takes most of a second")
+    for seed in range(1, 4):
+        assert_falls(preset("hanuschkin").network, seed)

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
+from engine.backends import choose_backend
 from engine.bench.cases import LAYER_CASES, case_id, network_around, random_parameters
+from engine.data.xo import XOSettings, generate_dataset
 from engine.documents import DEFAULT, WALKTHROUGH, load_model, save_model, shipped_model
-from engine.documents.presets import HANUSCHKIN
+from engine.documents.presets import HANUSCHKIN, Preset
 from engine.formats import FileError
-from engine.nn import Model, Network
+from engine.nn import BatchPredictor, Model, Network
 from engine.nn.layers import BatchNorm2D, Center, Conv2D, Dense, Flatten, Layer, Shape
 
 KEY = "xo-gui"
@@ -143,6 +145,20 @@ def test_shipped() -> None:
         assert trained.threshold is not None
     with pytest.raises(ValueError, match="no preset called 'nothing'"):
         shipped_model("nothing")
+
+
+@pytest.mark.parametrize("preset", [DEFAULT, HANUSCHKIN], ids=lambda preset: preset.name)
+def test_the_first_vote_of_a_trained_preset_is_that_of_an_x(preset: Preset) -> None:
+    """Labels of generated drawings are indices of classes: 0 is an X, 1 an O."""
+    trained, side = shipped_model(preset.name), preset.network.input_shape[-1]
+    drawings = generate_dataset(XOSettings(side=side, neither=0), 16, 987)
+    predictor = BatchPredictor(trained.network, choose_backend("cpu"), 8)
+    predictor.load(trained.parameters)
+    votes = predictor.scores(drawings.images).argmax(axis=1)
+    assert trained.network.classes == ("X", "O")
+    for label in (0, 1):
+        of_label = drawings.labels == label
+        assert np.mean(votes[of_label] == label) > 0.8, trained.network.classes[label]
 
 
 def test_a_missing_shipped_file_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -136,6 +136,10 @@ def test_hanuschkin_s_network_reads_an_x_with_the_first_class_and_its_colour(han
     assert hand.window.last.predictions[0].model.network.classes == ("X", "O")
     assert hand.votes["X"] > 0.8
     assert [output.shape[-1] for output in hand.window.last.predictions[0].activations[:4]] == [116, 116, 115, 115]
+    hand.window.drawing_view.clear()
+    hand.draw(CIRCLE)
+    hand.settle()
+    assert hand.votes["O"] > 0.8
 
 
 def test_the_walkthrough_s_example_x_has_the_article_s_votes(open_window: OpenWindow, qtbot) -> None:
