@@ -32,7 +32,7 @@ INK_MARGIN = 0.05
 FIRST_STEP, LAST_STEP, LENGTH_RATE = 0.7, 0.01, 0.05
 # Below this share of the first gradient, the units that lead on are switched off: there, the gradient of the
 # network with this slope below 0 in place of ReLU is used.
-VANISHING, LEAK = 0.5, 0.3
+VANISHING, LEAK = 0.5, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,16 +138,18 @@ class _Search:
 
     def _reach(self, target: int) -> Generator[Counterfactual, None, HostArray | None]:
         """A change with which the class is past the threshold, not a short one; None if none was found."""
-        picture = self._start
-        for _ in range(REACH_STEPS):
-            if self._margin(self._scores_of(picture), target, True) >= 0:
-                return picture - self._start
-            yield self._progress(picture, target)
-            slope = self._within_range(picture, self._ascent(picture, target, True, self._leaky()))
-            norm = float(np.linalg.norm(slope))
-            if not 0 < norm < np.inf:
-                return None
-            picture = self._clipped(picture + FIRST_STEP / norm * slope)
+        # From where a drawing is far from the class and no way leads on, one leads from the blank picture.
+        for start in (self._start, self._clipped(np.full_like(self._start, -1))):
+            picture = start
+            for _ in range(REACH_STEPS):
+                if self._margin(self._scores_of(picture), target, True) >= 0:
+                    return picture - self._start
+                yield self._progress(picture, target)
+                slope = self._within_range(picture, self._ascent(picture, target, True, self._leaky()))
+                norm = float(np.linalg.norm(slope))
+                if not 0 < norm < np.inf:
+                    break
+                picture = self._clipped(picture + FIRST_STEP / norm * slope)
         return None
 
     def _shorten(
@@ -234,7 +236,7 @@ class _Search:
     def _progress(self, picture: HostArray, target: int) -> Counterfactual:
         """A picture of the search."""
         self._steps += 1
-        total = REACH_STEPS + BOUNDARY_STEPS + 2 * SHORTEN_STEPS
+        total = 2 * REACH_STEPS + BOUNDARY_STEPS + 2 * SHORTEN_STEPS
         share = min(self._steps / total, 0.99)
         change = (picture - self._start)[0]
         return Counterfactual(picture[0].astype(np.float32), change, target, 0.0, None, 0.0, share)

@@ -171,3 +171,11 @@ def test_fitting_a_picture_that_fits_already_leaves_it_as_it_is() -> None:
     moved = np.full((32, 32), -1, np.float32)
     moved[2:14, 2:14] = 1
     assert not np.array_equal(render(fit_to_frame(Drawing(image=moved)), 32), moved)
+
+
+def test_another_class_is_found_where_no_way_leads_on_from_the_drawing() -> None:
+    """From this round O every step towards an X ends in what is no X; from a blank picture one does not."""
+    picture = generate_dataset(XOSettings(side=48, neither=0.0, ambiguous=0.0), 12, 5).images[8]
+    found = found_by(shipped_model("default"), picture)
+    assert found.new_class is not None
+    assert found.distance > 0

@@ -43,7 +43,7 @@ def written(path: Path) -> dict[str, object]:
 
 def test_what_is_folded_of_a_network_comes_back(path: Path, open_window: OpenWindow, qtbot: object) -> None:
     def view_of_new_window(preset: str) -> NetworkView:
-        view = open_window("--preset", preset, "--size", "1600x900").network_view
+        view = open_window("--preset", preset, "--size", "1920x1080").network_view
         qtbot.waitUntil(lambda: view.isVisible() and bool(columns(view)))
         return view
 

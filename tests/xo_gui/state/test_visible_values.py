@@ -50,7 +50,7 @@ def test_where_a_cell_goes_is_wanted_up_to_what_weighs_it() -> None:
 
 def test_what_is_on_its_way_is_said_so_alone_and_in_a_comparison() -> None:
     model = Model("default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
-    reader, picture = Predictor(model, choose_backend("cpu")), np.ones((32, 32), np.float32)
+    reader, picture = Predictor(model, choose_backend("cpu")), np.ones((48, 48), np.float32)
     nothing, some = reader.predict(picture, {}), reader.predict(picture, {1: range(2, 4)})
     assert (
         cell_summary(nothing, CellRef(1, 2, 5, 5)).value

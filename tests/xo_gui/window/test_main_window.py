@@ -425,7 +425,7 @@ def test_a_sentence_is_not_wiped_out_by_what_the_mouse_passes_over(hand: Hand) -
 def test_a_sentence_ends_with_what_it_is_about(hand: Hand, tmp_path) -> None:
     window, bar = hand.window, hand.window.statusBar()
     window.training.execute(OneStep())
-    hand.qtbot.waitUntil(lambda: window.training.current_point is not None, timeout=10_000)
+    hand.qtbot.waitUntil(lambda: window.last.training is not None, timeout=10_000)
     window.menus.actions["preset-hanuschkin"].trigger()
     window.menus.actions["preset-default"].trigger()
     assert "as you left it" in bar.currentMessage()

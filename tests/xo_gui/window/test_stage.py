@@ -72,7 +72,7 @@ def test_a_double_click_on_a_value_shows_it_large_and_it_follows_the_pen(
     stage.grab()
     assert stage.sheet.scale * NUMBER_PX >= 24, "a number of a 5 x 5 window can be read from afar"
     before = stage.value_label.text()
-    hand.draw([[(0.3, 0.35), (0.45, 0.35)]])
+    hand.draw([[(0.2, 0.22), (0.35, 0.22)]])
     hand.settle()
     assert stage.value_label.text() == value_of(window, CELL) != before
     stage.setFocus()
@@ -96,7 +96,7 @@ def test_step_reveals_the_parts_and_then_fills_the_map(window: MainWindow, stage
     assert window.session.selection.pinned == CellRef(1, 2, 10, 13)
     stage.controls.speed_slider.setValue(100)
     QTest.keyClick(stage, Qt.Key.Key_Space)
-    qtbot.waitUntil(lambda: window.session.selection.pinned == CellRef(1, 2, 31, 31), timeout=20_000)
+    qtbot.waitUntil(lambda: window.session.selection.pinned == CellRef(1, 2, 47, 47), timeout=20_000)
     window.leave_stage()
 
 
@@ -111,10 +111,10 @@ def test_a_click_on_a_map_of_the_stage_leads_to_its_value(
     pinned = window.session.selection.pinned
     assert pinned is not None
     assert (pinned.layer, pinned.channel) == (1, 2)
-    assert abs(pinned.row - 16) <= 1  # the middle of the map, to the pixel
+    assert abs(pinned.row - 24) <= 1  # the middle of the map, to the pixel
     QTest.mouseClick(stage.maps, Qt.MouseButton.LeftButton, pos=upper.center().toPoint())
     pinned = window.session.selection.pinned
     assert pinned is not None
     assert pinned.layer == 0
-    assert abs(pinned.row - 16) <= 1
+    assert abs(pinned.row - 24) <= 1
     window.leave_stage()

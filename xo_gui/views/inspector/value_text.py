@@ -223,7 +223,9 @@ def largest_map(context: ValueContext, formula: WeightedSum) -> int:
     contribution."""
     if context.selected_map is not None and context.selected_map < len(formula.cells):
         return context.selected_map
-    return int(np.abs(formula.products.reshape(len(formula.cells), -1).sum(axis=1)).argmax())
+    with np.errstate(invalid="ignore"):  # diverged weights give infinite products
+        contributions = formula.products.reshape(len(formula.cells), -1).sum(axis=1)
+    return int(np.abs(contributions).argmax())
 
 
 def _product_grid(

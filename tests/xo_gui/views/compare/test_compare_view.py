@@ -117,7 +117,7 @@ def test_the_tab_says_what_to_do_and_a_preset_is_compared_with(driver: CompareDr
     assert [block.heading.text() for block in votes.blocks] == ["A  Default", "B  Walk-through"]
     # Their inputs differ, so there is no difference.
     assert len(driver.view._strips) == 2
-    assert "The input of A is 32 × 32 pixels and that of B 9 × 9" in driver.view.accessibleDescription()
+    assert "The input of A is 48 × 48 pixels and that of B 9 × 9" in driver.view.accessibleDescription()
     assert driver.view.accessibleDescription().startswith("A Default predicts")
     driver.undo.undo()
     driver.undo.undo()
@@ -132,6 +132,7 @@ def trained(seed: int) -> Model:
 
 
 def test_the_row_below_says_the_three_numbers(driver: CompareDriver) -> None:
+    driver.window.resize(2000, 1500)  # so large that a cell of the first maps is a pixel
     driver.hand.draw(X_ARMS)
     driver.window.comparison.compare_with(trained(5))
     driver.hand.settle()
@@ -142,7 +143,7 @@ def test_the_row_below_says_the_three_numbers(driver: CompareDriver) -> None:
     assert "the same in both" in driver.point(2, 0, 0, (3, 3))
     # The columns are aligned, and both networks have the same colour limits.
     strips = [shown.layout for shown in driver.view._strips]
-    for layer in (0, 1, 3, 6, 10):
+    for layer in (0, 1, 3, 6, 13):
         assert len({strip.column_of(layer).x for strip in strips}) == 1
     levels = [shown.limits(shown.layout.column_of(3)).tolist() for shown in driver.view._strips]
     assert levels[0] == levels[1]
@@ -157,6 +158,7 @@ def test_the_row_below_says_the_three_numbers(driver: CompareDriver) -> None:
 
 
 def test_keys_select_the_same_value_of_the_other_network(driver: CompareDriver) -> None:
+    driver.window.resize(2000, 1500)
     driver.hand.draw(X_ARMS)
     driver.window.comparison.compare_with(trained(5))
     driver.hand.settle()
@@ -213,14 +215,14 @@ def test_a_weight_is_told_in_both(driver: CompareDriver) -> None:
 
 def test_other_layers_have_no_difference_and_it_is_said_why(driver: CompareDriver) -> None:
     layers = (Conv2D(5, 5, padding="same"), ReLU(), MaxPool2D(), Flatten(), Dense(2))
-    other = Network((1, 32, 32), layers, classes=("X", "O"))
+    other = Network((1, 48, 48), layers, classes=("X", "O"))
     driver.hand.draw(X_ARMS)
     driver.window.comparison.compare_with(Model("Small", other, other.initial_parameters(1)))
     driver.hand.settle()
     strip = driver.view._strips[2].layout
     assert [column.display.layer for column in strip.columns] == [0]
     said = driver.view.accessibleDescription()
-    assert "At layer 1 they are not: A has Features 1, 8 × 32 × 32; B has Features, 5 × 32 × 32." in said
+    assert "At layer 1 they are not: A has Features 1, 8 × 48 × 48; B has Features, 5 × 48 × 48." in said
     assert "only in A" not in driver.point(0, 0, 0)
     assert "only in B" in driver.point(1, 1, 0)
 

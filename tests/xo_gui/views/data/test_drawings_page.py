@@ -92,7 +92,7 @@ def test_what_is_saved_is_what_the_network_reads(hand: Hand) -> None:
     hand.qtbot.waitUntil(lambda: not np.array_equal(hand.window.last.predictions[0].activations[0], as_drawn))
     press(hand, "x")
     own = hand.window.session.document.labelled_samples[0]
-    np.testing.assert_array_equal(render(own.sample.source, 32), hand.window.last.predictions[0].activations[0][0])
+    np.testing.assert_array_equal(render(own.sample.source, 48), hand.window.last.predictions[0].activations[0][0])
 
 
 def test_letters_typed_elsewhere_save_nothing(hand: Hand) -> None:
@@ -128,6 +128,6 @@ def test_training_learns_from_them_from_the_next_start_or_branch_on(coach: Coach
     coach.stand()
     assert report.branches[1].parent.step == 2
     assert len(report.examples) == 605
-    np.testing.assert_array_equal(report.examples.images[-1, 0], render(drawing, 32))
+    np.testing.assert_array_equal(report.examples.images[-1, 0], render(drawing, 48))
     assert report.examples.labels[-5:].tolist() == [-1] * 5
     assert hand.window.session.document.labelled_samples[0].weight == 5

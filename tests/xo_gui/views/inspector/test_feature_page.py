@@ -164,7 +164,7 @@ def test_a_click_on_a_weight_leads_to_its_feature_and_a_pixel_has_none(driver: W
     column = strip.column_of(1)
     slice_ = column.kernel_slice(4, 0)
     QTest.mouseClick(driver.network, Qt.MouseButton.LeftButton, pos=QPointF(*slice_.centre).toPoint())
-    assert driver.window.session.selection.pinned == CellRef(1, 4, 16, 16)
+    assert driver.window.session.selection.pinned == CellRef(1, 4, 24, 24)
     assert "feature 5" in driver.page.editor.title
     driver.window.session.pin(CellRef(0, 0, 5, 5))
     assert not driver.page.editor.isVisible()

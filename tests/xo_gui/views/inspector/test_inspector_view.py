@@ -58,6 +58,8 @@ class InspectorDriver:
 
     def __init__(self, window: MainWindow, qtbot: QtBot) -> None:
         self.window, self.qtbot = window, qtbot
+        window.resize(2000, 1300)  # so large that a cell of the first maps is a pixel
+        qtbot.wait(20)
         self.panel = next(view for view in window.views if isinstance(view, InspectorView))
         self.network: NetworkView = window.network_view
 
@@ -114,7 +116,7 @@ def test_a_click_pins_and_the_number_follows_the_drawing(driver: InspectorDriver
     assert driver.value == signed_text(driver.activation(cell))
     assert driver.panel.place_label.text() == "Features 1 · map 3 · row 12, column 21"
     before = driver.value
-    hand.draw([[(0.1, 0.4), (0.9, 0.4)]])
+    hand.draw([[(0.1, 0.25), (0.9, 0.25)]])
     driver.qtbot.waitUntil(lambda: driver.value == signed_text(driver.activation(cell)), timeout=5000)
     assert driver.value != before
 
@@ -140,9 +142,9 @@ def test_a_vote_bar_and_a_pixel_can_be_clicked(driver: InspectorDriver, hand: Ha
     hand.draw(X_ARMS)
     bars = driver.window.votes_view.findChild(VoteBars)
     QTest.mouseClick(bars, Qt.MouseButton.LeftButton, pos=QPoint(80, 40))
-    assert driver.window.session.selection.pinned == CellRef(10, 1)
+    assert driver.window.session.selection.pinned == CellRef(13, 1)
     driver.qtbot.waitUntil(driver.panel.isVisible, timeout=5000)
-    assert driver.value == signed_text(driver.activation(CellRef(10, 1)))
+    assert driver.value == signed_text(driver.activation(CellRef(13, 1)))
     driver.click(CellRef(0, 0, 16, 16))
     assert driver.value == signed_text(driver.activation(CellRef(0, 0, 16, 16)))
 
@@ -206,7 +208,7 @@ def test_the_window_slides_fills_the_map_and_can_be_paused_and_stepped(driver: I
     assert session.selection.pinned == CellRef(3, 1, 0, 1)
     assert session.selection.animating
     assert driver.value == signed_text(driver.activation(CellRef(3, 1, 0, 1)))
-    ground = driver.network.grab().toImage().pixelColor(driver.place(CellRef(3, 1, 15, 15)))
+    ground = driver.network.grab().toImage().pixelColor(driver.place(CellRef(3, 1, 23, 23)))
     assert ground == QColor(current_theme().background), "what the window has not reached is empty"
     page.controls.speed_slider.setValue(100)
     QTest.mouseClick(page.controls.play_button, Qt.MouseButton.LeftButton)
@@ -217,7 +219,7 @@ def test_the_window_slides_fills_the_map_and_can_be_paused_and_stepped(driver: I
     driver.qtbot.wait(80)
     assert session.selection.pinned == stands
     QTest.mouseClick(page.controls.play_button, Qt.MouseButton.LeftButton)
-    driver.qtbot.waitUntil(lambda: session.selection.pinned == CellRef(3, 1, 15, 15), timeout=10_000)
+    driver.qtbot.waitUntil(lambda: session.selection.pinned == CellRef(3, 1, 23, 23), timeout=10_000)
     driver.qtbot.waitUntil(lambda: "Slide" in page.controls.play_button.text(), timeout=2000)
     QTest.mouseClick(page.controls.step_button, Qt.MouseButton.LeftButton)
     assert session.selection.pinned == CellRef(3, 1, 0, 0), "from the end it begins anew"
@@ -286,7 +288,7 @@ def test_a_window_over_several_maps_shows_the_largest_contribution_or_the_select
 def test_a_list_is_sorted_by_size_and_a_vote_ends_in_its_share(hand: Hand) -> None:
     hand.draw(X_ARMS)
     prediction = hand.window.last.predictions[0]
-    blocks = value_blocks(ValueContext(prediction, CellRef(10, 0)))
+    blocks = value_blocks(ValueContext(prediction, CellRef(13, 0)))
     ranked = next(block for block in blocks if isinstance(block, RankedList))
     sizes = [abs(rank.fraction) for rank in ranked.rows]
     assert sizes == sorted(sizes, reverse=True)
@@ -298,7 +300,7 @@ def test_a_list_is_sorted_by_size_and_a_vote_ends_in_its_share(hand: Hand) -> No
 
 def test_show_more_lists_more_rows_until_another_value_is_selected(driver: InspectorDriver, hand: Hand) -> None:
     hand.draw(X_ARMS)
-    driver.click(CellRef(8, 3))
+    driver.click(CellRef(11, 3))
     sheet = driver.panel.value_page.sheet
 
     def row_count() -> int:
@@ -314,11 +316,11 @@ def test_show_more_lists_more_rows_until_another_value_is_selected(driver: Inspe
         QTest.mouseClick(sheet, Qt.MouseButton.LeftButton, pos=spot.box.center().toPoint())
         assert row_count() + 1 == (count + 1 if count < 160 else 160)
     prediction = driver.window.last.predictions[0]
-    products = prediction.model.parameters["dense-1.weight"][3].astype(np.float64) * prediction.activations[7]
+    products = prediction.model.parameters["dense-1.weight"][3].astype(np.float64) * prediction.activations[10]
     largest = np.sort(np.abs(products))[::-1][:160]
     shares = [abs(rank.fraction) for block in sheet.blocks if isinstance(block, RankedList) for rank in block.rows]
     np.testing.assert_allclose(shares, largest / largest[0], rtol=1e-5)
-    driver.click(CellRef(8, 4))
+    driver.click(CellRef(11, 4))
     assert row_count() == 10
 
 
@@ -364,7 +366,7 @@ def test_a_window_over_the_frame_says_what_is_read_there() -> None:
 def pictures(driver: InspectorDriver, hand: Hand) -> AttributionPage:
     """The attribution page, with an X drawn."""
     hand.draw(X_ARMS)
-    driver.click(CellRef(10, 0))
+    driver.click(CellRef(13, 0))
     driver.panel.tabs.setCurrentIndex(2)
     return driver.panel.attribution_page
 
@@ -377,8 +379,8 @@ def test_contribution_of_a_hidden_value_is_value_times_weight(driver: InspectorD
     """Above the hidden values the network is linear: a contribution is value x weight."""
     hand.draw(X_ARMS)
     prediction = driver.window.last.predictions[0]
-    strongest = int(prediction.activations[9].argmax())
-    driver.click(CellRef(8, strongest))
+    strongest = int(prediction.activations[12].argmax())
+    driver.click(CellRef(11, strongest))
     sheet = driver.panel.value_page.sheet
 
     def worth() -> list[str]:
@@ -386,7 +388,7 @@ def test_contribution_of_a_hidden_value_is_value_times_weight(driver: InspectorD
 
     driver.qtbot.waitUntil(lambda: worth() and "…" not in worth(), timeout=5000)
     weights = prediction.model.parameters["dense-2.weight"][:, strongest]
-    assert worth() == [signed_text(float(weight * prediction.activations[9][strongest])) for weight in weights]
+    assert worth() == [signed_text(float(weight * prediction.activations[12][strongest])) for weight in weights]
 
 
 def test_the_gradient_is_of_the_pinned_value_and_says_so(
@@ -398,7 +400,7 @@ def test_the_gradient_is_of_the_pinned_value_and_says_so(
         return next(block.text for block in pictures.sheet.blocks if isinstance(block, Heading))
 
     shown: dict[str, bytes] = {}
-    for cell in (CellRef(1, 2, 11, 20), CellRef(4, 3, 5, 6), CellRef(10, 1)):
+    for cell in (CellRef(1, 2, 11, 20), CellRef(4, 3, 5, 6), CellRef(13, 1)):
         driver.click(cell)
         driver.qtbot.waitUntil(lambda: picture(pictures) is not None, timeout=5000)
         prediction = driver.window.last.predictions[0]
@@ -436,7 +438,7 @@ def test_each_method_shows_a_heat_map_over_the_drawing(driver: InspectorDriver, 
         driver.qtbot.waitUntil(done, timeout=20_000)
         shown = picture(pictures)
         assert shown is not None
-        assert shown.values.shape == (32, 32)
+        assert shown.values.shape == (48, 48)
         np.testing.assert_array_equal(shown.values, driver.window.last.result_of_type(Explanation).map)
         assert overlay.isVisible()
     driver.panel.tabs.setCurrentIndex(0)

@@ -278,7 +278,7 @@ def test_an_earlier_point_of_the_history_shows_the_step_from_there(driver: StepD
 def test_the_tooltip_shows_a_value_once_the_step_has_reached_it(driver: StepDriver) -> None:
     found, view = driver.make_step(), driver.view
     column = next(one for one in view.strip.columns if one.display_column.title == "Pool")
-    box = column.map_box(1, 1).sub_box((16, 16), range(3, 4), range(5, 6))
+    box = column.map_box(1, 1).sub_box((24, 24), range(3, 4), range(5, 6))
     at = QPointF(box.centre[0] + 8, box.centre[1])
     QTest.mouseClick(view.transport.phase_buttons[0], LEFT)
     assert view.strip._tooltip(at) == ""

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QToolTip, QVBoxLayout, QW
 from pytestqt.qtbot import QtBot
 
 from engine.nn import RunPoint
-from engine.training import AdamW, Branch, Curves
+from engine.training import Branch, Curves
 from tests.xo_gui.views.training.test_layer_statistics_view import Inside
 from tests.xo_gui.views.training.test_training_view import Coach
 from xo_gui.app import DARK
@@ -330,7 +330,7 @@ def test_how_it_goes_is_said_while_it_trains(grove: Grove) -> None:
 def test_a_change_is_written_on_the_plot_and_named_on_the_timeline(grove: Grove) -> None:
     grove.two_branches()
     config = grove.window.training.settings.config
-    grove.window.training.execute(SetConfig(replace(config, optimizer=AdamW(0.01, decay=0.02))))
+    grove.window.training.execute(SetConfig(replace(config, optimizer=replace(config.optimizer, rate=0.01))))
     grove.click(grove.panel.epoch_button)
     grove.until(lambda training: training.current_point == RunPoint(1, 20))
     grove.stand()

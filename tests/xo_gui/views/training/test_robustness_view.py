@@ -114,7 +114,7 @@ def test_keys_go_through_the_values_and_put_a_drawing_on_the_canvas(view: Robust
     assert view.plots.point == (SIZE, 4)
     QTest.keyClick(view.plots, Qt.Key.Key_Return)
     hand.settle()
-    assert hand.window.session.document.input.source.transform.size == pytest.approx(0.55 / 0.625)
+    assert hand.window.session.document.input.source.transform.size == pytest.approx(0.475 / 0.5625)
     QTest.keyClick(view.plots, Qt.Key.Key_Escape)
     assert view.plots.point is None
 

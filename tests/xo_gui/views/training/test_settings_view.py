@@ -164,7 +164,7 @@ def test_a_kind_that_nobody_knew_of_gets_its_rows(
 
 def test_frozen_layers_do_not_change_and_are_named_as_on_the_screen(tuner: Tuner) -> None:
     boxes = tuner.view.layer_boxes
-    assert [box.text() for box in boxes.values()] == ["Features 1", "Features 2", "Hidden", "Votes"]
+    assert [box.text() for box in boxes.values()] == ["Features 1", "Features 2", "Features 3", "Hidden", "Votes"]
     tuner.tick_box(boxes["conv2d-1"])
     assert tuner.config.frozen == ("conv2d-1",)
     tuner.click(tuner.panel.step_button)
@@ -175,7 +175,7 @@ def test_frozen_layers_do_not_change_and_are_named_as_on_the_screen(tuner: Tuner
     tuner.stand()
     np.testing.assert_array_equal(tuner.weights, first)
     assert not np.array_equal(tuner.window.session.document.models[0].parameters["dense-2.weight"], votes)
-    for name in ("conv2d-2", "dense-1", "dense-2"):
+    for name in ("conv2d-2", "conv2d-3", "dense-1", "dense-2"):
         tuner.tick_box(boxes[name])
     assert "training changes nothing" in tuner.view.status_label.text()
     tuner.window.menus.actions["preset-walkthrough"].trigger()
