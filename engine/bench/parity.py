@@ -29,7 +29,7 @@ from engine.training import SGD, TrainingConfig, TrainStep
 ABSOLUTE, RELATIVE, AFTER_STEPS = 1e-5, 1.3e-6, 1e-4
 STEPS, BATCH, READINGS = 10, 3, 3
 # Of a pass: a second on a processor for all that is compared.
-QUICK_MULTIPLIES = 1e8
+QUICK_MULTIPLIES = 1.2e8
 CONFIG = TrainingConfig(SGD(0.01, momentum=0.9), batch=BATCH)
 # Replaces a difference that is not finite, which JSON cannot represent.
 NOT_FINITE = 1e30

@@ -52,7 +52,7 @@ def test_every_name_is_there_and_typed() -> None:
 
 
 def test_a_picture_of_another_size_is_refused_with_both_shapes() -> None:
-    with pytest.raises(ValueError, match=r"reads images of N × 1 × 32 × 32, not 1 × 1 × 9 × 9"):
+    with pytest.raises(ValueError, match=r"reads images of N × 1 × 48 × 48, not 1 × 1 × 9 × 9"):
         engine.predict(engine.shipped_model("default"), np.zeros((1, 1, 9, 9), np.float32))
 
 
@@ -60,7 +60,7 @@ def test_a_network_and_a_prediction_show_themselves_in_a_notebook() -> None:
     model = engine.shipped_model("default")
     table = model.network._repr_html_()
     assert all(f">{name}<" in table for name in model.network.names)
-    (prediction,) = engine.predict(model, np.full((1, 1, 32, 32), -1, np.float32))
+    (prediction,) = engine.predict(model, np.full((1, 1, 48, 48), -1, np.float32))
     assert "unsure" in prediction._repr_html_()
 
 

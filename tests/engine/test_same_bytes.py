@@ -19,7 +19,7 @@ from engine.training import SGD, AdamW, Cosine, TrainingConfig
 from engine.training.config import StepDecay
 
 # Counts that a pool generates in several slices, the last one short, and a batch that does not divide them.
-DATA = PoolSettings(XOSettings(neither=0.25), 230, 120, seed=4)
+DATA = PoolSettings(XOSettings(side=48, neither=0.3), 230, 120, seed=4)
 COUNTS = ("--examples", "230", "--hold-out", repr(120 / 230))
 WORDS = ("--seed", "3", "--data-seed", "4", "--fixed", *COUNTS, "--device", "cpu")
 
@@ -44,7 +44,7 @@ def in_slices(config: TrainingConfig) -> dict[str, np.ndarray]:
     ("config", "words"),
     [
         (
-            TrainingConfig(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=60, steps=7, seed=3),
+            TrainingConfig(AdamW(0.003, decay=0.02), Cosine(0.05), epochs=120, steps=7, seed=3),
             ("--optimizer", "adamw:rate=0.003,decay=0.02", "--schedule", "cosine:final=0.05", "--steps", "7"),
         ),
         (

@@ -209,7 +209,7 @@ def test_ten_steps_of_training_end_at_the_same_weights(optimizer: Optimizer, gpu
 @needs_compiler
 def test_a_prediction_consists_of_host_arrays(gpu: Backend) -> None:
     model = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
-    picture = np.full((32, 32), 0.5, np.float32)
+    picture = np.full((48, 48), 0.5, np.float32)
     there, here = (Predictor(model, backend).predict(picture) for backend in (gpu, CPU))
     for got, expected in zip((*there.activations, there.votes), (*here.activations, here.votes), strict=True):
         assert type(got) is np.ndarray
@@ -351,7 +351,7 @@ def test_only_requested_activations_are_transferred(gpu: Backend, monkeypatch: p
     """Also of a layer in non-contiguous memory; and it equals a prediction with all activations."""
     model = Model("Default", DEFAULT.network, DEFAULT.network.initial_parameters(1))
     on_gpu, on_cpu = Predictor(model, gpu), Predictor(model, CPU)
-    pictures = np.random.default_rng(1).uniform(-1, 1, (4, 32, 32)).astype(np.float32)
+    pictures = np.random.default_rng(1).uniform(-1, 1, (4, 48, 48)).astype(np.float32)
     carried: list[int] = []
     get = fake_cupy.Array.get
 

@@ -350,7 +350,8 @@ def test_divergence_keeps_the_last_finite_weights_and_the_old_model(
     assert f"They are in {kept}. Start again with a smaller --rate.\n" in printed.err
     assert printed.err.count("\n") == 1
     end = json.loads(printed.out.splitlines()[-1])
-    assert (end["event"], end["reason"], end["step"], end["model"]) == ("end", "diverged", 1, str(kept))
+    assert (end["event"], end["reason"], end["model"]) == ("end", "diverged", str(kept))
+    assert 1 <= end["step"] <= 3
     model = load_model(kept)
     assert all(np.isfinite(values).all() for values in model.parameters.values())
     assert not np.array_equal(

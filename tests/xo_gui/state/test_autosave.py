@@ -92,7 +92,7 @@ class Child:
 
 def straight(steps: int, config: TrainingConfig = ENDLESS) -> dict[str, np.ndarray]:
     """The default network's weights after `steps` steps of an uninterrupted run."""
-    drawing = replace(DEFAULT.config.data if DEFAULT.config else config.data, side=32)
+    drawing = replace(DEFAULT.config.data if DEFAULT.config else config.data, side=48)
     pool = ExamplePool(PoolSettings(drawing, **DATA))
     while pool.progress < 1:
         pool.generate_next()

@@ -79,9 +79,9 @@ def test_fewer_launches_give_the_same_bytes(network: Network) -> None:
     assert counts[1] < counts[0]
 
 
-def test_a_training_step_of_the_default_network_is_some_twenty_launches() -> None:
+def test_a_training_step_of_the_default_network_is_some_thirty_launches() -> None:
     """The overhead of a launch is about the time of such a kernel; docs/benchmarks.md uses this number."""
-    assert len(fuse_launches(step_calls(DEFAULT.network, TrainingConfig(AdamW())))) == 21
+    assert len(fuse_launches(step_calls(DEFAULT.network, TrainingConfig(AdamW())))) == 27
 
 
 def test_pooling_is_fused_with_the_convolution() -> None:

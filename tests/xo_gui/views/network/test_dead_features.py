@@ -63,7 +63,7 @@ def tip(coach: Coach, widget: object, at: QPoint) -> str:
 def test_a_dead_feature_is_marked_on_its_tile_and_in_the_history_and_described(coach: Coach) -> None:
     train_on(coach, -100)
     view = coach.window.network_view
-    coach.qtbot.waitUntil(lambda: "1 dead feature" in view.accessibleDescription(), timeout=5000)
+    coach.qtbot.waitUntil(lambda: "1 dead feature" in view.accessibleDescription(), timeout=20_000)
     said = tip(coach, view, tile(coach, 2))
     assert said.startswith("Feature 3 is dead")
     assert "lower learning rate" in said
