@@ -81,7 +81,13 @@ class NetworkRuns:
 
 def has_done_all_epochs(training: TrainingReport, config: TrainingConfig) -> bool:
     """Whether the run has made all epochs of this configuration, so that Train begins one from scratch."""
-    return training.stop_reason == "epochs" and config.epochs <= training.request.config.epochs
+    request = training.request
+    made, batch = request.config.epochs, request.config.batch
+    steps = made * -(-TrainingData(request.data, request.labelled_samples).count // batch)
+    # While the examples of a saved run are being generated, it has no stop reason yet.
+    is_restored = training.state == "preparing" and request.saved_run is not None
+    ended = training.stop_reason == "epochs" or (is_restored and training.current_point.step >= steps)
+    return ended and config.epochs <= made
 
 
 @dataclass(frozen=True, eq=False)

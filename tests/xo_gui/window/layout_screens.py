@@ -126,10 +126,15 @@ class Stage:
         """One step, so that all panels of training have something to show."""
         window = self.window
         window.training.execute(SetData(replace(window.training.settings.data, **DATA)))
+        self.until(lambda: window.last is not None and window.last.training is not None)
+        recorded = window.last.training.run_id
         window.training.execute(OneStep())
-        self.until(
-            lambda: window.training.is_stopped and window.last is not None and window.last.training is not None
-        )
+
+        def made() -> bool:
+            report = window.last.training
+            return window.training.is_stopped and report is not None and report.run_id > recorded
+
+        self.until(made)
         self.settle()
 
     def reset(self) -> None:
