@@ -293,7 +293,9 @@ class HistogramRows(QWidget):
             painter.drawPolyline(QPolygonF(points))
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setPen(QColor(theme.secondary_text))
-        painter.drawText(QPointF(box.left(), box.bottom() + 4), short_text(row.gradient_norm))
+        text = short_text(row.gradient_norm)
+        left = min(box.left(), self.width() - painter.fontMetrics().horizontalAdvance(text) - 2)
+        painter.drawText(QPointF(left, box.bottom() + 4), text)
 
 
 def _histogram(row: LayerStatistics, column: str | None) -> Histogram | None:
